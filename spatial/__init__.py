@@ -1,0 +1,1 @@
+"""Where: detectors, tracks, tubes and the Mutual Matching Network over tubes."""

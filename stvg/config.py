@@ -1,0 +1,79 @@
+"""Configuration: a YAML file mirrors a frozen dataclass, line by line; `key=value` on the command line overrides it.
+
+Each configurable part keeps its own dataclass beside its code, made with
+
+    @dataclass(frozen=True, config=STRICT)      # pydantic.dataclasses.dataclass
+
+so that unknown keys and wrong types fail with the key's name. `stvg.build` joins them to whole recipes.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from stvg.errors import InputError
+
+STRICT = ConfigDict(extra="forbid")
+T = TypeVar("T")
+
+
+def load_config(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
+    """Read the YAML file `path` as a `schema`, after setting each `a.b.c=value` of `overrides` (values are YAML too).
+
+    Raises:
+        InputError: no such file, not YAML, an unknown or missing key, a value of the wrong type.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: expected a readable config file, got: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected YAML, got: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
+    for override in overrides:
+        _set(values, override)
+    return parse_config(schema, values, str(path))
+
+
+def parse_config(schema: type[T], values: Any, source: str) -> T:
+    """Return `values` (plain YAML or JSON data read from `source`) as a `schema`.
+
+    Raises:
+        InputError: as load_config.
+    """
+    try:
+        return TypeAdapter(schema).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            raise InputError(f"{source}: unknown key {key}") from error
+        if first["type"] in ("missing", "missing_argument"):
+            raise InputError(f"{source}: missing key {key}") from error
+        raise InputError(f"{source}: {key}: {first['msg']}, got {first['input']!r}") from error
+
+
+def dump_config(config: Any) -> dict[str, Any]:
+    """Return a config dataclass as plain data that YAML, JSON and parse_config take back."""
+    plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return plain
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    """Set `a.b.c=value` in nested mappings."""
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise InputError(f"argument {override!r}: expected key=value, for example data.root=DIR")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise InputError(f"argument {override!r}: {parent} has no keys below it")
+    try:
+        values[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"argument {override!r}: expected a YAML value after the first '='") from error

@@ -1,0 +1,1 @@
+"""The demo world: a small, rendered HC-STVG with captions, truth and public detections."""

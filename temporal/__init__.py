@@ -1,0 +1,1 @@
+"""When: the Mutual Matching Network over the moments of a video."""
