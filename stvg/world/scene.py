@@ -77,7 +77,9 @@ class Prop:
 class View:
     """The camera from frame `start` on: the part of the room that it sees, moving linearly to the next view.
 
-    `centre_x` 0..1 across the room, `zoom` >= 1. `cut` true: the view begins with a shot cut instead of a pan.
+    `centre_x` 0..1 across the room, `zoom` >= 1. `cut` true: the view begins with a shot cut instead of a pan. At
+    zoom 1 the whole room, x 0..1 at every depth, fills the image's width; at zoom 1.5 two thirds of it do, kept inside
+    the room, and its lower edge stays at the floor's front. The first view starts at frame 0.
     """
 
     start: int
