@@ -1,0 +1,123 @@
+"""Files from users and for users: JSON in with one-line errors, outputs that appear whole or not at all."""
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stvg.errors import InputError
+
+_LONGEST_KEY_BYTES = 200
+"""File systems allow 255 bytes in a name; the rest is for the suffixes that outputs add."""
+
+
+def read_json(path: Path) -> Any:
+    """Return the data in a UTF-8 JSON file.
+
+    NaN and Infinity are read as such, so that the reader of the format can name the item that holds them.
+
+    Raises:
+        InputError: the file cannot be read, is not JSON, or an object in it has the same key twice.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_duplicates)
+    except OSError as error:
+        raise InputError(f"{path}: expected a readable JSON file, got: {error.strerror or error}") from error
+    except _DuplicateKeyError as error:
+        raise InputError(f"{path}: expected each key once, got {error.args[0]!r} twice") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: expected JSON, got: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; it replaces `path` at the end, or is removed if the block fails.
+
+    The suffix stays, since writers of videos and images choose the format by it. Missing folders are made.
+
+    Raises:
+        InputError: `path` is a folder, or its folder cannot be made or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: expected a folder that can be made, got: {error.strerror or error}") from error
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write, got a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: expected a folder that can be written to, got {path.parent} without permission")
+    beside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write `text` as UTF-8; readers see the old file or the new one, never a part.
+
+    Raises:
+        InputError: as `writing`.
+    """
+    with writing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json_atomically(path: Path, value: Any, indent: int | None = None) -> None:
+    """Write plain data as strict JSON (NaN and Infinity are refused), whole or not at all.
+
+    Raises:
+        InputError: as `writing`.
+        ValueError: a number is not finite.
+    """
+    write_text_atomically(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n")
+
+
+def key_problem(key: object) -> str | None:
+    """Return why a video's key cannot be used as a file name, or None if it can.
+
+    Keys name videos, features and overlays on disk, so no key may lead out of a folder.
+
+    >>> key_problem("55_vfjywN5CN0Y.mp4")
+    >>> key_problem("../../x.mp4")
+    "expected a plain file name as key, got '../../x.mp4'"
+    """
+    if not isinstance(key, str):
+        return f"expected a string as key, got {key!r}"
+    plain = key.strip() == key != "" and key.isprintable() and not any(part in key for part in ("/", "\\", ".."))
+    if not plain or key == "." or len(key.encode("utf-8")) > _LONGEST_KEY_BYTES:
+        return f"expected a plain file name as key, got {key[:_LONGEST_KEY_BYTES]!r}"
+    return None
+
+
+def is_finite_number(value: object) -> bool:
+    """Whether a JSON value is a number (not true or false) that fits a float and is finite.
+
+    >>> [is_finite_number(value) for value in (1, 2.5, True, "3", float("nan"), 10**400)]
+    [True, True, False, False, False, False]
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+class _DuplicateKeyError(Exception):
+    """A JSON object has the same key twice."""
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build one JSON object."""
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise _DuplicateKeyError(key)
+        values[key] = value
+    return values
