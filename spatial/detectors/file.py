@@ -1,0 +1,64 @@
+"""People read from files: public detections in MOTChallenge text, one file per video."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from spatial.detectors.clean import clean_detections
+from stvg.config import STRICT
+from stvg.errors import InputError
+from stvg.interfaces import Footage
+from stvg.mot import read_mot
+from stvg.types import Detections
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class FileConfig:
+    """People read from public detections."""
+
+    kind: Literal["file"] = "file"
+    folder: Path
+    """Holds one MOTChallenge text per video, named as the video with .txt for its extension."""
+    threshold: float = 0.35
+    """Least score, in [0, 1]; scores in the file outside that range are clipped to it."""
+    min_side: float = 8.0
+    """Least width and height of a person, in pixels of the video."""
+
+
+class FileDetector:
+    """Looks the people of a video up in a folder of public detections; see FileConfig for the arguments."""
+
+    def __init__(self, folder: Path, *, threshold: float = 0.35, min_side: float = 8.0) -> None:
+        self._folder, self._threshold, self._min_side = folder, threshold, min_side
+
+    def detect(self, footage: Footage) -> list[Detections]:
+        """Return the file's boxes in each frame of the footage; its other frames and its ids are not used.
+
+        Raises:
+            InputError: no file for this video, not MOT text, or a frame past the video's end.
+        """
+        meta = footage.meta
+        path = self._folder / f"{Path(meta.video_id).stem}.txt"
+        rows = read_mot(path)
+        if len(rows) and int(rows.frames.max()) >= meta.num_frames:
+            raise InputError(
+                f"{path}: expected detections of {meta.video_id}, frames 1 to {meta.num_frames}, "
+                f"got frame {int(rows.frames.max()) + 1}"
+            )
+        order = np.argsort(rows.frames, kind="stable")
+        starts = np.searchsorted(rows.frames[order], footage.frames, side="left")
+        stops = np.searchsorted(rows.frames[order], footage.frames, side="right")
+        return [
+            clean_detections(
+                frame,
+                rows.boxes_xyxy[order[start:stop]],
+                rows.scores[order[start:stop]].clip(0, 1),
+                meta,
+                source=str(path),
+                min_score=self._threshold,
+                min_side=self._min_side,
+            )
+            for frame, start, stop in zip(footage.frames.tolist(), starts, stops, strict=True)
+        ]
