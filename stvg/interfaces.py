@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from stvg.types import Detections, FloatArray, FrameSpan, Image, IntArray, MomentMap, Query, Tube, TubeMap, VideoMeta
+from stvg.types import Detections, FloatArray, Image, IntArray, MomentMap, Prediction, Query, Tube, TubeMap, VideoMeta
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ class MomentLocalizer(Protocol):
     """The temporal stage: when."""
 
     def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
-        """Return one map per query of this video; spans inside [0, num_frames)."""
+        """Return one map per query of this video, with at least one span, all inside [0, num_frames)."""
         ...
 
 
@@ -88,6 +88,6 @@ class TubeMatcher(Protocol):
 class Fusion(Protocol):
     """Joins the answers of both stages."""
 
-    def fuse(self, moments: MomentMap, maps: Sequence[TubeMap], tubes: Sequence[Tube]) -> tuple[int, FrameSpan, float]:
-        """Return the index of the chosen tube, the span, and the score."""
+    def fuse(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Prediction:
+        """Return one valid prediction, also for a video without tubes."""
         ...

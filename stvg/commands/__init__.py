@@ -1,0 +1,1 @@
+"""What the command lines do: each module one piece of work from paths to paths."""

@@ -1,0 +1,51 @@
+"""One sample's way through: video -> candidates and features -> moment map and tube maps -> prediction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stvg.interfaces import Detector, FeatureExtractor, Fusion, Linker, MomentLocalizer, PreparedVideo, Tracker, TubeMatcher
+from stvg.types import Prediction, Query
+from stvg.video import read_footage
+
+
+@dataclass(frozen=True)
+class Preparer:
+    """Decodes a video once and turns it into candidate tubes and features; knows nothing of sentences.
+
+    Every `stride`-th frame is looked at, downscaled so that its longer side is at most `max_side` pixels.
+    """
+
+    detector: Detector
+    tracker: Tracker
+    linker: Linker
+    features: FeatureExtractor
+    stride: int
+    max_side: int
+
+    def prepare(self, path: Path, video_id: str) -> PreparedVideo:
+        """Return the prepared video.
+
+        Raises:
+            InputError: the file cannot be read as a video.
+        """
+        footage = read_footage(path, video_id, self.stride, self.max_side)
+        detections = self.detector.detect(footage)
+        tubes = self.linker.link(footage, self.tracker.track(footage, detections))
+        clip_features, tube_features = self.features.extract(footage, tubes)
+        return PreparedVideo(footage.meta, clip_features, tubes, tube_features)
+
+
+@dataclass(frozen=True)
+class Grounder:
+    """Answers sentences about a prepared video."""
+
+    localizer: MomentLocalizer
+    matcher: TubeMatcher
+    fusion: Fusion
+
+    def ground(self, queries: Sequence[Query], video: PreparedVideo) -> list[Prediction]:
+        """Return one prediction per query of this video."""
+        moments = self.localizer.localize(queries, video)
+        maps = self.matcher.match(queries, video)
+        return [self.fusion.fuse(*sample) for sample in zip(queries, [video] * len(queries), moments, maps, strict=True)]

@@ -1,0 +1,128 @@
+"""Prepared videos on disk: one HDF5 file per split, written by way of one small file per video.
+
+Workers never share a file: each writes `NAME.parts/<video id>.h5` beside and renames it, so that a killed run loses no
+finished video and leaves nothing half-written; `pack` then joins the parts into `NAME.h5` and removes them. A video's
+group holds its `clip_features`, and per tube `boxes_xyxy`, `scores`, `observed` and `features`; its attributes hold
+the VideoMeta, the recipe's fingerprint and the source file's.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from stvg.errors import InputError
+from stvg.files import writing
+from stvg.interfaces import PreparedVideo
+from stvg.types import Tube, VideoMeta
+
+_EDGE = 1 << 16
+
+
+def source_fingerprint(path: Path) -> str:
+    """Return a hash of a video file's size, first and last 64 KiB: tells files apart without reading them whole."""
+    with path.open("rb") as file:
+        head = file.read(_EDGE)
+        size = path.stat().st_size
+        file.seek(max(0, size - _EDGE))
+        return hashlib.sha256(head + file.read(_EDGE) + str(size).encode()).hexdigest()
+
+
+class PreparedStore:
+    """The prepared videos of one split under one recipe.
+
+    `path` ends in .h5; `recipe` is the hash of everything in the config that the arrays depend on. Videos stored under
+    another recipe, or made from another file, count as absent.
+    """
+
+    def __init__(self, path: Path, recipe: str) -> None:
+        self.path = path
+        self.parts = path.with_suffix(".parts")
+        self.recipe = recipe
+
+    def part(self, video_id: str) -> Path:
+        """Return where the worker that prepared `video_id` puts it."""
+        return self.parts / f"{video_id}.h5"
+
+    def has(self, video_id: str, source: str) -> bool:
+        """Tell whether the video made from the file with fingerprint `source` is stored under this recipe."""
+        for path in (self.part(video_id), self.path):
+            if path.is_file():
+                with _open(path) as file:
+                    group = file.get(video_id)
+                    if group is not None and (group.attrs["recipe"], group.attrs["source"]) == (self.recipe, source):
+                        return True
+        return False
+
+    def read(self, video_id: str) -> PreparedVideo:
+        """Return a stored video.
+
+        Raises:
+            InputError: it is not stored; the message says which command prepares it.
+        """
+        for path in (self.part(video_id), self.path):
+            if path.is_file():
+                with _open(path) as file:
+                    if video_id in file and file[video_id].attrs["recipe"] == self.recipe:
+                        return _read_group(video_id, file[video_id])
+        raise InputError(f"{self.path}: expected {video_id} prepared with this config, found none; run tools/preprocess.py")
+
+    def write_part(self, prepared: PreparedVideo, source: str) -> None:
+        """Store one video beside the split's file; atomic."""
+        target = self.part(prepared.meta.video_id)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with writing(target) as path, h5py.File(path, "w", libver="latest") as file:
+            group = file.create_group(prepared.meta.video_id)
+            group.attrs.update(recipe=self.recipe, source=source)
+            _write_group(group, prepared)
+
+    def pack(self) -> None:
+        """Join the parts into the split's file, replacing older versions of the same videos."""
+        parts = {path.stem: path for path in sorted(self.parts.glob("*.h5"))}
+        if not parts:
+            return
+        with writing(self.path) as path, h5py.File(path, "w", libver="latest") as packed:
+            for video_id, origin in sorted({**dict.fromkeys(self._packed_ids(), self.path), **parts}.items()):
+                with _open(origin) as file:
+                    file.copy(file[video_id], packed)
+        shutil.rmtree(self.parts)
+
+    def _packed_ids(self) -> Iterator[str]:
+        if self.path.is_file():
+            with _open(self.path) as file:
+                yield from (key for key, group in file.items() if group.attrs["recipe"] == self.recipe)
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: expected an HDF5 file of prepared videos, got: {error}") from error
+
+
+def _write_group(group: h5py.Group, prepared: PreparedVideo) -> None:
+    meta = prepared.meta
+    group.attrs.update(path=str(meta.path), num_frames=meta.num_frames, fps=meta.fps, width=meta.width, height=meta.height)
+    group["clip_features"] = prepared.clip_features
+    for index, (tube, features) in enumerate(zip(prepared.tubes, prepared.tube_features, strict=True)):
+        tube_group = group.create_group(f"tubes/{index:03d}")
+        tube_group.attrs.update(tube_id=tube.tube_id, start_frame=tube.start_frame)
+        for name in ("boxes_xyxy", "scores", "observed"):
+            tube_group[name] = getattr(tube, name)
+        tube_group["features"] = features
+
+
+def _read_group(video_id: str, group: h5py.Group) -> PreparedVideo:
+    attrs = group.attrs
+    numbers = int(attrs["num_frames"]), float(attrs["fps"]), int(attrs["width"]), int(attrs["height"])
+    tubes, features = [], []
+    for name in sorted(group.get("tubes", ())):
+        stored = group["tubes"][name]
+        arrays = (np.asarray(stored[key]) for key in ("boxes_xyxy", "scores", "observed"))
+        tubes.append(Tube(int(stored.attrs["tube_id"]), int(stored.attrs["start_frame"]), *arrays))
+        features.append(np.asarray(stored["features"], dtype=np.float32))
+    meta = VideoMeta(video_id, Path(attrs["path"]), *numbers)
+    return PreparedVideo(meta, np.asarray(group["clip_features"], dtype=np.float32), tuple(tubes), tuple(features))

@@ -1,0 +1,36 @@
+"""What the temporal stage looks at: the whole video as one stream of clips, or every person's as one.
+
+With one stream per person a moment's score is the best of its streams, so that "the man in red sits down" is not met
+by a clip in which red stands and somebody else sits. Benchmarks without tubes have the one stream of the video.
+"""
+
+import numpy as np
+
+from stvg.interfaces import PreparedVideo
+from stvg.types import FloatArray
+from temporal.averaging import average_clips, clip_boundaries, normalise_features
+
+
+def video_stream(video: PreparedVideo, num_clips: int) -> FloatArray:
+    """Return the video's clip features, normalised and averaged to (1, P, D) float32."""
+    return average_clips(normalise_features(video.clip_features), num_clips, clamp=False)[None].astype(np.float32)
+
+
+def people_streams(video: PreparedVideo, num_clips: int) -> FloatArray:
+    """Return one stream per tube on the video's time line, (S, P, D') float32; zeros where the tube is absent.
+
+    A video without tubes gives one stream of zeros, (1, P, 1).
+    """
+    if not video.tubes:
+        return np.zeros((1, num_clips, 1), dtype=np.float32)
+    streams = np.zeros((len(video.tubes), num_clips, video.tube_features[0].shape[1]), dtype=np.float32)
+    edges = clip_boundaries(video.meta.num_frames, num_clips, clamp=False)
+    for stream, tube, features in zip(streams, video.tubes, video.tube_features, strict=True):
+        # Frame f of the tube is described by row f * rows // frames: rows are equal parts of the tube.
+        rows = np.arange(tube.span.length) * len(features) // tube.span.length
+        normalised = normalise_features(features)
+        for clip in range(num_clips):
+            start, stop = max(edges[clip], tube.span.start), min(edges[clip + 1], tube.span.stop)
+            if start < stop:
+                stream[clip] = normalised[np.unique(rows[start - tube.span.start : stop - tube.span.start])].mean(axis=0)
+    return streams

@@ -1,0 +1,246 @@
+"""Training of an MMN, over moments of videos or over tubes: one loop, resumable, the best weights chosen on val.
+
+A folder holds `last.pt` (weights, optimiser, scheduler and the history: what `--resume` needs) and `best.safetensors`
+(the weights of the epoch that scored highest on val, with the config they belong to in the file's metadata).
+"""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass as plain_dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from stvg.config import STRICT
+from stvg.errors import InputError
+from stvg.files import writing
+
+logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingConfig:
+    """The recipe of one training run; the defaults are MMN's for Charades-STA but for the number of epochs."""
+
+    epochs: int = 18
+    batch_size: int = 48
+    """Videos per step."""
+    lr: float = 8e-4
+    text_lr_scale: float = 0.1
+    """The text encoder learns at this multiple of lr ..."""
+    frozen_text_epochs: int = 7
+    """... and not at all in the first epochs; a number >= epochs keeps it as it came."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 1e-5
+    milestones: tuple[int, ...] = (8, 13)
+    """Epochs after which lr is multiplied by 0.1."""
+    warmup_steps: int = 0
+    cosine: bool = False
+    """Let lr fall to zero along a cosine over the whole run, in place of the milestones."""
+    clip_norm: float = 5.0
+    contrastive_weight: float = 0.05
+    full_contrastive_epochs: int = 7
+    """After so many epochs the contrastive terms count 0.01 of their weight (the official log calls this "only bce")."""
+    validate_from: int = 1
+    """First epoch (counted from 1) after which val is scored."""
+    validate_every: int = 1
+
+
+@plain_dataclass(frozen=True)
+class LossTerms:
+    """The parts of one step's loss, scalars; `contrastive` is the sum of both contrastive terms, unweighted."""
+
+    iou: Tensor
+    contrastive: Tensor
+
+
+@plain_dataclass(frozen=True)
+class TrainingRun(Generic[Item]):
+    """Everything that one training needs; `describe` is the config stored with the weights."""
+
+    model: nn.Module
+    text_parameters: Sequence[nn.Parameter]
+    loss: Callable[[Sequence[Item]], LossTerms]
+    train_items: Sequence[Item]
+    validate: Callable[[], float]
+    config: TrainingConfig
+    folder: Path
+    seed: int
+    describe: dict[str, Any]
+
+
+def train(run: TrainingRun[Item], resume: bool = False) -> Path:
+    """Train to the end of the recipe and return the path of the best weights.
+
+    Each epoch's order and dropout follow from (seed, epoch) alone, so that a run taken up again from `last.pt` ends
+    with the same weights as one that was never stopped.
+
+    Raises:
+        InputError: `resume` with a checkpoint of another config.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    optimizer = _optimizer(run)
+    steps_per_epoch = math.ceil(len(run.train_items) / run.config.batch_size)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(run.config, steps_per_epoch))
+    first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
+    started = time.monotonic()
+    with SummaryWriter(str(run.folder / "events")) as writer:
+        bar = tqdm(range(first, run.config.epochs), desc=f"train {run.folder.name}", unit="epoch")
+        for epoch in bar:
+            losses = _train_epoch(run, epoch, optimizer, scheduler)
+            score = _validate(run, epoch)
+            if score is not None and score > best:
+                best = score
+                save_weights(run.model, run.describe, best_weights(run.folder))
+            _save_state(run, optimizer, scheduler, epoch + 1, best)
+            for name, value in {**losses, **({} if score is None else {"val": score})}.items():
+                writer.add_scalar(name, value, epoch + 1)
+            bar.set_postfix({**{name: f"{value:.3f}" for name, value in losses.items()}, "best": f"{best:.4f}"})
+    logger.info("trained %s: best val score %.4f, %d epochs in %.1f s",
+                run.folder, best, run.config.epochs - first, time.monotonic() - started)  # fmt: skip
+    return best_weights(run.folder)
+
+
+def best_weights(folder: Path) -> Path:
+    """Return where a training run in `folder` keeps its best weights."""
+    return folder / "best.safetensors"
+
+
+def save_weights(model: nn.Module, describe: dict[str, Any], path: Path) -> None:
+    """Write the model's weights with the config that they belong to; atomic."""
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    with writing(path) as beside:
+        save_file(state, beside, metadata={"config": json.dumps(describe, sort_keys=True)})
+
+
+def load_weights(model: nn.Module, describe: dict[str, Any], path: Path, command: str) -> None:
+    """Load what `save_weights` wrote into a model of the same config.
+
+    Raises:
+        InputError: no such file (`command` is what makes it), not safetensors, or weights of another config.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: expected trained weights, found none; run {command}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored = json.loads((file.metadata() or {}).get("config", "{}"))
+            _check_same_config(stored, describe, path)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open has no iterator)
+    except SafetensorError as error:
+        raise InputError(f"{path}: expected a safetensors file, got: {error}") from error
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if missing or unexpected:
+        raise InputError(f"{path}: expected exactly this model's weights, missing {missing}, unexpected {unexpected}")
+
+
+def _check_same_config(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+    if differing:
+        key = differing[0]
+        raise InputError(f"{path}: a checkpoint of another config: {key} is {stored.get(key)!r} there, "
+                         f"{wanted.get(key)!r} here")  # fmt: skip
+
+
+def _optimizer(run: TrainingRun[Item]) -> torch.optim.AdamW:
+    text = {id(parameter) for parameter in run.text_parameters}
+    others = [parameter for parameter in run.model.parameters() if id(parameter) not in text]
+    groups = [{"params": others, "lr": run.config.lr},
+              {"params": list(run.text_parameters), "lr": run.config.lr * run.config.text_lr_scale}]  # fmt: skip
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, betas=run.config.betas, weight_decay=run.config.weight_decay)
+
+
+def _schedule(config: TrainingConfig, steps_per_epoch: int) -> Callable[[int], float]:
+    """Return the factor on lr for each step."""
+    total = config.epochs * steps_per_epoch
+
+    def factor(step: int) -> float:
+        warm = min(1.0, (step + 1) / (config.warmup_steps + 1))
+        if config.cosine:
+            return warm * 0.5 * (1 + math.cos(math.pi * min(step, total) / total))
+        return warm * 0.1 ** sum(step // steps_per_epoch >= milestone for milestone in config.milestones)
+
+    return factor
+
+
+def _train_epoch(
+    run: TrainingRun[Item],
+    epoch: int,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LambdaLR,
+) -> dict[str, float]:
+    """Train one epoch; return the mean of each loss term."""
+    run.model.train()
+    for parameter in run.text_parameters:
+        parameter.requires_grad_(epoch >= run.config.frozen_text_epochs)
+    weight = run.config.contrastive_weight * (1.0 if epoch < run.config.full_contrastive_epochs else 0.01)
+    sums, count = {"iou": 0.0, "contrastive": 0.0}, 0
+    for batch in _batches(run, epoch):
+        terms = run.loss(batch)
+        optimizer.zero_grad(set_to_none=True)
+        (terms.iou + weight * terms.contrastive).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(run.model.parameters(), run.config.clip_norm)
+        optimizer.step()
+        scheduler.step()
+        sums["iou"] += float(terms.iou.detach())
+        sums["contrastive"] += float(terms.contrastive.detach())
+        count += 1
+    return {name: value / count for name, value in sums.items()}
+
+
+def _batches(run: TrainingRun[Item], epoch: int) -> Iterator[list[Item]]:
+    """Yield the epoch's batches in an order drawn from (seed, epoch); dropout is seeded alike."""
+    torch.manual_seed(run.seed * 100_003 + epoch)
+    order = torch.randperm(len(run.train_items)).tolist()
+    for start in range(0, len(order), run.config.batch_size):
+        yield [run.train_items[index] for index in order[start : start + run.config.batch_size]]
+
+
+def _validate(run: TrainingRun[Item], epoch: int) -> float | None:
+    """Return val's score after this epoch, None where the recipe does not ask for it; the last epoch is always scored."""
+    done = epoch + 1
+    due = done >= run.config.validate_from and (done - run.config.validate_from) % run.config.validate_every == 0
+    if not due and done < run.config.epochs:
+        return None
+    run.model.eval()
+    with torch.inference_mode():
+        return run.validate()
+
+
+def _save_state(
+    run: TrainingRun[Item],
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LambdaLR,
+    done: int,
+    best: float,
+) -> None:
+    state = {"model": run.model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict(),
+             "epochs": done, "best": best, "config": json.dumps(run.describe, sort_keys=True)}  # fmt: skip
+    with writing(run.folder / "last.pt") as path:
+        torch.save(state, path)
+
+
+def _take_up(
+    run: TrainingRun[Item], optimizer: torch.optim.Optimizer, scheduler: torch.optim.lr_scheduler.LambdaLR
+) -> tuple[int, float]:
+    """Restore `last.pt`; return the number of finished epochs and the best score. A folder without one starts anew."""
+    path = run.folder / "last.pt"
+    if not path.is_file():
+        return 0, -math.inf
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    _check_same_config(json.loads(state["config"]), json.loads(json.dumps(run.describe)), path)
+    run.model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    scheduler.load_state_dict(state["scheduler"])
+    return int(state["epochs"]), float(state["best"])
