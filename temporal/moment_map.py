@@ -86,7 +86,8 @@ def cell_spans_frames(cells: IntArray, num_clips: int, num_frames: int) -> IntAr
     >>> cell_spans_frames(np.array([[0, 0], [1, 3]]), 4, 10).tolist()
     [[0, 2], [2, 10]]
     """
-    return np.round((cells + np.array([0, 1])) / num_clips * num_frames).astype(np.int64)
+    spans: IntArray = np.round((cells + np.array([0, 1])) / num_clips * num_frames).astype(np.int64)
+    return spans
 
 
 def span_iou(spans: npt.ArrayLike, truths: npt.ArrayLike) -> Seconds:
