@@ -1,0 +1,1 @@
+"""Features of tubes and of whole videos, one extractor per file behind stvg.interfaces.FeatureExtractor."""

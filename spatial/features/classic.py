@@ -1,0 +1,121 @@
+"""Features without weights: colours, gradients, form and optical flow. Runs anywhere, also on real film."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass as plain_dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from spatial.features.binding import DOING_DIM, bind, doing_vector, signed_sqrt
+from spatial.features.colour import NUM_BINS, NUM_ZONES, zone_colours
+from spatial.features.motion import MOTION_DIM, FlowFields, flow_fields, motion_features
+from spatial.features.sampling import TubeSamples, cut_crops, sample_tube
+from spatial.features.scene import SCENE_DIM, scene_features
+from spatial.features.shape import CROP_SIZE, GEOMETRY_DIM, HOG_DIM, body_height, box_geometry, oriented_gradients
+from stvg.config import STRICT
+from stvg.interfaces import Footage
+from stvg.types import FloatArray, Tube
+
+LOOK_DIM = 3 * NUM_BINS
+COLOUR_DIM = NUM_ZONES * NUM_BINS
+TUBE_DIM = COLOUR_DIM + HOG_DIM + GEOMETRY_DIM + MOTION_DIM
+_MARGIN = 0.25
+"""Surroundings shown on the left and right of a person, as a fraction of the box's width."""
+_COLOUR_SCALE, _HOG_SCALE, _GEOMETRY_SCALE, _MOTION_SCALE = 4.0, 8.0, 3.0, 6.0
+_SCENE_SCALE, _BOUND_SCALE = 8.0, 1.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class ClassicConfig:
+    """Features by image processing alone."""
+
+    kind: Literal["classic"] = "classic"
+    """Which extractor this is."""
+    flow_width: int = Field(default=160, ge=32)
+    """Width of the images between which optical flow is computed, in pixels."""
+    smoothing_s: float = Field(default=0.3, gt=0)
+    """Standard deviation of the window in which a box's velocity is measured, in seconds."""
+    bilinear: bool = True
+    """Whether clip features bind each person's colours to that person's motion."""
+
+
+@plain_dataclass(frozen=True, slots=True, eq=False)
+class _Person:
+    """One tube's groups of features, one row per image of `samples`."""
+
+    samples: TubeSamples
+    colours: FloatArray
+    gradients: FloatArray
+    geometry: FloatArray
+    motion: FloatArray
+
+    def row_features(self) -> FloatArray:
+        """Return all groups side by side, scaled so that each has a mean squared norm of about 64."""
+        return np.concatenate([
+            _COLOUR_SCALE * np.sqrt(self.colours).reshape(len(self.colours), -1), _HOG_SCALE * self.gradients,
+            _GEOMETRY_SCALE * self.geometry, _MOTION_SCALE * self.motion,
+        ], axis=1).astype(np.float32)  # fmt: skip
+
+
+class ClassicFeatures:
+    """Colours by body zone, gradients, form, and motion of each person, and their binding in the whole video.
+
+    `tube_dim` = 340: square roots of zone colours 76, gradients 192, form 6, motion 66. `clip_dim` = 37 + 57 * 25 =
+    1462 (37 without `bilinear`): colours, motion by place and the camera's motion of the whole image, then for each
+    image the sum over people of zone colours (head, torso, legs) times doings (spatial.features.binding), signed
+    square roots. Every group is scaled to about the same mean squared norm, so that none outweighs the others by its
+    number of columns. Neither the person's place nor size in pixels is among them.
+    """
+
+    def __init__(self, *, flow_width: int = 160, smoothing_s: float = 0.3, bilinear: bool = True) -> None:
+        self._flow_width = flow_width
+        self._smoothing_s = smoothing_s
+        self._bilinear = bilinear
+        self.tube_dim = TUBE_DIM
+        self.clip_dim = SCENE_DIM + (LOOK_DIM * DOING_DIM if bilinear else 0)
+
+    def extract(self, footage: Footage, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+        """Return clip features (N, clip_dim), a row per image of the footage, and for each tube (T_k, tube_dim) rows.
+
+        A tube has one row for each image it covers, at least one. All float32 and finite.
+
+        Raises:
+            ValueError: the footage has no images.
+        """
+        samples = [sample_tube(footage, tube) for tube in tubes]
+        fields = flow_fields(footage, samples, self._flow_width)
+        people = [self._describe(footage, fields, one) for one in samples]
+        clip = _SCENE_SCALE * scene_features(footage.images, fields)
+        if self._bilinear:
+            clip = np.concatenate([clip, _bound_features(people, len(clip))], axis=1)
+        return clip, tuple(person.row_features() for person in people)
+
+    def _describe(self, footage: Footage, fields: FlowFields, samples: TubeSamples) -> _Person:
+        upright = body_height(samples)
+        size = footage.images.shape[2], footage.images.shape[1]
+        side = round(CROP_SIZE[0] * _MARGIN)
+        wide = cut_crops(footage.images, samples, (_MARGIN, 0.0), (CROP_SIZE[0] + 2 * side, CROP_SIZE[1]))
+        return _Person(
+            samples,
+            zone_colours(wide[:, ::2, ::2], _MARGIN),
+            oriented_gradients(wide[:, :, side:-side]),
+            box_geometry(samples, size, upright),
+            motion_features(footage, fields, samples, upright, self._smoothing_s),
+        )
+
+
+def _bound_features(people: list[_Person], num_images: int) -> FloatArray:
+    """Return each image's people, looks times doings, (num_images, LOOK_DIM * DOING_DIM)."""
+    if not people:
+        return np.zeros((num_images, LOOK_DIM * DOING_DIM), dtype=np.float32)
+    looks = [_looks(person.colours) for person in people]
+    doings = [doing_vector(person.gradients, person.geometry, person.motion) for person in people]
+    return _BOUND_SCALE * signed_sqrt(bind(looks, doings, [person.samples.index for person in people], num_images))
+
+
+def _looks(colours: FloatArray) -> FloatArray:
+    """Return the colours of head, torso and both leg zones together, (R, 57)."""
+    legs = colours[:, 2:].mean(axis=1, keepdims=True)
+    return np.concatenate([colours[:, :2], legs], axis=1).reshape(len(colours), LOOK_DIM)
