@@ -21,8 +21,8 @@ class FileConfig:
     kind: Literal["file"] = "file"
     folder: Path
     """Holds one MOTChallenge text per video, named as the video with .txt for its extension."""
-    threshold: float = 0.35
-    """Least score, in [0, 1]; scores in the file outside that range are clipped to it."""
+    threshold: float = 0.2
+    """Least score, in [0, 1], below the one that starts a track; scores in the file outside that range are clipped to it."""
     min_side: float = 8.0
     """Least width and height of a person, in pixels of the video."""
 
@@ -30,7 +30,7 @@ class FileConfig:
 class FileDetector:
     """Looks the people of a video up in a folder of public detections; see FileConfig for the arguments."""
 
-    def __init__(self, folder: Path, *, threshold: float = 0.35, min_side: float = 8.0) -> None:
+    def __init__(self, folder: Path, *, threshold: float = 0.2, min_side: float = 8.0) -> None:
         self._folder, self._threshold, self._min_side = folder, threshold, min_side
 
     def detect(self, footage: Footage) -> list[Detections]:

@@ -30,8 +30,8 @@ class OnnxConfig:
     """The model, a .onnx file."""
     decoder: Decoder = "nanodet"
     """How the model's input is prepared and its outputs are read."""
-    threshold: float = 0.35
-    """Least score of a person, in [0, 1]."""
+    threshold: float = 0.2
+    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
     nms_iou: float = 0.6
     """IoU above which the weaker of two boxes is dropped."""
     min_side: float = 8.0
@@ -54,7 +54,7 @@ class OnnxDetector:
         path: Path,
         *,
         decoder: Decoder = "nanodet",
-        threshold: float = 0.35,
+        threshold: float = 0.2,
         nms_iou: float = 0.6,
         min_side: float = 8.0,
         person_class: int = 0,

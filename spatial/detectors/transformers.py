@@ -18,8 +18,8 @@ class TransformersConfig:
     kind: Literal["transformers"] = "transformers"
     name: str
     """A model's name on the hub, such as PekingU/rtdetr_v2_r18vd, or a folder that save_pretrained wrote."""
-    threshold: float = 0.35
-    """Least score of a person, in [0, 1]."""
+    threshold: float = 0.2
+    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
     min_side: float = 8.0
     """Least width and height of a person, in pixels of the original video."""
     person_label: str = "person"
@@ -38,7 +38,7 @@ class TransformersDetector:
         name: str,
         *,
         device: str = "cpu",
-        threshold: float = 0.35,
+        threshold: float = 0.2,
         min_side: float = 8.0,
         person_label: str = "person",
         batch_size: int = 8,
