@@ -53,9 +53,9 @@ def write_submission(
         if prediction.query_id in items:
             raise ValueError(f"predictions: expected one per query, got two of {prediction.query_id!r}")
         items[prediction.query_id] = _to_item(prediction, (sizes or {}).get(prediction.video_id))
-    problem = next((found for key, item in items.items() for found in _item_problems(key, item, None)), None)
-    if problem is not None:
-        raise ValueError(f"predictions: {problem}")
+    problems = find_problems(items)
+    if problems:
+        raise ValueError(f"predictions: {problems[0]}")
     write_json_atomically(path, items)
 
 
