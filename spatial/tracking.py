@@ -96,26 +96,30 @@ class EngineTracker:
             for track_id, row in zip(found.tracker_id, found.data.get("row", ()), strict=True):
                 if track_id >= 0:
                     tracks.setdefault(int(track_id), []).append((place, int(row)))
-        self._prepend_first(items, list(tracks.values()))
+        self._grow_back(items, list(tracks.values()))
         return list(tracks.values())
 
-    def _prepend_first(self, items: Sequence[Detections], tracks: list[list[tuple[int, int]]]) -> None:
-        """Give each track the free detection, one frame before its first, that it grew from.
+    def _grow_back(self, items: Sequence[Detections], tracks: list[list[tuple[int, int]]]) -> None:
+        """Lengthen each track into the past, frame by frame, by free detections that overlap its first one.
 
-        The package names a track when it is matched for the first time, so the detection that began it has no id.
+        The package names a track when it is matched for the first time, so the detection that began it has no id; and
+        weak detections before a strong one, which cannot start a track, belong to it as much as those after.
         """
         taken = {detection for track in tracks for detection in track}
         for track in tracks:
-            place, row = track[0]
-            free = (
-                [(place - 1, r) for r in range(len(items[place - 1])) if (place - 1, r) not in taken] if place else []
-            )
-            if free:
-                boxes = items[place - 1].boxes_xyxy[[r for _, r in free]]
-                iou = elementwise_iou(boxes, items[place].boxes_xyxy[row])
-                if iou.max() >= self._min_iou:
-                    track.insert(0, free[int(iou.argmax())])
-                    taken.add(track[0])
+            while (found := self._before(items, *track[0], taken)) is not None:
+                track.insert(0, found)
+                taken.add(found)
+
+    def _before(
+        self, items: Sequence[Detections], place: int, row: int, taken: set[tuple[int, int]]
+    ) -> tuple[int, int] | None:
+        """Return the free detection in the frame before that overlaps this one most, if it does enough."""
+        free = [r for r in range(len(items[place - 1])) if (place - 1, r) not in taken] if place else []
+        if not free:
+            return None
+        iou = elementwise_iou(items[place - 1].boxes_xyxy[free], items[place].boxes_xyxy[row])
+        return (place - 1, free[int(iou.argmax())]) if iou.max() >= self._min_iou else None
 
     def _new_tracker(self, fps: float) -> Any:
         """Return a fresh tracker of the package for frames at this rate.

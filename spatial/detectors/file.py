@@ -22,7 +22,7 @@ class FileConfig:
     folder: Path
     """Holds one MOTChallenge text per video, named as the video with .txt for its extension."""
     threshold: float = 0.2
-    """Least score, in [0, 1], below the one that starts a track; scores in the file outside that range are clipped to it."""
+    """Least score, in [0, 1]; scores outside are clipped. The tracker starts tracks only from its own, higher one."""
     min_side: float = 8.0
     """Least width and height of a person, in pixels of the video."""
 
