@@ -132,11 +132,12 @@ _LOSSES = ("vid", "sent", "iou")
 def _gradient_figures(golden: GoldenFile, model: MMN) -> list[Figure]:
     names = golden.names("train/grad/")
     floor = 1e-3 * max(float(np.abs(golden[f"train/grad/{name}"]).max()) for name in names)
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    figures = []
-    for name in names:
-        gradient = gradients.get(our_name(name) or "", torch.zeros(0))
-        figures.append(golden.compare("gradients", f"train/grad/{name}", gradient, floor))
+    # Parameters that we do not train (see MapConv) have no gradient, where the official code computes zero.
+    gradients = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
+    figures = [
+        golden.compare("gradients", f"train/grad/{name}", gradients.get(our_name(name) or "", torch.zeros(0)), floor)
+        for name in names
+    ]
     norm = torch.stack([gradient.norm() for gradient in gradients.values()]).norm()
     return [*figures, golden.compare("grad_norm", "train/grad_norm", norm)]
 
@@ -197,7 +198,9 @@ def _ranking_figures(golden: GoldenFile) -> list[Figure]:
         for sentence, row in enumerate(scores):
             key = f"eval/nms/{video}/{sentence}"
             limit = max(len(golden[key]), 5)
-            moments = ranked_moments_s(grid, grid.rank(row[None], limit), config["num_clips"], [duration])[0]
+            moments = ranked_moments_s(grid, grid.rank(row[None], limit, [duration]), config["num_clips"], [duration])[
+                0
+            ]
             figures.append(golden.compare("nms", key, moments[: len(golden[key])]))
             ranked.append(moments[:5])
     truths = np.concatenate([golden[f"moment/{video}"] for video in range(len(golden["duration"]))])
