@@ -155,7 +155,9 @@ def _other_colour(
     rng: Random, slot: Literal["top", "bottom", "hat"], described: list[Garment], worn: set[Colour]
 ) -> Colour | None:
     """Draw a colour for a piece that no caption speaks of: none that could pass for a described one there."""
-    choices = set(DESCRIBED_COLOURS) | ({"gray", "brown"} if slot == "bottom" else set())
+    choices: set[Colour] = set(DESCRIBED_COLOURS)
+    if slot == "bottom":
+        choices |= {"gray", "brown"}
     for garment in described:
         if garment.slot == slot or (garment.word == "clothes" and slot == "bottom"):
             choices -= {garment.colour} | LOOKS_LIKE.get(garment.colour, frozenset())

@@ -1,4 +1,4 @@
-"""What a caption claims, as data: a noun phrase about clothes and a sequence of steps, and when a scene bears it out."""
+"""What a caption claims, as data: a noun phrase about clothes and a sequence of steps; where a scene bears it out."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -18,7 +18,7 @@ from stvg.world.clothes import dress_people
 from stvg.world.facts import NounPhrase, Step, occurrences
 from stvg.world.scene import ActionName, Actor, PropKind, Scene
 from stvg.world.script import Script, draw_sequence, spoilers, write_script
-from stvg.world.stage import GOALS, furnish, lay_paths, place_camera
+from stvg.world.stage import CameraKind, draw_camera_kind, furnish, goals_among, lay_paths, place_camera
 
 Split = Literal["train", "val", "test"]
 WIDTH, HEIGHT, FPS = 640, 360, 10.0
@@ -67,9 +67,10 @@ def plan_clip(seed: int, split: Split) -> PlannedClip:
     """Plan the clip of this seed; `split` only decides the wording of its caption (see stvg.world.captions)."""
     rng = Random(seed)  # noqa: S311 - reproducible scenes, not secrets
     groups = _draw_groups(rng)
+    camera_kind = draw_camera_kind(rng)
     cast = None
     while cast is None:
-        cast = _try_to_cast(rng, groups)
+        cast = _try_to_cast(rng, groups, camera_kind)
     return _choose_target(rng, cast, split)
 
 
@@ -100,19 +101,22 @@ def _draw_groups(rng: Random) -> list[int]:
     return groups
 
 
-def _try_to_cast(rng: Random, groups: list[int]) -> _Cast | None:
+def _try_to_cast(rng: Random, groups: list[int], camera_kind: CameraKind) -> _Cast | None:
     """Draw a scene in which every planted sequence of every person could be described; None where a draw fails."""
     num_frames = rng.randint(190, 210)
     props = furnish(rng)
-    goals = tuple(prop.kind for prop in props if prop.kind in GOALS)
+    goals = goals_among(props)
     sequences = _draw_sequences(rng, groups, goals)
     scripts = _write_scripts(rng, groups, sequences, num_frames)
     if scripts is None:
         return None
-    camera = place_camera(rng, num_frames, [(span.start, span.stop) for script in scripts for span in script.planted])
-    avoided = [frozenset(step.goal for step in _lone_steps(groups, sequences, who) if step.goal in GOALS)
+    camera = place_camera(rng, camera_kind, num_frames, [span for script in scripts for span in script.planted])
+    if camera is None:
+        return None
+    avoided = [frozenset(step.goal for step in _lone_steps(groups, sequences, who) if step.goal in goals)
                for who in range(len(groups))]  # fmt: skip
-    paths = lay_paths(rng, scripts, avoided, props, camera.room)
+    attempts = (lay_paths(rng, scripts, avoided, props, camera.room) for _ in range(12))
+    paths = next((paths for paths in attempts if paths), None)
     if paths is None:
         return None
     wardrobe = dress_people(rng, groups)

@@ -18,7 +18,7 @@ SPAN_FRAMES = (20, 76)
 """Shortest and longest planted sequence."""
 
 _STANDING: dict[ActionName, float] = {
-    "walk": 5.0, "turn_around": 1.6, "sit_down": 1.6, "raise_hand": 1, "wave": 1, "bend_down": 1, "pick_up": 1.2,
+    "walk": 6.0, "turn_around": 1.6, "sit_down": 1.6, "raise_hand": 1, "wave": 1, "bend_down": 1, "pick_up": 1.2,
     "put_down": 1.6, "point": 1, "jump": 1, "crouch": 1, "clap": 1, "kick": 1, "stretch": 1,
 }  # fmt: skip
 _SEATED: dict[ActionName, float] = {
@@ -71,8 +71,8 @@ class Script:
 
 
 def draw_sequence(rng: Random, goals: tuple[PropKind, ...]) -> tuple[Step, ...]:
-    """Draw one to three consecutive steps (25, 50, 25 %); a lone walk leads to one of `goals`, never just anywhere."""
-    length = rng.choices((1, 2, 3), (25, 50, 25))[0]
+    """Draw one to three consecutive steps; a lone walk leads to one of `goals`, never just anywhere."""
+    length = rng.choices((1, 2, 3), (31, 46, 23))[0]
     posture = Posture(rng.random() < 0.2, rng.random() < 0.1)
     steps: list[Step] = []
     for _ in range(length):
@@ -119,7 +119,7 @@ def write_script(
     timed = [_time_sequence(rng, sequence) for sequence in sequences]
     lengths = [steps[-1].stop for steps in timed]
     begins = [rng.randint(1, middle - lengths[0]), rng.randint(middle, num_frames - lengths[1])]
-    posture = Posture(_seated_at_first(rng, sequences[0]), holding=False)
+    posture = _first_posture(rng, sequences[0])
     seated, frame, steps = posture.seated, 0, list[TimedStep]()
     for sequence, plant, begin in zip(sequences, timed, begins, strict=True):
         filling = _fill(rng, frame, begin, posture, excluded, _is_ready_for(sequence))
@@ -137,11 +137,11 @@ def write_script(
     return Script(seated, (*steps, *rest[0]), (first, second))
 
 
-def _seated_at_first(rng: Random, sequence: tuple[Step, ...]) -> bool:
-    """Draw the posture of frame 0: mostly the one that the first planted sequence needs."""
-    if rng.random() < 0.15:
-        return True
-    return not all(_STANDING.get(step.action) for step in sequence[:1])
+def _first_posture(rng: Random, sequence: tuple[Step, ...]) -> Posture:
+    """Draw the state at frame 0: mostly one in which the first planted sequence could begin at once."""
+    seated, is_ready = rng.random() < 0.15, _is_ready_for(sequence)
+    wanted = (Posture(seated, False), Posture(not seated, False), Posture(False, True), Posture(True, True))
+    return next((posture for posture in wanted if is_ready(posture)), wanted[0])
 
 
 def _is_ready_for(sequence: tuple[Step, ...]) -> Callable[[Posture], bool]:
@@ -161,7 +161,7 @@ def _time_sequence(rng: Random, sequence: tuple[Step, ...]) -> list[TimedStep]:
     """Give each step of a planted sequence its frames, from 0 on, so that the whole lasts SPAN_FRAMES."""
     longest = min(ACT_FRAMES[1], SPAN_FRAMES[1] // len(sequence) - 2)
     shortest = SPAN_FRAMES[0] if len(sequence) == 1 else ACT_FRAMES[0]
-    frame, timed = 0, []
+    frame, timed = 0, list[TimedStep]()
     for step in sequence:
         frame += rng.randint(0, 2) if timed else 0
         length = rng.randint(max(shortest, 15) if step.action == "walk" else shortest, longest)

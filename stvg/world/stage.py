@@ -4,19 +4,21 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from stvg.types import FrameSpan
 from stvg.world.facts import Goal
 from stvg.world.scene import Act, Prop, PropKind, View
 from stvg.world.script import Script
 
+CameraKind = Literal["still", "pan", "cut"]
 ROOM = (0.08, 0.92)
 """The x that people keep to while the whole room is in view."""
-_NARROW_ROOM = (0.2, 0.8)
+_BODY = 0.045
 _LEAST_WALK = 0.15
 _MOST_WALK_PER_FRAME = 0.025
 
 _BACK_WALL: tuple[PropKind, ...] = ("door", "window", "picture")
 _FLOOR: tuple[PropKind, ...] = ("sofa", "table", "cabinet", "plant", "lamp", "box")
-GOALS: frozenset[PropKind] = frozenset({"door", "window", "sofa", "table", "cabinet", "plant", "lamp"})
+_GOALS: frozenset[PropKind] = frozenset({"door", "window", "sofa", "table", "cabinet", "plant", "lamp"})
 """Furniture that a caption can name as the end of a walk."""
 
 
@@ -47,44 +49,59 @@ class Path:
 
 
 def furnish(rng: Random) -> tuple[Prop, ...]:
-    """Draw three to five pieces of furniture, each kind at most once, at least two that a walk can lead to."""
-    kinds = [*rng.sample(_FLOOR[:5], rng.randint(2, 3)), *rng.sample(_BACK_WALL, rng.randint(1, 2))]
-    if rng.random() < 0.3:
-        kinds.append("box")
-    slots = rng.sample(range(6), len(kinds))
-    props = []
-    for kind, slot in zip(kinds, slots, strict=True):
-        x = round(0.14 + 0.145 * slot + rng.uniform(-0.02, 0.02), 3)
-        z = 0.0 if kind in _BACK_WALL else round(rng.uniform(0.08, 0.3), 3)
-        if kind in ("box", "plant") and rng.random() < 0.4:
-            z = round(rng.uniform(0.8, 0.9), 3)
-        shade = rng.randint(60, 190)
-        props.append(Prop(kind, x, z, (shade + rng.randint(0, 40), shade, max(shade - rng.randint(0, 40), 0))))
-    return tuple(props)
+    """Draw three to six pieces of furniture side by side, each kind at most once, a goal of walks in the middle."""
+    while True:
+        kinds = [*rng.sample(_FLOOR[:5], rng.randint(2, 3)), *rng.sample(_BACK_WALL, rng.randint(1, 2))]
+        if rng.random() < 0.3:
+            kinds.append("box")
+        slots = rng.sample(range(6), len(kinds))
+        props = tuple(_place_prop(rng, kind, slot) for kind, slot in zip(kinds, slots, strict=True))
+        if goals_among(props):
+            return props
 
 
-def place_camera(rng: Random, num_frames: int, kept_whole: list[tuple[int, int]]) -> Camera:
-    """Draw a still camera (60 %), a pan (25 %) or a shot cut (15 %) that falls into none of the spans `kept_whole`.
+def _place_prop(rng: Random, kind: PropKind, slot: int) -> Prop:
+    """Draw a piece of furniture in one of six places from left to right; some plants and boxes stand in front."""
+    z = 0.0 if kind in _BACK_WALL else round(rng.uniform(0.08, 0.3), 3)
+    if kind in ("box", "plant") and rng.random() < 0.4:
+        z = round(rng.uniform(0.8, 0.9), 3)
+    shade = rng.randint(60, 190)
+    colour = (shade + rng.randint(0, 40), shade, max(shade - rng.randint(0, 40), 0))
+    return Prop(kind, round(0.14 + 0.145 * slot + rng.uniform(-0.02, 0.02), 3), z, colour)
+
+
+def goals_among(props: tuple[Prop, ...]) -> tuple[PropKind, ...]:
+    """Return the furniture that walks can lead to whatever the camera sees."""
+    return tuple(prop.kind for prop in props if prop.kind in _GOALS and 0.2 <= prop.x <= 0.8)
+
+
+def draw_camera_kind(rng: Random) -> CameraKind:
+    """Draw whether the camera stands still (58 %), pans (26 %) or cuts to another view (16 %)."""
+    return rng.choices(("still", "pan", "cut"), (58, 26, 16))[0]
+
+
+def place_camera(rng: Random, kind: CameraKind, num_frames: int, kept_whole: list[FrameSpan]) -> Camera | None:
+    """Draw the views; a shot cut falls into none of the spans `kept_whole`, None where they leave no place for it.
 
     People keep to the part of the room that all views share, so that nobody is visible more than others.
     """
-    kind = rng.choices(("still", "pan", "cut"), (58, 25, 17))[0]
-    cut = rng.randint(num_frames // 6, num_frames - num_frames // 6)
-    if kind == "still" or (kind == "cut" and any(start < cut < stop for start, stop in kept_whole)):
+    if kind == "still":
         return Camera((View(0, 0.5, 1.0, cut=False),), ROOM)
-    zoom = round(rng.uniform(1.15, 1.25), 3)
-    side = rng.choice((-1, 1)) * rng.uniform(0.05, 0.08)
-    before, after = round(0.5 + side, 3), round(0.5 - side, 3)
-    if kind == "cut":
-        views: tuple[View, ...] = (
-            View(0, before, zoom, cut=False),
-            View(cut, after, 1.0 if cut % 2 else zoom, cut=True),
-        )
-        return Camera(views, _NARROW_ROOM)
-    start = rng.randint(5, num_frames // 2)
-    stop = min(start + rng.randint(30, 90), num_frames - 5)
-    views = (View(0, before, zoom, cut=False), View(start, before, zoom, cut=False), View(stop, after, zoom, cut=False))
-    return Camera(views, _NARROW_ROOM)
+    zoom, side = round(rng.uniform(1.12, 1.2), 3), round(rng.uniform(0.03, 0.06), 3)
+    reach = 0.5 / zoom - side - _BODY
+    room = (0.5 - reach, 0.5 + reach)
+    sign = rng.choice((-1, 1))
+    before, after = 0.5 + sign * side, 0.5 - sign * side
+    if kind == "pan":
+        start = rng.randint(5, num_frames // 2)
+        stop = min(start + rng.randint(30, 90), num_frames - 5)
+        still, moving = View(0, before, zoom, cut=False), View(start, before, zoom, cut=False)
+        return Camera((still, moving, View(stop, after, zoom, cut=False)), room)
+    cuts = (rng.randint(num_frames // 8, num_frames - num_frames // 8) for _ in range(40))
+    cut = next((cut for cut in cuts if not any(span.start < cut < span.stop for span in kept_whole)), None)
+    if cut is None:
+        return None
+    return Camera((View(0, before, zoom, cut=False), View(cut, after, rng.choice((1.1, zoom)), cut=True)), room)
 
 
 def lay_paths(
@@ -127,8 +144,8 @@ def _start_positions(
     depths = [0.35 + 0.5 * (k + rng.random()) / len(scripts) for k in range(len(scripts))]
     rng.shuffle(depths)
     for script, z in zip(scripts, depths, strict=True):
-        free = [x for x in (rng.uniform(*room) for _ in range(12))
-                if _is_free(x, walkers, 0.12) and _suits(x, _next_goal(script, 0), props, room)]  # fmt: skip
+        free = [x for x in (rng.uniform(*room) for _ in range(24))
+                if _is_free(x, walkers, 0.1) and _suits(x, _next_goal(script, 0), props, room)]  # fmt: skip
         if not free:
             return None
         walkers.append(_Walker(round(free[0], 3), round(z, 3), rng.choice((-1, 1))))
@@ -149,15 +166,18 @@ def _find_goal(
     timed, walker = script.steps[k], walkers[who]
     reach = min(0.5, _MOST_WALK_PER_FRAME * (timed.stop - timed.start))
     others = [other for index, other in enumerate(walkers) if index != who]
-    apart = 0.06 if rng.random() < 0.25 else 0.11
+    close = rng.random() < 0.25
     prop = next((prop for prop in props if prop.kind == timed.step.goal), None)
-    for _ in range(24):
-        x = prop.x + rng.uniform(-0.055, 0.055) if prop else rng.uniform(walker.x - reach, walker.x + reach)
+    for attempt in range(24):
+        way = -1 if timed.step.goal == "left" else 1 if timed.step.goal == "right" else rng.choice((-1, 1))
+        x = prop.x + rng.uniform(-0.055, 0.055) if prop else walker.x + way * rng.uniform(_LEAST_WALK, reach)
         suits = room[0] <= x <= room[1] and _LEAST_WALK <= abs(x - walker.x) <= reach
-        suits = suits and not (timed.step.goal == "left" and x > walker.x)
-        suits = suits and not (timed.step.goal == "right" and x < walker.x)
         suits = suits and all(abs(x - other.x) > 0.13 for other in props if other.kind in avoided)
-        if suits and _is_free(x, others, apart) and _suits(x, _next_goal(script, k + 1), props, room):
+        if (
+            suits
+            and _is_free(x, others, 0.06 if close or attempt >= 12 else 0.11)
+            and _suits(x, _next_goal(script, k + 1), props, room)
+        ):
             z = 0.3 + 0.3 * rng.random() if prop else min(max(walker.z + rng.uniform(-0.15, 0.15), 0.3), 0.88)
             return round(x, 3), round(z, 3)
     return None
@@ -179,4 +199,4 @@ def _suits(x: float, goal: Goal | None, props: tuple[Prop, ...], room: tuple[flo
         return x - room[0] > _LEAST_WALK + 0.06
     if goal == "right":
         return room[1] - x > _LEAST_WALK + 0.06
-    return all(_LEAST_WALK + 0.03 <= abs(x - prop.x) <= 0.33 for prop in props if prop.kind == goal)
+    return all(_LEAST_WALK + 0.03 <= abs(x - prop.x) <= 0.37 for prop in props if prop.kind == goal)
