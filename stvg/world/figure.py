@@ -1,0 +1,264 @@
+"""A clothed body as shaded outlines: polygons for all frames of an actor, from its skeleton on the screen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stvg.world.motion import CAMERA_TILT, J, Motion
+from stvg.world.paths import Curve
+from stvg.world.scene import Outfit
+
+Rgb = tuple[int, int, int]
+SHIFT = 3
+"""Fractional bits of polygon corners, as in cv2's drawing functions."""
+LIGHT = np.array([0.0, -0.35])
+"""Vertical part of the light's direction on the screen; the scene draws the horizontal part."""
+SECTIONS = np.array([-0.1, 0.06, 0.3, 0.6, 0.8, 0.93, 1.01])
+"""Heights of the torso's cross-sections: 0 pelvis, 1 base of the neck."""
+MAN = np.array([
+    [0.088, 0.094, 0.088, 0.106, 0.112, 0.098, 0.042],
+    [0.068, 0.074, 0.064, 0.074, 0.068, 0.056, 0.038],
+    [-0.012, -0.008, 0.004, 0.010, 0.004, 0.0, 0.0],
+])  # fmt: skip
+WOMAN = np.array([
+    [0.092, 0.097, 0.074, 0.092, 0.097, 0.086, 0.036],
+    [0.074, 0.078, 0.056, 0.078, 0.064, 0.052, 0.032],
+    [-0.014, -0.010, 0.004, 0.016, 0.006, 0.0, 0.0],
+])  # fmt: skip
+"""Half-widths across and front to back, and how far the section's centre lies forward, in body heights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screen:
+    """A skeleton on the screen: `points` (T, 18, 2) pixels, `near` (T, 18) body heights towards the camera, `size` (T,)
+    pixels per body height, `yaw` (T,) radians."""
+
+    points: Curve
+    near: Curve
+    size: Curve
+    yaw: Curve
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One shaded shape in all frames: `outlines` (T, L, K, 2) int32 pixels << SHIFT, from the whole shape to its
+    highlight, and the colour of each of the L layers. `convex` allows the faster filling."""
+
+    group: str
+    outlines: npt.NDArray[np.int32]
+    colours: tuple[tuple[int, int, int, int], ...]
+    convex: bool = True
+
+
+def project(motion: Motion, origin: Curve, size: Curve) -> Screen:
+    """Place a motion on the screen, its floor point at `origin` (T, 2) pixels, `size` (T,) pixels per body height."""
+    joints = motion.joints.astype(np.float64)
+    x = origin[:, :1] + joints[..., 0] * size[:, None]
+    y = origin[:, 1:] + (CAMERA_TILT * joints[..., 2] - joints[..., 1]) * size[:, None]
+    return Screen(np.stack([x, y], axis=-1), joints[..., 2], size, np.radians(motion.yaw.astype(np.float64)))
+
+
+def shades(colour: Rgb, layers: int, contrast: float = 1.0) -> tuple[tuple[int, int, int, int], ...]:
+    """Return `layers` opaque RGBA colours from the shaded rim of a round shape to its highlight."""
+    levels = np.linspace(1 - 0.42 * contrast, 1 + 0.13 * contrast, layers)
+    lift = np.linspace(0, 14, layers)
+    rows = np.clip(np.asarray(colour, float) * levels[:, None] + lift[:, None], 0, 255).astype(int)
+    return tuple((int(r), int(g), int(b), 255) for r, g, b in rows)
+
+
+def _fixed(outline: Curve) -> npt.NDArray[np.int32]:
+    return np.rint(outline * (1 << SHIFT)).astype(np.int32)
+
+
+class Tailor:
+    """Makes the shaded parts of one person; `lit` in -1..1 is the side from which the light comes."""
+
+    def __init__(self, screen: Screen, lit: float) -> None:
+        self.screen = screen
+        self.light = LIGHT + np.array([lit, 0.0])
+        self.parts: list[Part] = []
+
+    def joint(self, name: str) -> Curve:
+        """Return a joint's pixels (T, 2)."""
+        return self.screen.points[:, J[name]]
+
+    def between(self, first: str, second: str, share: float) -> Curve:
+        """Return the pixels (T, 2) of the point at `share` of the way from one joint to another."""
+        return self.joint(first) * (1 - share) + self.joint(second) * share
+
+    def limb(self, group: str, start: Curve, end: Curve, radii: tuple[float, float], colour: Rgb, layers: int = 4,
+             contrast: float = 1.0) -> None:  # fmt: skip
+        """Add a tapered limb from `start` to `end` (T, 2) pixels, `radii` in body heights, lit from the side."""
+        size = self.screen.size[:, None]
+        along = end - start
+        length = np.linalg.norm(along, axis=1, keepdims=True)
+        along = np.where(length > 1e-6, along / np.maximum(length, 1e-6), [0.0, 1.0])
+        across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+        lean = (across @ self.light)[:, None] * across
+        turn = np.linspace(-np.pi / 2, np.pi / 2, 6)
+        rings = []
+        for share in _shares(layers):
+            rim = []
+            for centre, radius, way in ((end, radii[1], 1.0), (start, radii[0], -1.0)):
+                middle = centre + lean * radius * size * (1 - share) * 0.75
+                for angle in turn:
+                    reach = way * np.cos(angle) * radius * size * (0.4 + 0.6 * share)
+                    rim.append(middle + along * reach + across * way * np.sin(angle) * radius * size * share)
+            rings.append(np.stack(rim, axis=1))
+        self.parts.append(Part(group, _fixed(np.stack(rings, axis=1)), shades(colour, layers, contrast)))
+
+    def torso(self, build: Curve, bulk: float, colour: Rgb, hem: float) -> None:
+        """Add the trunk: `build` (3, 7) as MAN, widened by `bulk`, down to section height `hem` (0 is the pelvis)."""
+        heights = SECTIONS.copy()
+        heights[0] = hem
+        fine = np.linspace(heights[0], heights[-1], 13)
+        widths, depths, fronts = (np.interp(fine, heights, row) for row in build)
+        spine = self._spine(fine)
+        tangent = np.gradient(spine, axis=1)
+        tangent /= np.maximum(np.linalg.norm(tangent, axis=2, keepdims=True), 1e-6)
+        across = np.stack([-tangent[..., 1], tangent[..., 0]], axis=-1)
+        size, sine, cosine = self.screen.size[:, None], np.sin(self.screen.yaw), np.cos(self.screen.yaw)
+        half = np.hypot(np.outer(cosine, widths), np.outer(sine, depths)) * bulk * size
+        forward = np.outer(sine, fronts) * size
+        spine = spine - across * np.sign(across[..., :1] + 1e-9) * 0 + np.stack([forward, 0 * forward], axis=-1)
+        lean = (across @ self.light)[..., None] * across
+        rings = []
+        for share in _shares(6):
+            middle = spine + lean * half[..., None] * (1 - share) * 0.7
+            side = across * half[..., None] * share
+            rings.append(np.concatenate([middle + side, (middle - side)[:, ::-1]], axis=1))
+        self.parts.append(Part("torso", _fixed(np.stack(rings, axis=1)), shades(colour, 6), convex=False))
+
+    def _spine(self, heights: Curve) -> Curve:
+        """Return the pixels (T, N, 2) of points on the curved spine."""
+        pelvis, chest, neck = (self.joint(name)[:, None] for name in ("pelvis", "chest", "neck"))
+        t = heights[None, :, None]
+        bend = 2 * chest - (pelvis + neck) / 2
+        return (1 - t) ** 2 * pelvis + 2 * t * (1 - t) * bend + t**2 * neck
+
+    def skirt(self, group: str, hem: float, flare: float, colour: Rgb) -> None:
+        """Add a skirt over both thighs, down to the share `hem` of the thigh (above 1: down the shin)."""
+        size = self.screen.size[:, None]
+        low = []
+        for side in "lr":
+            if hem <= 1:
+                low.append(self.between(f"{side}_hip", f"{side}_knee", hem))
+            else:
+                low.append(self.between(f"{side}_knee", f"{side}_ankle", hem - 1))
+        waist = self.between("pelvis", "chest", 0.4)
+        circles = [(waist, 0.075), (self.joint("l_hip"), 0.068), (self.joint("r_hip"), 0.068),
+                   (low[0], 0.05 * flare), (low[1], 0.05 * flare)]  # fmt: skip
+        if hem > 1:
+            circles += [(self.joint("l_knee"), 0.058), (self.joint("r_knee"), 0.058)]
+        centres, radii = np.stack([c for c, _ in circles], axis=1), np.array([r for _, r in circles])
+        middle = centres.mean(axis=1, keepdims=True)
+        rings = []
+        for share in _shares(5):
+            shrunk = middle + (centres - middle) * np.array([0.3 + 0.7 * share, 1.0]) + self.light * size[:, None] * (
+                0.05 * (1 - share))  # fmt: skip
+            rings.append(_hull(shrunk, radii * (0.25 + 0.75 * share) * size))
+        self.parts.append(Part(group, _fixed(np.stack(rings, axis=1)), shades(colour, 5)))
+
+
+def _shares(layers: int) -> Curve:
+    return np.linspace(1.0, 0.22, layers)
+
+
+def _hull(centres: Curve, radii: Curve, directions: int = 20) -> Curve:
+    """Return the outline (T, directions, 2) of the smallest convex shape around circles.
+
+    `centres` (T, C, 2) and `radii` (T, C) in pixels. Each corner is the circle's point that reaches furthest in one
+    of the directions.
+    """
+    angle = np.linspace(0, 2 * np.pi, directions, endpoint=False)
+    way = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    reach = centres @ way.T + radii[:, :, None]
+    best = reach.argmax(axis=1)
+    rows = np.arange(len(centres))[:, None]
+    return centres[rows, best] + radii[rows, best][..., None] * way
+
+
+def dress(screen: Screen, outfit: Outfit, colours: dict[str, Rgb], lit: float, bare_arms: bool) -> list[Part]:
+    """Return all parts of a dressed body but the head, in groups: l_leg, r_leg, torso, neck, l_arm, r_arm.
+
+    `colours` has "top", "bottom", "skin", "shoes", "inner" (what an open jacket shows).
+    """
+    tailor = Tailor(screen, lit)
+    woman = outfit.gender == "woman"
+    slim = 0.9 if woman else 1.0
+    for side in "lr":
+        _leg(tailor, side, outfit, colours, slim)
+    if outfit.bottom == "skirt":
+        tailor.skirt("hips", 1.05, 1.25, colours["bottom"])
+    _trunk(tailor, outfit, colours, WOMAN if woman else MAN)
+    for side in "lr":
+        _arm(tailor, side, outfit, colours, slim, bare_arms)
+    tailor.limb("neck", tailor.joint("neck"), tailor.between("neck", "head", 0.8), (0.034 * slim, 0.03 * slim),
+                colours["skin"], 3)  # fmt: skip
+    return tailor.parts
+
+
+def _trunk(tailor: Tailor, outfit: Outfit, colours: dict[str, Rgb], build: Curve) -> None:
+    top = colours["top"]
+    if outfit.bottom != "skirt":
+        tailor.limb("hips", tailor.between("pelvis", "chest", 0.25), tailor.between("l_hip", "r_hip", 0.5),
+                    (0.07, 0.075), colours["bottom"], 3)  # fmt: skip
+    if outfit.top in ("coat", "dress"):
+        tailor.skirt("torso", 0.9 if outfit.top == "dress" else 0.78, 1.5 if outfit.top == "dress" else 1.3, top)
+    bulk = {"shirt": 1.0, "vest": 0.97, "jacket": 1.1, "coat": 1.14, "dress": 0.98}[outfit.top]
+    tailor.torso(build, bulk, top, -0.02 if outfit.top in ("dress", "shirt") else -0.12)
+    if outfit.top in ("jacket", "coat"):
+        _opening(tailor, colours["inner"], colours["top"])
+
+
+def _opening(tailor: Tailor, inner: Rgb, top: Rgb) -> None:
+    """Add what an open jacket shows: a wedge of the shirt on the breast, where the breast is seen."""
+    size, sine = tailor.screen.size[:, None], np.sin(tailor.screen.yaw)[:, None]
+    seen = np.clip(np.cos(tailor.screen.yaw) * 2.5 + 0.6, 0, 1)[:, None]
+    spine = tailor._spine(np.array([0.28, 0.97]))
+    shift = np.concatenate([sine * 0.045 * size, 0 * sine], axis=1)
+    low, high = spine[:, 0] + shift, spine[:, 1] + shift * 0.6
+    half = np.concatenate([0.024 * size * seen, 0 * size], axis=1)
+    wedge = np.stack([low, high + half, high - half], axis=1)[:, None]
+    dark = tuple(int(v * 0.5) for v in top)
+    rim = np.stack([low, high + half * 1.5, high - half * 1.5], axis=1)[:, None]
+    tailor.parts.append(Part("torso", _fixed(rim), ((dark[0], dark[1], dark[2], 255),)))
+    tailor.parts.append(Part("torso", _fixed(wedge), ((*inner, 255),)))
+
+
+def _leg(tailor: Tailor, side: str, outfit: Outfit, colours: dict[str, Rgb], slim: float) -> None:
+    group, bare = f"{side}_leg", outfit.bottom != "trousers"
+    hip, knee, ankle, toe = (tailor.joint(f"{side}_{name}") for name in ("hip", "knee", "ankle", "toe"))
+    cloth, skin = colours["bottom"], colours["skin"]
+    heel = ankle + (ankle - toe) * np.array([0.22, 0.0]) + np.array([0.0, 0.012]) * tailor.screen.size[:, None]
+    tailor.limb(group, heel, toe, (0.026, 0.019), colours["shoes"], 3)
+    if bare:
+        tailor.limb(
+            group, knee, tailor.between(f"{side}_knee", f"{side}_ankle", 0.4), (0.038 * slim, 0.041 * slim), skin
+        )
+        tailor.limb(group, tailor.between(f"{side}_knee", f"{side}_ankle", 0.35), ankle, (0.041 * slim, 0.023), skin)
+        tailor.limb(group, hip, knee, (0.066 * slim, 0.042 * slim), skin)
+    else:
+        tailor.limb(group, knee, ankle, (0.047 * slim, 0.036), cloth)
+        tailor.limb(group, hip, knee, (0.07, 0.049 * slim), cloth)
+    if outfit.bottom == "shorts":
+        tailor.limb(group, hip, tailor.between(f"{side}_hip", f"{side}_knee", 0.86), (0.072, 0.06), cloth)
+
+
+def _arm(tailor: Tailor, side: str, outfit: Outfit, colours: dict[str, Rgb], slim: float, bare: bool) -> None:
+    group = f"{side}_arm"
+    shoulder, elbow, wrist = (tailor.joint(f"{side}_{name}") for name in ("shoulder", "elbow", "wrist"))
+    top, skin = colours["top"], colours["skin"]
+    bulk = slim * (1.18 if outfit.top in ("jacket", "coat") else 1.0)
+    sleeveless, short = outfit.top == "vest", outfit.top != "jacket" and outfit.top != "coat" and bare
+    tailor.limb(group, wrist, wrist + (wrist - elbow) * 0.36, (0.019, 0.015), skin, 3)
+    fore, fore_radii = (
+        (skin, (0.031 * slim, 0.021 * slim)) if short or sleeveless else (top, (0.036 * bulk, 0.028 * bulk))
+    )
+    tailor.limb(group, elbow, wrist, fore_radii, fore)
+    if sleeveless or short:
+        tailor.limb(group, shoulder, elbow, (0.039 * slim, 0.032 * slim), skin)
+    if not sleeveless:
+        end = tailor.between(f"{side}_shoulder", f"{side}_elbow", 0.6) if short else elbow
+        tailor.limb(group, shoulder, end, (0.045 * bulk, (0.044 if short else 0.037) * bulk), top)
