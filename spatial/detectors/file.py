@@ -10,7 +10,7 @@ from spatial.detectors.clean import clean_detections
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.interfaces import Footage
-from stvg.mot import read_mot
+from stvg.mot import MotRows, read_mot
 from stvg.types import Detections
 
 
@@ -39,26 +39,36 @@ class FileDetector:
         Raises:
             InputError: no file for this video, not MOT text, or a frame past the video's end.
         """
-        meta = footage.meta
-        path = self._folder / f"{Path(meta.video_id).stem}.txt"
-        rows = read_mot(path)
-        if len(rows) and int(rows.frames.max()) >= meta.num_frames:
-            raise InputError(
-                f"{path}: expected detections of {meta.video_id}, frames 1 to {meta.num_frames}, "
-                f"got frame {int(rows.frames.max()) + 1}"
-            )
-        order = np.argsort(rows.frames, kind="stable")
-        starts = np.searchsorted(rows.frames[order], footage.frames, side="left")
-        stops = np.searchsorted(rows.frames[order], footage.frames, side="right")
-        return [
-            clean_detections(
-                frame,
-                rows.boxes_xyxy[order[start:stop]],
-                rows.scores[order[start:stop]].clip(0, 1),
-                meta,
-                source=str(path),
-                min_score=self._threshold,
-                min_side=self._min_side,
-            )
-            for frame, start, stop in zip(footage.frames.tolist(), starts, stops, strict=True)
-        ]
+        path = self._folder / f"{Path(footage.meta.video_id).stem}.txt"
+        return detections_in(read_mot(path), footage, path, threshold=self._threshold, min_side=self._min_side)
+
+
+def detections_in(
+    rows: MotRows, footage: Footage, path: Path, *, threshold: float, min_side: float
+) -> list[Detections]:
+    """Return the rows of the file `path` as one Detections per frame of the footage.
+
+    Raises:
+        InputError: a row past the video's end.
+    """
+    meta = footage.meta
+    if len(rows) and int(rows.frames.max()) >= meta.num_frames:
+        raise InputError(
+            f"{path}: expected detections of {meta.video_id}, frames 1 to {meta.num_frames}, "
+            f"got frame {int(rows.frames.max()) + 1}"
+        )
+    order = np.argsort(rows.frames, kind="stable")
+    starts = np.searchsorted(rows.frames[order], footage.frames, side="left")
+    stops = np.searchsorted(rows.frames[order], footage.frames, side="right")
+    return [
+        clean_detections(
+            frame,
+            rows.boxes_xyxy[order[start:stop]],
+            rows.scores[order[start:stop]].clip(0, 1),
+            meta,
+            source=str(path),
+            min_score=threshold,
+            min_side=min_side,
+        )
+        for frame, start, stop in zip(footage.frames.tolist(), starts, stops, strict=True)
+    ]
