@@ -24,8 +24,10 @@ NUM_ZONES = len(ZONE_NAMES)
 _ZONE_CENTRES = (0.08, 0.33, 0.60, 0.83)
 _ZONE_WIDTHS = (0.05, 0.09, 0.06, 0.07)
 """Centres and standard deviations of the zones, as fractions of the box's height."""
-_COLUMN_WIDTH = 0.18
+_COLUMN_WIDTH = 0.2
 """Standard deviation of the weight about the box's middle column, as a fraction of its width."""
+_CONTRAST = 12.0
+"""Distance from the surroundings, in 8-bit Lab units, from which on a pixel is likely the person."""
 
 
 def colour_memberships(colours: Image) -> FloatArray:
@@ -50,16 +52,19 @@ def zone_colours(crops: Image, margin: float) -> FloatArray:
     """Return the colours of each zone of each person: (K, 4, 19) float32, in [0, 1], each zone sums to 1.
 
     `crops` (K, h, w, 3) uint8 RGB hold a person's box and, on the left and right, `margin` times its width of
-    surroundings. A zone's histogram counts pixels by their distance from the middle column and from the zone's height;
-    each colour is then weighed down by its share in the surroundings at the same height, because it is likely to be
-    background: p(c) * p(c) / (p(c) + q(c)) with p inside and q outside, renormalised.
+    surroundings. A zone's histogram counts pixels by their distance from the middle column and from the zone's height,
+    and by how much they differ from the mean surroundings on either side in the same row (what shows between the legs
+    does not). Each colour is then weighed down by its share in the surroundings at the zone's height:
+    p(c) * p(c) / (p(c) + q(c)) with p inside and q outside, renormalised.
     """
     count, height, width = crops.shape[:3]
     pixels = crops.reshape(count, height * width, 3).astype(np.uint16) >> 3
     index = pixels[..., 0] << 10 | pixels[..., 1] << 5 | pixels[..., 2]
+    memberships = _lookup_table()[index]
     inside, outside = _zone_weights(height, width, margin)
-    both = np.concatenate([inside, outside]) @ _lookup_table()[index]
-    person, around = both[:, :NUM_ZONES], both[:, NUM_ZONES:]
+    weights = inside * _foreground(crops, margin).reshape(count, 1, -1)
+    person = weights @ memberships / weights.sum(axis=2, keepdims=True)
+    around = outside @ memberships
     kept = person * person / (person + around + 1e-6)
     return np.asarray(kept / (kept.sum(axis=2, keepdims=True) + 1e-6), dtype=np.float32)
 
@@ -69,6 +74,19 @@ def mean_colours(images: Image) -> FloatArray:
     small = np.stack([cv2.resize(image[::4, ::4], (16, 9), interpolation=cv2.INTER_AREA) for image in images])
     memberships = colour_memberships(small.reshape(-1, 3)).reshape(len(images), -1, NUM_BINS)
     return np.asarray(memberships.mean(axis=1), dtype=np.float32)
+
+
+def _foreground(crops: Image, margin: float) -> FloatArray:
+    """Return how little each pixel of (K, h, w, 3) resembles what lies beside the person: (K, h, w) in (0, 1]."""
+    count, height, width = crops.shape[:3]
+    side = int(width * margin / (1.0 + 2.0 * margin))
+    if side == 0:
+        return np.ones((count, height, width), dtype=np.float32)
+    tall = np.ascontiguousarray(crops).reshape(count * height, width, 3)
+    lab = cv2.cvtColor(tall, cv2.COLOR_RGB2LAB).reshape(crops.shape).astype(np.float32)
+    beside = [part.mean(axis=2, keepdims=True) for part in (lab[:, :, :side], lab[:, :, -side:])]
+    nearest = np.minimum(*(((lab - mean) ** 2).sum(axis=3) for mean in beside))
+    return np.asarray(1.02 - np.exp(nearest / (-2.0 * _CONTRAST**2)), dtype=np.float32)
 
 
 def _ramp(values: FloatArray, start: float, stop: float) -> FloatArray:
