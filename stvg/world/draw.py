@@ -175,7 +175,7 @@ def _long_hair(screen: Screen, head_yaw: Curve, colour: Rgb) -> list[Part]:
     back = np.stack([-np.sin(yaw), 0 * yaw], axis=1) * screen.size[:, None]
     top = tailor.joint("head") + back * 0.02
     low = tailor.joint("neck") + back * 0.045 + np.array([0.0, 0.03]) * screen.size[:, None]
-    tailor.limb("hair", top, low, (0.056, 0.044), colour, 4)
+    tailor.limb("hair", [(top, 0.058), (low, 0.046)], colour)
     return tailor.parts
 
 
@@ -188,7 +188,7 @@ def _orders(screen: Screen, motion: Motion) -> list[tuple[str, ...]]:
     for t in range(len(trunk)):
         arms = {f"{s}_arm": (near[f"{s}_elbow"][t] + near[f"{s}_wrist"][t]) / 2 - trunk[t] for s in "lr"}
         legs = sorted("lr", key=lambda s: near[f"{s}_knee"][t] + near[f"{s}_ankle"][t])
-        in_front = {s for s in "lr" if near[f"{s}_knee"][t] > near["chest"][t] + 0.09}
+        in_front = {s for s in "lr" if near[f"{s}_knee"][t] > near["chest"][t] + 0.17}
         behind = [name for name, depth in arms.items() if depth < -0.02]
         before = sorted((name for name in arms if name not in behind), key=lambda name: arms[name])
         order = sorted(behind, key=lambda name: arms[name])

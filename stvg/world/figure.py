@@ -1,6 +1,7 @@
 """A clothed body as shaded outlines: polygons for all frames of an actor, from its skeleton on the screen."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -87,26 +88,41 @@ class Tailor:
         """Return the pixels (T, 2) of the point at `share` of the way from one joint to another."""
         return self.joint(first) * (1 - share) + self.joint(second) * share
 
-    def limb(self, group: str, start: Curve, end: Curve, radii: tuple[float, float], colour: Rgb, layers: int = 4,
-             contrast: float = 1.0) -> None:  # fmt: skip
-        """Add a tapered limb from `start` to `end` (T, 2) pixels, `radii` in body heights, lit from the side."""
+    def limb(
+        self,
+        group: str,
+        spots: list[tuple[Curve, float]],
+        colour: Rgb,
+        layers: int = 4,
+        contrast: float = 1.0,
+    ) -> None:
+        """Add a tapered limb through `spots`: pixels (T, 2) and a radius in body heights each, lit from the side.
+
+        All its segments get their shaded rim before any gets its highlight, so that no seam shows at a bent joint.
+        """
+        rings = []
+        for share in _shares(layers):
+            for (start, first), (end, last) in pairwise(spots):
+                rings.append(self._segment(start, end, (first, last), share))
+        segments = len(spots) - 1
+        colours = tuple(shade for shade in shades(colour, layers, contrast) for _ in range(segments))
+        self.parts.append(Part(group, _fixed(np.stack(rings, axis=1)), colours))
+
+    def _segment(self, start: Curve, end: Curve, radii: tuple[float, float], share: float) -> Curve:
+        """Return the outline (T, 12, 2) of one straight piece of a limb, `share` of its width, moved to the light."""
         size = self.screen.size[:, None]
         along = end - start
         length = np.linalg.norm(along, axis=1, keepdims=True)
         along = np.where(length > 1e-6, along / np.maximum(length, 1e-6), [0.0, 1.0])
         across = np.stack([-along[:, 1], along[:, 0]], axis=1)
         lean = (across @ self.light)[:, None] * across
-        turn = np.linspace(-np.pi / 2, np.pi / 2, 6)
-        rings = []
-        for share in _shares(layers):
-            rim = []
-            for centre, radius, way in ((end, radii[1], 1.0), (start, radii[0], -1.0)):
-                middle = centre + lean * radius * size * (1 - share) * 0.75
-                for angle in turn:
-                    reach = way * np.cos(angle) * radius * size * (0.4 + 0.6 * share)
-                    rim.append(middle + along * reach + across * way * np.sin(angle) * radius * size * share)
-            rings.append(np.stack(rim, axis=1))
-        self.parts.append(Part(group, _fixed(np.stack(rings, axis=1)), shades(colour, layers, contrast)))
+        rim = []
+        for centre, radius, way in ((end, radii[1] * size, 1.0), (start, radii[0] * size, -1.0)):
+            middle = centre + lean * radius * (1 - share) * 0.75
+            for angle in np.linspace(-np.pi / 2, np.pi / 2, 6):
+                reach = way * np.cos(angle) * radius * (0.4 + 0.6 * share)
+                rim.append(middle + along * reach + across * way * np.sin(angle) * radius * share)
+        return np.stack(rim, axis=1)
 
     def torso(self, build: Curve, bulk: float, colour: Rgb, hem: float) -> None:
         """Add the trunk: `build` (3, 7) as MAN, widened by `bulk`, down to section height `hem` (0 is the pelvis)."""
@@ -180,13 +196,13 @@ def _hull(centres: Curve, radii: Curve, directions: int = 20) -> Curve:
 
 
 def dress(screen: Screen, outfit: Outfit, colours: dict[str, Rgb], lit: float, bare_arms: bool) -> list[Part]:
-    """Return all parts of a dressed body but the head, in groups: l_leg, r_leg, torso, neck, l_arm, r_arm.
+    """Return all parts of a dressed body but the head, in groups: l_leg, r_leg, hips, torso, neck, l_arm, r_arm.
 
     `colours` has "top", "bottom", "skin", "shoes", "inner" (what an open jacket shows).
     """
     tailor = Tailor(screen, lit)
     woman = outfit.gender == "woman"
-    slim = 0.9 if woman else 1.0
+    slim = 0.92 if woman else 1.0
     for side in "lr":
         _leg(tailor, side, outfit, colours, slim)
     if outfit.bottom == "skirt":
@@ -194,16 +210,21 @@ def dress(screen: Screen, outfit: Outfit, colours: dict[str, Rgb], lit: float, b
     _trunk(tailor, outfit, colours, WOMAN if woman else MAN)
     for side in "lr":
         _arm(tailor, side, outfit, colours, slim, bare_arms)
-    tailor.limb("neck", tailor.joint("neck"), tailor.between("neck", "head", 0.8), (0.034 * slim, 0.03 * slim),
-                colours["skin"], 3)  # fmt: skip
+    neck = [(tailor.joint("neck"), 0.037 * slim), (tailor.between("neck", "head", 0.8), 0.033 * slim)]
+    tailor.limb("neck", neck, _shaded(colours["skin"]), 3)
     return tailor.parts
+
+
+def _shaded(colour: Rgb) -> Rgb:
+    """Return a colour as it looks in the shade of the chin."""
+    return int(colour[0] * 0.84), int(colour[1] * 0.8), int(colour[2] * 0.78)
 
 
 def _trunk(tailor: Tailor, outfit: Outfit, colours: dict[str, Rgb], build: Curve) -> None:
     top = colours["top"]
     if outfit.bottom != "skirt":
-        tailor.limb("hips", tailor.between("pelvis", "chest", 0.25), tailor.between("l_hip", "r_hip", 0.5),
-                    (0.07, 0.075), colours["bottom"], 3)  # fmt: skip
+        waist, seat = tailor.between("pelvis", "chest", 0.25), tailor.between("l_hip", "r_hip", 0.5)
+        tailor.limb("hips", [(waist, 0.07), (seat, 0.075)], colours["bottom"], 3)
     if outfit.top in ("coat", "dress"):
         tailor.skirt("torso", 0.9 if outfit.top == "dress" else 0.78, 1.5 if outfit.top == "dress" else 1.3, top)
     bulk = {"shirt": 1.0, "vest": 0.97, "jacket": 1.1, "coat": 1.14, "dress": 0.98}[outfit.top]
@@ -228,37 +249,33 @@ def _opening(tailor: Tailor, inner: Rgb, top: Rgb) -> None:
 
 
 def _leg(tailor: Tailor, side: str, outfit: Outfit, colours: dict[str, Rgb], slim: float) -> None:
-    group, bare = f"{side}_leg", outfit.bottom != "trousers"
+    group, size = f"{side}_leg", tailor.screen.size[:, None]
     hip, knee, ankle, toe = (tailor.joint(f"{side}_{name}") for name in ("hip", "knee", "ankle", "toe"))
-    cloth, skin = colours["bottom"], colours["skin"]
-    heel = ankle + (ankle - toe) * np.array([0.22, 0.0]) + np.array([0.0, 0.012]) * tailor.screen.size[:, None]
-    tailor.limb(group, heel, toe, (0.026, 0.019), colours["shoes"], 3)
-    if bare:
-        tailor.limb(
-            group, knee, tailor.between(f"{side}_knee", f"{side}_ankle", 0.4), (0.038 * slim, 0.041 * slim), skin
-        )
-        tailor.limb(group, tailor.between(f"{side}_knee", f"{side}_ankle", 0.35), ankle, (0.041 * slim, 0.023), skin)
-        tailor.limb(group, hip, knee, (0.066 * slim, 0.042 * slim), skin)
-    else:
-        tailor.limb(group, knee, ankle, (0.047 * slim, 0.036), cloth)
-        tailor.limb(group, hip, knee, (0.07, 0.049 * slim), cloth)
+    heel = ankle + (ankle - toe) * np.array([0.22, 0.0]) + np.array([0.0, 0.012]) * size
+    tailor.limb(group, [(heel, 0.03), (toe, 0.024)], colours["shoes"], 3)
+    calf = tailor.between(f"{side}_knee", f"{side}_ankle", 0.32)
+    if outfit.bottom == "trousers":
+        tailor.limb(group, [(hip, 0.074), (knee, 0.054 * slim), (ankle, 0.041)], colours["bottom"])
+        return
+    spots = [(hip, 0.066 * slim), (knee, 0.043 * slim), (calf, 0.046 * slim), (ankle, 0.026)]
+    tailor.limb(group, spots, colours["skin"])
     if outfit.bottom == "shorts":
-        tailor.limb(group, hip, tailor.between(f"{side}_hip", f"{side}_knee", 0.86), (0.072, 0.06), cloth)
+        end = tailor.between(f"{side}_hip", f"{side}_knee", 0.86)
+        tailor.limb(group, [(hip, 0.074), (end, 0.064)], colours["bottom"])
 
 
 def _arm(tailor: Tailor, side: str, outfit: Outfit, colours: dict[str, Rgb], slim: float, bare: bool) -> None:
-    group = f"{side}_arm"
+    group, skin = f"{side}_arm", colours["skin"]
     shoulder, elbow, wrist = (tailor.joint(f"{side}_{name}") for name in ("shoulder", "elbow", "wrist"))
-    top, skin = colours["top"], colours["skin"]
-    bulk = slim * (1.18 if outfit.top in ("jacket", "coat") else 1.0)
-    sleeveless, short = outfit.top == "vest", outfit.top != "jacket" and outfit.top != "coat" and bare
-    tailor.limb(group, wrist, wrist + (wrist - elbow) * 0.36, (0.019, 0.015), skin, 3)
-    fore, fore_radii = (
-        (skin, (0.031 * slim, 0.021 * slim)) if short or sleeveless else (top, (0.036 * bulk, 0.028 * bulk))
-    )
-    tailor.limb(group, elbow, wrist, fore_radii, fore)
-    if sleeveless or short:
-        tailor.limb(group, shoulder, elbow, (0.039 * slim, 0.032 * slim), skin)
+    palm = wrist + (wrist - elbow) * 0.22
+    tailor.limb(group, [(wrist, 0.02), (palm, 0.027), (wrist + (wrist - elbow) * 0.42, 0.017)], skin, 3)
+    sleeveless, padded = outfit.top == "vest", outfit.top in ("jacket", "coat")
+    bulk = slim * (1.18 if padded else 1.0)
+    if padded or not (bare or sleeveless):
+        spots = [(shoulder, 0.048 * bulk), (elbow, 0.042 * bulk), (wrist, 0.031 * bulk)]
+        tailor.limb(group, spots, colours["top"])
+        return
+    tailor.limb(group, [(shoulder, 0.042 * slim), (elbow, 0.035 * slim), (wrist, 0.024 * slim)], skin)
     if not sleeveless:
-        end = tailor.between(f"{side}_shoulder", f"{side}_elbow", 0.6) if short else elbow
-        tailor.limb(group, shoulder, end, (0.045 * bulk, (0.044 if short else 0.037) * bulk), top)
+        end = tailor.between(f"{side}_shoulder", f"{side}_elbow", 0.6)
+        tailor.limb(group, [(shoulder, 0.05 * bulk), (end, 0.05 * bulk)], colours["top"])
