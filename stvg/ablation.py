@@ -107,7 +107,11 @@ class Ablation:
         by_video: dict[str, list[Query]] = {}
         for query in queries:
             by_video.setdefault(query.video_id, []).append(query)
-        return [prediction for video_id, asked in by_video.items() for prediction in grounder.ground(asked, self.load(video_id))]
+        return [
+            prediction
+            for video_id, asked in by_video.items()
+            for prediction in grounder.ground(asked, self.load(video_id))
+        ]
 
     def _row(self, temporal: str, spatial: str, mode: str, predictions: Sequence[Prediction]) -> AblationRow:
         scores = score(self.annotations, predictions)
@@ -120,8 +124,8 @@ class Ablation:
 
     def _matchers(self) -> dict[str, TubeMatcher]:
         truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
-        preferences = (mean_confidence, mean_area, SeededPreference(self.seed))
-        parts = (self.matcher, TruthMatcher(truth), *map(PreferenceMatcher, preferences))
+        parts = (self.matcher, TruthMatcher(truth), PreferenceMatcher(mean_confidence), PreferenceMatcher(mean_area),
+                 PreferenceMatcher(SeededPreference(self.seed)))  # fmt: skip
         return dict(zip(PARTS_SPATIAL, parts, strict=True))
 
 
@@ -132,7 +136,9 @@ def shuffle_captions(queries: Sequence[Query], seed: int) -> list[Query]:
     return [replace(query, text=texts[index]) for index, query in enumerate(queries)]
 
 
-def compare(rows: Sequence[AblationRow], pairs: Sequence[tuple[AblationRow, AblationRow]], seed: int) -> list[Difference]:
+def compare(
+    rows: Sequence[AblationRow], pairs: Sequence[tuple[AblationRow, AblationRow]], seed: int
+) -> list[Difference]:
     """Return the paired differences in m_vIoU of `pairs` of rows."""
     differences = []
     for a, b in pairs:

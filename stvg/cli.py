@@ -1,10 +1,12 @@
 """What all command lines share: logging, one-line errors, exit codes."""
 
+import argparse
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, Protocol
 
 from stvg.errors import InputError
 
@@ -17,6 +19,33 @@ class ExitCode(IntEnum):
     UNUSABLE_INPUT = 2
     SOME_FAILED = 3
     INTERRUPTED = 130
+
+
+class _Failed(Protocol):
+    """An item that could not be done."""
+
+    @property
+    def video_id(self) -> str:
+        """Which."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in one line."""
+
+
+def recipe_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with --config and the `key=value` overrides that may follow it."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", type=Path, required=True, metavar="C", help="recipe, a YAML file of configs/")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="recipe values to replace, as data.root=DIR")
+    return parser
+
+
+def report_failures(failures: Sequence[_Failed]) -> ExitCode:
+    """List what failed on stderr, an item a line, and return the exit code that says so."""
+    for failure in failures:
+        sys.stderr.write(f"failed: {failure.video_id}: {failure.reason}\n")
+    return ExitCode.SOME_FAILED if failures else ExitCode.DONE
 
 
 def run(main: Callable[[], int]) -> NoReturn:

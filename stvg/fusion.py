@@ -77,9 +77,7 @@ class ScoreFusion:
         return _prediction(query, cover(video.tubes[index], span, self.max_extrapolation), score)
 
 
-def choose_tube(
-    span: FrameSpan, maps: Sequence[TubeMap], tubes: Sequence[Tube]
-) -> tuple[int, FrameSpan, float] | None:
+def choose_tube(span: FrameSpan, maps: Sequence[TubeMap], tubes: Sequence[Tube]) -> tuple[int, FrameSpan, float] | None:
     """Return (tube index, span, score) of the tube that fits the sentence best inside `span`, None if none meets it.
 
     A tube's score at a span is the mean of iou x (0.5 contrastive + 0.5) over its cells, weighted by the
@@ -136,7 +134,13 @@ def cover(tube: Tube, span: FrameSpan, max_extrapolation: int) -> Tube:
 def centre_tube(meta: VideoMeta, span: FrameSpan) -> Tube:
     """Return a tube of CENTRE_BOX over `span`, the answer for a video in which nobody was found."""
     box = np.array(CENTRE_BOX) * [meta.width, meta.height, meta.width, meta.height]
-    return Tube(0, span.start, np.tile(box, (span.length, 1)), np.zeros(span.length), np.zeros(span.length, dtype=bool))
+    return Tube(
+        0,
+        span.start,
+        np.tile(box, (span.length, 1)),
+        np.zeros(span.length, dtype=np.float32),
+        np.zeros(span.length, dtype=bool),
+    )
 
 
 def _prediction(query: Query, tube: Tube, score: float) -> Prediction:

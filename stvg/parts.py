@@ -112,10 +112,12 @@ def _generator(seed: int, query: Query) -> np.random.Generator:
 
 
 def _one_span(span: FrameSpan) -> MomentMap:
-    return MomentMap(np.array([[span.start, span.stop]]), np.ones(1))
+    return MomentMap(np.array([[span.start, span.stop]]), np.ones(1, dtype=np.float32))
 
 
 def _one_cell_maps(video: PreparedVideo, scores: Sequence[float]) -> tuple[TubeMap, ...]:
-    spans = [[[tube.span.start, tube.span.stop]] for tube in video.tubes]
-    return tuple(TubeMap(tube.tube_id, np.array(span), np.array([score]), np.ones(1))
-                 for tube, span, score in zip(video.tubes, spans, scores, strict=True))  # fmt: skip
+    spans = [np.array([[tube.span.start, tube.span.stop]]) for tube in video.tubes]
+    columns = [np.array([score], dtype=np.float32) for score in scores]
+    ones = np.ones(1, dtype=np.float32)
+    return tuple(TubeMap(tube.tube_id, span, column, ones)
+                 for tube, span, column in zip(video.tubes, spans, columns, strict=True))  # fmt: skip

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, FloatArray, MomentMap, Query
-from temporal.losses import LossConfig, mmn_losses
+from temporal.losses import LossConfig, Losses, mmn_losses
 from temporal.moment_map import cell_spans_frames, moment_cells, span_iou
 from temporal.network import MMN, cosines, iou_scores
 from temporal.sentences import SentenceSource
-from temporal.training import LossTerms
 
 Streams = Callable[[PreparedVideo], FloatArray]
 """Gives the streams of a video, (S, P, D); see temporal.streams."""
@@ -33,7 +32,7 @@ def make_moment_item(annotation: Annotation, video: PreparedVideo, streams: Stre
     """Return the training item of one annotated sentence; `mask` (N, N) is the network's."""
     cells, frames = moment_cells(mask.numpy()), video.meta.num_frames
     span = np.array([annotation.tube.span.start, annotation.tube.span.stop])
-    ious = span_iou((cells + [0, 1]) / len(mask), span / frames)
+    ious = span_iou((cells + np.array([0, 1])) / len(mask), span / frames)
     as_tensor = torch.tensor(ious, dtype=torch.float32)
     moment = torch.tensor(span / frames, dtype=torch.float32)
     return MomentItem(annotation.query.text, torch.from_numpy(streams(video)), as_tensor, moment)
@@ -47,16 +46,17 @@ class MomentLoss:
         self.sentences = sentences
         self.config = config
 
-    def __call__(self, batch: Sequence[MomentItem]) -> LossTerms:
-        """Return the loss terms of a batch with one sentence per video."""
-        embeddings = self.model(torch.cat([item.streams for item in batch]), self.sentences([item.text for item in batch]))
+    def __call__(self, batch: Sequence[MomentItem]) -> Losses:
+        """Return the losses of a batch with one sentence per video."""
+        embeddings = self.model(
+            torch.cat([item.streams for item in batch]), self.sentences([item.text for item in batch])
+        )
         video_of_stream = torch.repeat_interleave(torch.tensor([len(item.streams) for item in batch]))
         queries, maps, mask = embeddings.queries, embeddings.maps, self.model.mask
         best = [best_stream(cosines(query, moments)[..., mask], video_of_stream, len(batch))
                 for query, moments in ((queries.contrastive, maps.contrastive), (queries.iou, maps.iou))]  # fmt: skip
         ious, moments = torch.stack([item.ious for item in batch]), torch.stack([item.moment for item in batch])
-        losses = mmn_losses(best[0], best[1], ious, torch.arange(len(batch)), moments, self.config)
-        return LossTerms(iou=losses.iou, contrastive=losses.vid + losses.sent)
+        return mmn_losses(best[0], best[1], ious, torch.arange(len(batch)), moments, self.config)
 
 
 def best_stream(cosine: Tensor, video_of_stream: Tensor, num_videos: int) -> Tensor:
@@ -85,7 +85,9 @@ class MMNLocalizer:
     @torch.inference_mode()
     def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
         """Return one map per query; cells that round to no frame are left out."""
-        embeddings = self.model(torch.from_numpy(self.streams(video)), self.sentences([query.text for query in queries]))
+        embeddings = self.model(
+            torch.from_numpy(self.streams(video)), self.sentences([query.text for query in queries])
+        )
         mask = self.model.mask
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
         iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou), mask)

@@ -1,4 +1,4 @@
-"""What the network is given of a sentence: tokens where the text encoder learns, cached mean vectors where it is frozen."""
+"""What the network is given of a sentence: tokens where the text encoder learns, else cached mean vectors."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -24,6 +24,8 @@ from tqdm import tqdm
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.files import writing
+from temporal.losses import Losses
+from temporal.optimizer import clip_and_step, make_optimizer
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -49,20 +51,11 @@ class TrainingConfig:
     cosine: bool = False
     """Let lr fall to zero along a cosine over the whole run, in place of the milestones."""
     clip_norm: float = 5.0
-    contrastive_weight: float = 0.05
     full_contrastive_epochs: int = 7
-    """After so many epochs the contrastive terms count 0.01 of their weight (the official log calls this "only bce")."""
+    """After so many epochs the contrastive terms count 0.01 of their weight (the official log says "only bce")."""
     validate_from: int = 1
     """First epoch (counted from 1) after which val is scored."""
     validate_every: int = 1
-
-
-@plain_dataclass(frozen=True)
-class LossTerms:
-    """The parts of one step's loss, scalars; `contrastive` is the sum of both contrastive terms, unweighted."""
-
-    iou: Tensor
-    contrastive: Tensor
 
 
 @plain_dataclass(frozen=True)
@@ -71,7 +64,8 @@ class TrainingRun(Generic[Item]):
 
     model: nn.Module
     text_parameters: Sequence[nn.Parameter]
-    loss: Callable[[Sequence[Item]], LossTerms]
+    loss: Callable[[Sequence[Item]], Losses]
+    contrastive_weight: float
     train_items: Sequence[Item]
     validate: Callable[[], float]
     config: TrainingConfig
@@ -90,7 +84,9 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
         InputError: `resume` with a checkpoint of another config.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
-    optimizer = _optimizer(run)
+    recipe = run.config
+    optimizer = make_optimizer(run.model, run.text_parameters, lr=recipe.lr, text_lr_scale=recipe.text_lr_scale,
+                               betas=recipe.betas, weight_decay=recipe.weight_decay)  # fmt: skip
     steps_per_epoch = math.ceil(len(run.train_items) / run.config.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(run.config, steps_per_epoch))
     first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
@@ -124,24 +120,40 @@ def save_weights(model: nn.Module, describe: dict[str, Any], path: Path) -> None
         save_file(state, beside, metadata={"config": json.dumps(describe, sort_keys=True)})
 
 
+def read_description(path: Path, command: str) -> dict[str, Any]:
+    """Return the config stored with the weights at `path`; `command` is what makes them.
+
+    Raises:
+        InputError: no such file, or not safetensors with a config.
+    """
+    return _read_weights(path, command)[0]
+
+
 def load_weights(model: nn.Module, describe: dict[str, Any], path: Path, command: str) -> None:
     """Load what `save_weights` wrote into a model of the same config.
 
     Raises:
         InputError: no such file (`command` is what makes it), not safetensors, or weights of another config.
     """
+    stored, state = _read_weights(path, command)
+    _check_same_config(stored, json.loads(json.dumps(describe)), path)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if missing or unexpected:
+        raise InputError(f"{path}: expected exactly this model's weights, missing {missing}, unexpected {unexpected}")
+
+
+def _read_weights(path: Path, command: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.is_file():
         raise InputError(f"{path}: expected trained weights, found none; run {command}")
     try:
         with safe_open(path, framework="pt") as file:
-            stored = json.loads((file.metadata() or {}).get("config", "{}"))
-            _check_same_config(stored, describe, path)
+            config = json.loads((file.metadata() or {}).get("config", "null"))
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open has no iterator)
-    except SafetensorError as error:
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: expected a safetensors file, got: {error}") from error
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    if missing or unexpected:
-        raise InputError(f"{path}: expected exactly this model's weights, missing {missing}, unexpected {unexpected}")
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: expected weights with their config, as {command} writes them, found no config")
+    return config, state
 
 
 def _check_same_config(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
@@ -150,15 +162,6 @@ def _check_same_config(stored: dict[str, Any], wanted: dict[str, Any], path: Pat
         key = differing[0]
         raise InputError(f"{path}: a checkpoint of another config: {key} is {stored.get(key)!r} there, "
                          f"{wanted.get(key)!r} here")  # fmt: skip
-
-
-def _optimizer(run: TrainingRun[Item]) -> torch.optim.AdamW:
-    text = {id(parameter) for parameter in run.text_parameters}
-    others = [parameter for parameter in run.model.parameters() if id(parameter) not in text]
-    groups = [{"params": others, "lr": run.config.lr},
-              {"params": list(run.text_parameters), "lr": run.config.lr * run.config.text_lr_scale}]  # fmt: skip
-    groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, betas=run.config.betas, weight_decay=run.config.weight_decay)
 
 
 def _schedule(config: TrainingConfig, steps_per_epoch: int) -> Callable[[int], float]:
@@ -184,17 +187,16 @@ def _train_epoch(
     run.model.train()
     for parameter in run.text_parameters:
         parameter.requires_grad_(epoch >= run.config.frozen_text_epochs)
-    weight = run.config.contrastive_weight * (1.0 if epoch < run.config.full_contrastive_epochs else 0.01)
-    sums, count = {"iou": 0.0, "contrastive": 0.0}, 0
+    weight = run.contrastive_weight * (1.0 if epoch < run.config.full_contrastive_epochs else 0.01)
+    sums, count = {"iou": 0.0, "vid": 0.0, "sent": 0.0}, 0
     for batch in _batches(run, epoch):
-        terms = run.loss(batch)
+        losses = run.loss(batch)
         optimizer.zero_grad(set_to_none=True)
-        (terms.iou + weight * terms.contrastive).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(run.model.parameters(), run.config.clip_norm)
-        optimizer.step()
+        losses.total(weight).backward()  # type: ignore[no-untyped-call]
+        clip_and_step(optimizer, run.model.parameters(), run.config.clip_norm)
         scheduler.step()
-        sums["iou"] += float(terms.iou.detach())
-        sums["contrastive"] += float(terms.contrastive.detach())
+        for name in sums:
+            sums[name] += float(getattr(losses, name).detach())
         count += 1
     return {name: value / count for name, value in sums.items()}
 
@@ -208,7 +210,7 @@ def _batches(run: TrainingRun[Item], epoch: int) -> Iterator[list[Item]]:
 
 
 def _validate(run: TrainingRun[Item], epoch: int) -> float | None:
-    """Return val's score after this epoch, None where the recipe does not ask for it; the last epoch is always scored."""
+    """Return val's score after this epoch, None where it is not due; the last epoch is always scored."""
     done = epoch + 1
     due = done >= run.config.validate_from and (done - run.config.validate_from) % run.config.validate_every == 0
     if not due and done < run.config.epochs:

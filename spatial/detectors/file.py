@@ -19,8 +19,9 @@ class FileConfig:
     """People read from public detections."""
 
     kind: Literal["file"] = "file"
-    folder: Path
-    """Holds one MOTChallenge text per video, named as the video with .txt for its extension."""
+    folder: Path | None = None
+    """Holds one MOTChallenge text per video, named as the video with .txt for its extension; None: the folder
+    detections/ beside the folder of the videos."""
     threshold: float = 0.2
     """Least score, in [0, 1]; scores outside are clipped. The tracker starts tracks only from its own, higher one."""
     min_side: float = 8.0
@@ -30,7 +31,7 @@ class FileConfig:
 class FileDetector:
     """Looks the people of a video up in a folder of public detections; see FileConfig for the arguments."""
 
-    def __init__(self, folder: Path, *, threshold: float = 0.2, min_side: float = 8.0) -> None:
+    def __init__(self, folder: Path | None = None, *, threshold: float = 0.2, min_side: float = 8.0) -> None:
         self._folder, self._threshold, self._min_side = folder, threshold, min_side
 
     def detect(self, footage: Footage) -> list[Detections]:
@@ -39,7 +40,8 @@ class FileDetector:
         Raises:
             InputError: no file for this video, not MOT text, or a frame past the video's end.
         """
-        path = self._folder / f"{Path(footage.meta.video_id).stem}.txt"
+        folder = self._folder or footage.meta.path.parent.parent / "detections"
+        path = folder / f"{Path(footage.meta.video_id).stem}.txt"
         return detections_in(read_mot(path), footage, path, threshold=self._threshold, min_side=self._min_side)
 
 

@@ -1,0 +1,90 @@
+"""The spatial stage: an MMN over the candidate tubes of a video, its training items and its answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spatial.tube_losses import tube_losses
+from spatial.tube_targets import tube_targets
+from stvg.interfaces import PreparedVideo
+from stvg.types import Annotation, Query, Tube, TubeMap
+from temporal.averaging import average_clips, normalise_features
+from temporal.losses import LossConfig, Losses
+from temporal.moment_map import cell_spans_frames, moment_cells
+from temporal.network import MMN, contrastive_scores, cosines, iou_scores
+from temporal.sentences import SentenceSource
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TubeItem:
+    """One training sentence: `clips` (M, P, D) of its video's M >= 1 tubes, `ious` (M, K) of their maps' cells."""
+
+    text: str
+    clips: Tensor
+    ious: Tensor
+
+
+def make_tube_item(annotation: Annotation, video: PreparedVideo, num_clips: int, mask: Tensor) -> TubeItem | None:
+    """Return the training item of one annotated sentence, None for a video without tubes; `mask` is the network's."""
+    if not video.tubes:
+        return None
+    targets = np.stack([tube_targets(tube, annotation.tube, len(mask)) for tube in video.tubes])
+    ious = torch.tensor(targets, dtype=torch.float32)[:, mask]
+    return TubeItem(annotation.query.text, tube_clips(video, num_clips), ious)
+
+
+def tube_clips(video: PreparedVideo, num_clips: int) -> Tensor:
+    """Return the features of the video's tubes, normalised and averaged to (M, P, D) float32."""
+    clips = [average_clips(normalise_features(features), num_clips, clamp=False) for features in video.tube_features]
+    return torch.from_numpy(np.stack(clips))
+
+
+class TubeLoss:
+    """MMN-STVG's losses over a batch of videos with one sentence each."""
+
+    def __init__(self, model: MMN, sentences: SentenceSource, config: LossConfig) -> None:
+        self.model = model
+        self.sentences = sentences
+        self.config = config
+
+    def __call__(self, batch: Sequence[TubeItem]) -> Losses:
+        """Return the losses of a batch."""
+        embeddings = self.model(
+            torch.cat([item.clips for item in batch]), self.sentences([item.text for item in batch])
+        )
+        queries, maps, mask = embeddings.queries, embeddings.maps, self.model.mask
+        contrastive = cosines(queries.contrastive, maps.contrastive)[..., mask]
+        iou = cosines(queries.iou, maps.iou)[..., mask]
+        video_of_tube = torch.repeat_interleave(torch.tensor([len(item.clips) for item in batch]))
+        return tube_losses(contrastive, iou, torch.cat([item.ious for item in batch]), video_of_tube, self.config)
+
+
+class MMNTubeMatcher:
+    """stvg.interfaces.TubeMatcher with a trained network; `num_clips` P is what tube features are averaged to."""
+
+    def __init__(self, model: MMN, sentences: SentenceSource, num_clips: int) -> None:
+        self.model = model.eval()
+        self.sentences = sentences
+        self.num_clips = num_clips
+
+    @torch.inference_mode()
+    def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
+        """Return each tube's map per query; cells that round to no frame are left out."""
+        if not video.tubes:
+            return [()] * len(queries)
+        embeddings = self.model(tube_clips(video, self.num_clips), self.sentences([query.text for query in queries]))
+        mask = self.model.mask
+        contrastive = contrastive_scores(cosines(embeddings.queries.contrastive, embeddings.maps.contrastive), mask)
+        iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou), mask)
+        return [tuple(self._map(tube, *maps) for tube, *maps in zip(video.tubes, iou_maps, contrastive_maps, strict=True))
+                for iou_maps, contrastive_maps in zip(iou[..., mask], contrastive[..., mask], strict=True)]  # fmt: skip
+
+    def _map(self, tube: Tube, iou: Tensor, contrastive: Tensor) -> TubeMap:
+        mask = self.model.mask
+        spans = cell_spans_frames(moment_cells(mask.numpy()), len(mask), tube.span.length)
+        filled = spans[:, 1] > spans[:, 0]
+        clamped = contrastive.clamp(-1, 1)
+        return TubeMap(tube.tube_id, spans[filled] + tube.start_frame, iou.numpy()[filled], clamped.numpy()[filled])

@@ -1,0 +1,161 @@
+"""From a recipe to objects: the only place that knows concrete classes."""
+
+import hashlib
+import json
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spatial.detectors.file import FileConfig, FileDetector
+from spatial.detectors.hog import HogConfig, HogDetector
+from spatial.detectors.onnx import OnnxConfig, OnnxDetector
+from spatial.detectors.transformers import TransformersDetector
+from spatial.features.classic import ClassicConfig, ClassicFeatures
+from spatial.features.encoder import ImageEncoderFeatures, load_image_encoder
+from spatial.linking import MotionLinker
+from spatial.matcher import MMNTubeMatcher
+from spatial.tracking import EngineTracker
+from stvg.config import dump_config
+from stvg.fusion import FusionConfig, ScoreFusion
+from stvg.fusion_search import read_fitted_weights
+from stvg.interfaces import Detector, FeatureExtractor
+from stvg.pipeline import Grounder, Preparer
+from stvg.recipe import DetectorConfig, Device, FeaturesConfig, Recipe, StageConfig, TemporalConfig
+from stvg.store import PreparedStore
+from temporal.localizer import MMNLocalizer, Streams
+from temporal.network import MMN, make_mmn
+from temporal.sentences import CachedTokens, CachedVectors, SentenceSource
+from temporal.streams import people_streams, video_stream
+from temporal.text_encoder import load_text_backbone, load_text_tokenizer
+from temporal.training import best_weights, load_weights, read_description
+
+STREAMS = {"video": video_stream, "people": people_streams}
+
+
+def build_preparer(recipe: Recipe) -> Preparer:
+    """Return what turns a video into candidate tubes and features."""
+    return Preparer(
+        detector=_detector(recipe.detector, recipe.device),
+        tracker=EngineTracker(**_values(recipe.tracking)),
+        linker=MotionLinker(**_values(recipe.linking)),
+        features=_features(recipe.features, recipe.device),
+        stride=recipe.video.stride,
+        max_side=recipe.video.max_side,
+    )
+
+
+def _detector(config: DetectorConfig, device: Device) -> Detector:
+    values = _values(config)
+    if isinstance(config, FileConfig):
+        return FileDetector(**values)
+    if isinstance(config, OnnxConfig):
+        return OnnxDetector(**values)
+    if isinstance(config, HogConfig):
+        return HogDetector(**values)
+    return TransformersDetector(**values, device=device)
+
+
+def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
+    values = _values(config)
+    if isinstance(config, ClassicConfig):
+        return ClassicFeatures(**values)
+    encoder, processor = load_image_encoder(values.pop("model"))
+    return ImageEncoderFeatures(encoder, processor, **values, device=device)
+
+
+def prepared_store(recipe: Recipe, split: str) -> PreparedStore:
+    """Return the store of a split's prepared videos under this recipe."""
+    parts = (recipe.video, recipe.detector, recipe.tracking, recipe.linking, recipe.features)
+    text = json.dumps([dump_config(part) for part in parts], sort_keys=True)
+    return PreparedStore(recipe.output.root / "prepared" / f"{split}.h5", hashlib.sha256(text.encode()).hexdigest())
+
+
+def build_grounder(recipe: Recipe) -> Grounder:
+    """Return the trained pipeline, with the best checkpoints under output.root and the weights fitted there.
+
+    Raises:
+        InputError: a checkpoint is missing, or belongs to another config.
+    """
+    return Grounder(load_localizer(recipe), load_matcher(recipe), build_fusion(recipe))
+
+
+def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
+    """Return the fusion of the recipe, or of another mode; joint weights fitted on val win over the recipe's."""
+    config: FusionConfig = recipe.fusion
+    weights = read_fitted_weights(fusion_file(recipe)) or config.weights
+    return ScoreFusion(mode or config.mode, weights, config.max_extrapolation)
+
+
+def load_localizer(recipe: Recipe) -> MMNLocalizer:
+    """Return the trained temporal stage.
+
+    Raises:
+        InputError: as build_grounder.
+    """
+    network, sentences = _load_network(recipe.temporal, temporal_folder(recipe), "tools/train_temporal.py")
+    return MMNLocalizer(network, sentences, temporal_streams(recipe), recipe.temporal.power)
+
+
+def load_matcher(recipe: Recipe) -> MMNTubeMatcher:
+    """Return the trained spatial stage.
+
+    Raises:
+        InputError: as build_grounder.
+    """
+    network, sentences = _load_network(recipe.matcher, matcher_folder(recipe), "tools/train_matcher.py")
+    return MMNTubeMatcher(network, sentences, recipe.matcher.network.num_pre_clips)
+
+
+def temporal_folder(recipe: Recipe) -> Path:
+    """Return where the temporal stage's training leaves its checkpoints."""
+    return recipe.output.root / "temporal"
+
+
+def matcher_folder(recipe: Recipe) -> Path:
+    """Return where the matcher's training leaves its checkpoints."""
+    return recipe.output.root / "matcher"
+
+
+def fusion_file(recipe: Recipe) -> Path:
+    """Return where the joint weights fitted on val stand."""
+    return recipe.output.root / "fusion.json"
+
+
+def temporal_streams(recipe: Recipe) -> Streams:
+    """Return what gives the temporal stage's streams of a video."""
+    return partial(STREAMS[recipe.temporal.streams], num_clips=recipe.temporal.network.num_pre_clips)
+
+
+def describe_network(stage: StageConfig, input_size: int) -> dict[str, Any]:
+    """Return what a checkpoint says of the network that it belongs to."""
+    streams = {"streams": stage.streams} if isinstance(stage, TemporalConfig) else {}
+    text = {"text": stage.text, "text_learns": text_learns(stage)}
+    return {"input_size": input_size, **text, **streams, **dump_config(stage.network)}
+
+
+def text_learns(stage: StageConfig) -> bool:
+    """Tell whether the recipe ever trains the text encoder; if not, sentence vectors are made once and kept."""
+    return stage.training.frozen_text_epochs < stage.training.epochs
+
+
+def build_network(stage: StageConfig, input_size: int) -> tuple[MMN, SentenceSource]:
+    """Return an untrained network for features of width `input_size`, and what it is given of sentences."""
+    tokenizer, backbone = load_text_tokenizer(stage.text), load_text_backbone(stage.text)
+    sizes = {**_values(stage.network), "input_size": input_size, "text_size": backbone.hidden_size}
+    if text_learns(stage):
+        return make_mmn(**sizes, text_backbone=backbone), CachedTokens(tokenizer)
+    return make_mmn(**sizes), CachedVectors(tokenizer, backbone)
+
+
+def _load_network(stage: StageConfig, folder: Path, command: str) -> tuple[MMN, SentenceSource]:
+    path = best_weights(folder)
+    input_size = int(read_description(path, command).get("input_size", 0))
+    network, sentences = build_network(stage, input_size)
+    load_weights(network, describe_network(stage, input_size), path, command)
+    return network, sentences
+
+
+def _values(config: Any) -> dict[str, Any]:
+    """Return a config's fields as keyword arguments, without the one that only tells kinds apart."""
+    return {item.name: getattr(config, item.name) for item in fields(config) if item.name != "kind"}

@@ -1,0 +1,49 @@
+"""What every command needs of a split: its videos on disk and their prepared form."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+
+from stvg.build import build_preparer, prepared_store
+from stvg.interfaces import PreparedVideo
+from stvg.preprocess import Failure, prepare_videos
+from stvg.recipe import Recipe
+from stvg.store import PreparedStore, source_fingerprint
+
+SPLITS = ("train", "val", "test")
+Reader = Callable[[str], PreparedVideo]
+"""Gives the prepared form of a video by its id."""
+
+
+def video_paths(video_ids: Iterable[str], videos: Path) -> dict[str, Path]:
+    """Return where the files of these videos are, under the folder `videos`."""
+    return {video_id: videos / video_id for video_id in dict.fromkeys(video_ids)}
+
+
+def prepare_split(
+    recipe: Recipe, name: str, paths: Mapping[str, Path], workers: int | None = None, overwrite: bool = False
+) -> list[Failure]:
+    """Prepare the videos that the store called `name` lacks."""
+    return prepare_videos(paths, prepared_store(recipe, name), partial(build_preparer, recipe), workers, overwrite)
+
+
+def split_reader(recipe: Recipe, name: str) -> Reader:
+    """Return a reader of one store; what it has read it keeps in memory."""
+    return lru_cache(maxsize=None)(prepared_store(recipe, name).read)
+
+
+def prepare_wherever(
+    recipe: Recipe, name: str, paths: Mapping[str, Path], workers: int | None = None
+) -> tuple[Reader, list[Failure]]:
+    """Prepare those of the videos that no store under output.root has, into the store `name`; read them from any."""
+    folder = prepared_store(recipe, name).path.parent
+    stores = [prepared_store(recipe, path.stem) for path in sorted(folder.glob("*.h5"))]
+    homes: dict[str, PreparedStore] = {}
+    for video_id, path in paths.items():
+        if path.is_file():
+            source = source_fingerprint(path)
+            homes.update({video_id: store for store in stores if store.has(video_id, source)})
+    own = prepared_store(recipe, name)
+    missing = {video_id: path for video_id, path in paths.items() if video_id not in homes}
+    failures = prepare_split(recipe, name, missing, workers) if missing else []
+    return (lambda video_id: homes.get(video_id, own).read(video_id)), failures

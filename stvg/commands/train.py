@@ -1,0 +1,122 @@
+"""Train either stage on the train split and choose its checkpoint on val; fit the joint weights on val."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from spatial.matcher import MMNTubeMatcher, TubeLoss, make_tube_item
+from stvg.annotations import read_annotations
+from stvg.build import (
+    build_fusion,
+    build_network,
+    describe_network,
+    fusion_file,
+    load_localizer,
+    load_matcher,
+    matcher_folder,
+    temporal_folder,
+    temporal_streams,
+)
+from stvg.commands.splits import Reader, split_reader
+from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
+from stvg.metrics import score
+from stvg.parts import WholeLocalizer
+from stvg.pipeline import Grounder
+from stvg.recipe import Recipe
+from stvg.spans import span_tiou
+from stvg.types import Annotation, FrameSpan, Prediction
+from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
+from temporal.network import MMN
+from temporal.training import TrainingRun, train
+
+logger = logging.getLogger(__name__)
+
+
+def train_temporal(recipe: Recipe, resume: bool = False) -> None:
+    """Train the temporal stage; val's mean tIoU of the best moment chooses the checkpoint."""
+    streams = temporal_streams(recipe)
+    annotations, read = _split(recipe, "train")
+    val_annotations, val_read = _split(recipe, "val")
+    stage = recipe.temporal
+    input_size = max(streams(read(item.query.video_id)).shape[2] for item in annotations[:8])
+    torch.manual_seed(recipe.seed)
+    network, sentences = build_network(stage, input_size)
+    items = [
+        make_moment_item(item, read(item.query.video_id), streams, network.mask)
+        for item in tqdm(annotations, desc="read train", unit="query")
+    ]
+
+    def validate() -> float:
+        localizer = MMNLocalizer(network, sentences, streams, stage.power)
+        return mean_tiou(val_annotations, val_read, localizer)
+
+    loss = MomentLoss(network, sentences, stage.loss)
+    run = TrainingRun(network, _text_parameters(network), loss, stage.loss.contrastive_weight, items, validate,
+                      stage.training, temporal_folder(recipe), recipe.seed,
+                      describe_network(stage, input_size))  # fmt: skip
+    train(run, resume)
+
+
+def train_matcher(recipe: Recipe, resume: bool = False) -> None:
+    """Train the tube matcher; val's m_vIoU of its own maps alone (tube_mmn) chooses the checkpoint."""
+    annotations, read = _split(recipe, "train")
+    val_annotations, val_read = _split(recipe, "val")
+    stage = recipe.matcher
+    input_size = next(features.shape[1] for item in annotations for features in read(item.query.video_id).tube_features)
+    torch.manual_seed(recipe.seed + 1)
+    network, sentences = build_network(stage, input_size)
+    made = [
+        make_tube_item(item, read(item.query.video_id), stage.network.num_pre_clips, network.mask)
+        for item in tqdm(annotations, desc="read train", unit="query")
+    ]
+    items = [item for item in made if item is not None]
+
+    def validate() -> float:
+        matcher = MMNTubeMatcher(network, sentences, stage.network.num_pre_clips)
+        grounder = Grounder(WholeLocalizer(), matcher, build_fusion(recipe, "tube_mmn"))
+        return score(val_annotations, ground_annotations(val_annotations, val_read, grounder)).m_viou
+
+    loss = TubeLoss(network, sentences, stage.loss)
+    run = TrainingRun(network, _text_parameters(network), loss, stage.loss.contrastive_weight, items, validate,
+                      stage.training, matcher_folder(recipe), recipe.seed,
+                      describe_network(stage, input_size))  # fmt: skip
+    train(run, resume)
+
+
+def fit_fusion(recipe: Recipe) -> None:
+    """Fit the joint weights on val, with both stages' best checkpoints, and write what was found."""
+    annotations, read = _split(recipe, "val")
+    localizer, matcher = load_localizer(recipe), load_matcher(recipe)
+    samples = []
+    for annotation in tqdm(annotations, desc="fit fusion", unit="query"):
+        video = read(annotation.query.video_id)
+        moments, maps = localizer.localize([annotation.query], video)[0], matcher.match([annotation.query], video)[0]
+        samples.append(FusionSample(annotation, video, moments, maps))
+    weights, m_viou = fit_joint_weights(samples, recipe.fusion.max_extrapolation)
+    write_fitted_weights(fusion_file(recipe), weights, m_viou, len(samples))
+    logger.info("joint weights: %s, m_vIoU %.4f on val", weights, m_viou)
+
+
+def _split(recipe: Recipe, split: str) -> tuple[tuple[Annotation, ...], Reader]:
+    return read_annotations(recipe.data.annotations(split)), split_reader(recipe, split)
+
+
+def _text_parameters(network: MMN) -> list[torch.nn.Parameter]:
+    return [] if network.text_backbone is None else list(network.text_backbone.parameters())
+
+
+def mean_tiou(annotations: Sequence[Annotation], read: Reader, localizer: MMNLocalizer) -> float:
+    """Return the mean tIoU of each query's best moment with the truth."""
+    tious = []
+    for annotation in annotations:
+        moments = localizer.localize([annotation.query], read(annotation.query.video_id))[0]
+        tious.append(span_tiou(FrameSpan(*moments.spans[moments.scores.argmax()].tolist()), annotation.tube.span))
+    return float(np.mean(tious))
+
+
+def ground_annotations(annotations: Sequence[Annotation], read: Reader, grounder: Grounder) -> list[Prediction]:
+    """Return the prediction for each annotated query."""
+    return [grounder.ground([item.query], read(item.query.video_id))[0] for item in annotations]

@@ -1,0 +1,47 @@
+"""Ground a whole split, or one sentence in one video."""
+
+import argparse
+from pathlib import Path
+
+from stvg.cli import ExitCode, recipe_parser, report_failures, run
+
+
+def main() -> int:
+    """Parse and ground."""
+    arguments = _parser().parse_intermixed_args()
+    split, single = (arguments.annotations, arguments.videos), (arguments.video, arguments.query)
+    if (None in split) == (None in single) or any(split) == any(single):
+        _parser().error("expected either --annotations and --videos, or --video and --query")
+
+    from stvg.commands.ground import NOBODY, ground_split, ground_video
+    from stvg.config import load_config
+    from stvg.preprocess import Failure
+    from stvg.recipe import Recipe
+
+    recipe = load_config(Recipe, arguments.config, arguments.overrides)
+    if arguments.annotations:
+        return report_failures(
+            ground_split(recipe, arguments.annotations, arguments.videos, arguments.out, arguments.workers).failures
+        )
+    prediction = ground_video(recipe, arguments.video, arguments.query, arguments.out)
+    if prediction is None:
+        return report_failures([Failure(str(arguments.video), NOBODY)])
+    span = prediction.tube.span
+    print(f"{arguments.video.name}: frames {span.start + 1} to {span.stop}, tube {prediction.tube.tube_id}, "
+          f"score {prediction.score:.3f}; see {arguments.out}")  # fmt: skip
+    return ExitCode.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = recipe_parser(__doc__)
+    parser.add_argument("--annotations", type=Path, metavar="F", help="annotations or test queries of a split")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the split's videos")
+    parser.add_argument("--video", type=Path, metavar="V", help="one video")
+    parser.add_argument("--query", metavar="TEXT", help="one sentence")
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="results.json of a split, or a folder")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that prepare videos (default: all cores)")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

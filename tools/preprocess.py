@@ -1,0 +1,30 @@
+"""Prepare videos once: detect, track, link, extract tube and clip features. Finished videos are skipped."""
+
+from pathlib import Path
+
+from stvg.cli import recipe_parser, report_failures, run
+
+
+def main() -> int:
+    """Parse and prepare one split, or all splits of the config's data.root."""
+    parser = recipe_parser(__doc__)
+    parser.add_argument("--annotations", type=Path, metavar="F", help="annotations or test queries of one split")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of its videos (default data.root/videos)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="in place of output.root; gets prepared/<split>.h5")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+    parser.add_argument("--overwrite", action="store_true", help="prepare finished videos again")
+    arguments = parser.parse_intermixed_args()
+
+    from stvg.commands.preprocess import preprocess
+    from stvg.config import load_config
+    from stvg.recipe import Recipe
+
+    overrides = arguments.overrides + ([f"output.root={arguments.out}"] if arguments.out else [])
+    recipe = load_config(Recipe, arguments.config, overrides)
+    return report_failures(
+        preprocess(recipe, arguments.annotations, arguments.videos, arguments.workers, arguments.overwrite)
+    )
+
+
+if __name__ == "__main__":
+    run(main)
