@@ -65,8 +65,8 @@ def golden_model(golden: GoldenFile) -> MMN:
             conv_layers=config["conv_layers"],
             text_backbone=TextBackbone(encoder, config["bert"]["dim"]),
         ).to(golden.dtype)
-    except KeyError as error:
-        raise InputError(f"{golden.path}: config: missing key {error}") from error
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{golden.path}: config: {error}") from error
     try:

@@ -25,6 +25,17 @@ class Figure:
     error: float
 
 
+class _Config(dict[str, Any]):
+    """A JSON object whose missing keys are errors of its file."""
+
+    def __init__(self, path: Path, pairs: dict[str, Any]) -> None:
+        super().__init__(pairs)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(f"{self._path}: config: expected a key {key}, found none")
+
+
 class GoldenFile:
     """A golden .npz, read without unpickling, and the precision in which to recompute it.
 
@@ -40,9 +51,12 @@ class GoldenFile:
         except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: expected an .npz of plain arrays, got: {error}") from error
         try:
-            self.config: dict[str, Any] = json.loads(str(self["config"]))
+            config = json.loads(str(self["config"]), object_hook=lambda pairs: _Config(path, pairs))
         except json.JSONDecodeError as error:
             raise InputError(f"{path}: config: expected JSON, got: {error}") from error
+        if not isinstance(config, _Config):
+            raise InputError(f"{path}: config: expected a JSON object, got {type(config).__name__}")
+        self.config: dict[str, Any] = config
 
     def __getitem__(self, key: str) -> Array:
         if key not in self._arrays:

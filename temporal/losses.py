@@ -96,7 +96,7 @@ def loss_vid(
     logits = cosines[:, video_of_query[:, None], positives].permute(1, 2, 0)
     own = torch.eye(len(ious), dtype=torch.bool, device=ious.device)
     left_out = _overlapping(moments, video_of_query, removal_iou) & ~own
-    logits = ((logits - margin * own[:, None]) / tau).masked_fill(left_out[:, None], -torch.inf)
+    logits = ((logits - margin * own[:, None].to(logits.dtype)) / tau).masked_fill(left_out[:, None], -torch.inf)
     return (logits.logsumexp(dim=2) - logits.diagonal(dim1=0, dim2=2).T).mean()
 
 

@@ -24,18 +24,16 @@ def _diagonals(num_clips: int, pooling_counts: Sequence[int]) -> list[tuple[int,
     """Return (offset, stride) of each diagonal off the main one.
 
     Raises:
-        ValueError: the counts reach beyond the map or leave a length that pooling cannot give.
+        ValueError: the counts reach beyond the map.
     """
-    offset, length, diagonals = 0, num_clips, []
+    offset, diagonals = 0, []
     for group, count in enumerate(pooling_counts):
-        for position in range(count):
-            stride = 2**group
-            offset += stride
-            length = (length - 3) // 2 + 1 if group and position == 0 else length - 1
-            if offset >= num_clips or length != len(range(0, num_clips - offset, stride)):
-                raise ValueError(f"pooling_counts: expected diagonals inside a map of {num_clips} clips, "
-                                 f"got {tuple(pooling_counts)}")  # fmt: skip
-            diagonals.append((offset, stride))
+        for _ in range(count):
+            offset += 2**group
+            diagonals.append((offset, 2**group))
+    if offset >= num_clips:
+        raise ValueError(f"pooling_counts: expected diagonals inside a map of {num_clips} clips, "
+                         f"got {tuple(pooling_counts)}")  # fmt: skip
     return diagonals
 
 
