@@ -47,7 +47,7 @@ def detect_roughly(
     """Return noisy detections of a clip, by frame, shuffled within a frame, all ids -1.
 
     Args:
-        boxes_xyxy: (T, N, 4) float32 pixels, the true box of each person in each frame.
+        boxes_xyxy: (T, N, 4) float32 pixels, the true box of each person in each frame; NaN where it is out of view.
         visible: (T, N) float32 in [0, 1], the visible share of each person.
         size: width and height of the image in pixels; boxes are cut off at its edges.
         rng: all chance comes from here.
@@ -64,7 +64,7 @@ def detect_roughly(
     true_boxes = _shaken(boxes_xyxy[frames, people].astype(np.float64), rng, errors.jitter)
     true_scores = np.clip(rng.normal(0.5 + 0.3 * visible[frames, people], 0.13), 0.1, 0.99)
     false_frames, false_boxes = _false_positives(boxes_xyxy, size, rng, errors)
-    false_scores = np.clip(rng.normal(0.42, 0.16, len(false_frames)), 0.1, 0.95)
+    false_scores = np.clip(rng.normal(0.47, 0.17, len(false_frames)), 0.1, 0.95)
     all_frames = np.concatenate([frames, false_frames])
     all_boxes = clip_boxes(np.concatenate([true_boxes, false_boxes]), *size)
     scores = np.concatenate([true_scores, false_scores])
@@ -81,7 +81,8 @@ def detect_roughly(
 def _seen(visible: Float64Array, rng: np.random.Generator, errors: DetectorErrors) -> BoolArray:
     """Return (T, N) bool: who is found in which frame, after single misses and whole gaps."""
     missed = errors.miss + errors.miss_hidden * (1 - visible)
-    seen: BoolArray = (rng.random(visible.shape) >= missed) & (visible >= errors.least_visible)
+    seen: BoolArray = np.asarray(rng.random(visible.shape)) >= missed
+    seen[visible < errors.least_visible] = False
     begins = rng.random(visible.shape) < errors.gap_per_frame
     lengths = rng.integers(errors.gap_frames[0], errors.gap_frames[1], visible.shape, endpoint=True)
     for frame, person in zip(*np.nonzero(begins), strict=True):
@@ -109,7 +110,7 @@ def _false_positives(
         corner = rng.uniform((0, 0.3 * (size[1] - height)), (size[0] - width, size[1] - height))
         box = np.array([*corner, corner[0] + width, corner[1] + height])
         track = _shaken(np.tile(box, (stop - int(start), 1)), rng, errors.jitter)
-        people = boxes_xyxy[int(start) : stop].astype(np.float64)
+        people = np.nan_to_num(boxes_xyxy[int(start) : stop].astype(np.float64))
         overlap = np.stack([elementwise_iou(people[:, k], track) for k in range(people.shape[1])], axis=1)
         alone = (overlap < 0.3).all(axis=1)
         frames.append(np.arange(int(start), stop)[alone])

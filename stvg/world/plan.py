@@ -17,7 +17,7 @@ from stvg.world.captions import Wording, write_caption
 from stvg.world.clothes import dress_people
 from stvg.world.facts import NounPhrase, Step, occurrences
 from stvg.world.scene import ActionName, Actor, PropKind, Scene
-from stvg.world.script import Script, draw_sequence, spoilers, write_script
+from stvg.world.script import Plant, Script, draw_sequence, shift, spoilers, time_sequence, write_script
 from stvg.world.stage import CameraKind, draw_camera_kind, furnish, goals_among, lay_paths, place_camera
 
 Split = Literal["train", "val", "test"]
@@ -177,17 +177,41 @@ def _draw_another(rng: Random, goals: tuple[PropKind, ...], drawn: list[tuple[St
 
 
 def _write_scripts(rng: Random, groups: list[int], sequences: list[Sequences], num_frames: int) -> list[Script] | None:
-    """Write everyone's script around a common middle; None where one does not work out."""
-    middle = rng.randint(88, num_frames - 88)
+    """Write everyone's script around its planted sequences; None where one does not work out."""
+    plants = _time_plants(rng, groups, sequences, num_frames)
+    if plants is None:
+        return None
     scripts = []
-    for who, own in enumerate(sequences):
+    for who, own in enumerate(plants):
         excluded = frozenset[ActionName]().union(*(spoilers((step,)) for step in _lone_steps(groups, sequences, who)))
-        attempts = (write_script(rng, num_frames, middle, own, excluded) for _ in range(6))
+        attempts = (write_script(rng, num_frames, own, excluded) for _ in range(6))
         script = next((script for script in attempts if script), None)
         if script is None:
             return None
         scripts.append(script)
     return scripts
+
+
+def _time_plants(
+    rng: Random, groups: list[int], sequences: list[Sequences], num_frames: int
+) -> list[tuple[Plant, Plant]] | None:
+    """Decide when everyone acts its planted sequences: anywhere, but no shared one by both at the same time."""
+    ring = _ring(groups)
+    for _ in range(40):
+        timed: list[tuple[Plant, Plant]] = []
+        for own in sequences:
+            first, second = (time_sequence(rng, sequence) for sequence in own)
+            idle = num_frames - first[-1].stop - second[-1].stop
+            # Often close together: two spans spread at random would leave the middle of the clip to few of them.
+            apart = rng.randint(0, 12) if rng.random() < 0.6 else rng.randint(0, idle - 1)
+            begin = rng.randint(1, max(idle - apart, 1))
+            timed.append((shift(first, begin), shift(second, begin + first[-1].stop + min(apart, idle - begin))))
+        shared = [
+            (timed[who][0], timed[neighbour][1]) for who, neighbour in zip(ring, ring[1:] + ring[:1], strict=True)
+        ]
+        if all(one[-1].stop <= two[0].start or two[-1].stop <= one[0].start for one, two in shared):
+            return timed
+    return None
 
 
 def _lone_steps(groups: list[int], sequences: list[Sequences], who: int) -> list[Step]:

@@ -1,7 +1,7 @@
 """Write what each person of a scene does over the whole clip: planted sequences, and free acts around them.
 
-Everyone's script comes from the same distribution: two planted sequences, the first before and the second after a frame
-near the middle, and free acts wherever there is time left. Whoever is described later, nothing here knows it.
+Everyone's script comes from the same distribution: two planted sequences anywhere in the clip, and free acts wherever
+there is time left. Whoever is described later, nothing here knows it.
 """
 
 from collections.abc import Callable
@@ -53,12 +53,15 @@ class Posture:
 
 @dataclass(frozen=True, slots=True)
 class TimedStep:
-    """A step and its frames; `planted` tells a step of a planted sequence from a free one."""
+    """A step and its frames."""
 
     step: Step
     start: int
     stop: int
-    planted: bool
+
+
+Plant = tuple[TimedStep, ...]
+"""A planted sequence with its frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,24 @@ def draw_action(rng: Random, posture: Posture, excluded: frozenset[ActionName]) 
     return rng.choices(names, [weights[name] for name in names])[0]
 
 
+def time_sequence(rng: Random, sequence: tuple[Step, ...]) -> Plant:
+    """Give each step of a planted sequence its frames, from 0 on, so that the whole lasts SPAN_FRAMES."""
+    longest = min(ACT_FRAMES[1], SPAN_FRAMES[1] // len(sequence) - 2)
+    shortest = SPAN_FRAMES[0] if len(sequence) == 1 else ACT_FRAMES[0]
+    frame, timed = 0, list[TimedStep]()
+    for step in sequence:
+        frame += rng.randint(0, 2) if timed else 0
+        length = rng.randint(max(shortest, 15) if step.action == "walk" else shortest, longest)
+        timed.append(TimedStep(step, frame, frame + length))
+        frame += length
+    return tuple(timed)
+
+
+def shift(plant: Plant, frames: int) -> Plant:
+    """Return the sequence that many frames later."""
+    return tuple(TimedStep(timed.step, timed.start + frames, timed.stop + frames) for timed in plant)
+
+
 def spoilers(sequence: tuple[Step, ...]) -> frozenset[ActionName]:
     """Return the actions whose mere occurrence would be read as the sequence: those of a single step but a walk."""
     if len(sequence) > 1 or sequence[0].action == "walk":
@@ -106,68 +127,47 @@ def spoilers(sequence: tuple[Step, ...]) -> frozenset[ActionName]:
 
 
 def write_script(
-    rng: Random,
-    num_frames: int,
-    middle: int,
-    sequences: tuple[tuple[Step, ...], tuple[Step, ...]],
-    excluded: frozenset[ActionName],
+    rng: Random, num_frames: int, plants: tuple[Plant, Plant], excluded: frozenset[ActionName]
 ) -> Script | None:
-    """Plant the first sequence before frame `middle` and the second after it, and fill the rest of the clip.
+    """Fill the time around the two planted sequences with free acts, none of them `excluded`.
 
     None where the draw leaves no time for getting up or for fetching what is put down.
     """
-    timed = [_time_sequence(rng, sequence) for sequence in sequences]
-    lengths = [steps[-1].stop for steps in timed]
-    begins = [rng.randint(1, middle - lengths[0]), rng.randint(middle, num_frames - lengths[1])]
-    posture = _first_posture(rng, sequences[0])
+    posture = _first_posture(rng, plants[0])
     seated, frame, steps = posture.seated, 0, list[TimedStep]()
-    for sequence, plant, begin in zip(sequences, timed, begins, strict=True):
-        filling = _fill(rng, frame, begin, posture, excluded, _is_ready_for(sequence))
+    for plant in plants:
+        filling = _fill(rng, frame, plant[0].start, posture, excluded, _is_ready_for(plant))
         if filling is None:
             return None
-        steps += filling[0]
-        steps += [TimedStep(t.step, t.start + begin, t.stop + begin, planted=True) for t in plant]
-        posture, frame = filling[1], steps[-1].stop
-        for step in sequence:
-            posture = posture.after(step.action)
+        steps += (*filling[0], *plant)
+        posture, frame = filling[1], plant[-1].stop
+        for timed in plant:
+            posture = posture.after(timed.step.action)
     rest = _fill(rng, frame, num_frames, posture, excluded, lambda _: True)
     if rest is None:
         return None
-    first, second = (FrameSpan(begin, begin + length) for begin, length in zip(begins, lengths, strict=True))
+    first, second = (FrameSpan(plant[0].start, plant[-1].stop) for plant in plants)
     return Script(seated, (*steps, *rest[0]), (first, second))
 
 
-def _first_posture(rng: Random, sequence: tuple[Step, ...]) -> Posture:
+def _first_posture(rng: Random, plant: Plant) -> Posture:
     """Draw the state at frame 0: mostly one in which the first planted sequence could begin at once."""
-    seated, is_ready = rng.random() < 0.15, _is_ready_for(sequence)
+    seated, is_ready = rng.random() < 0.15, _is_ready_for(plant)
     wanted = (Posture(seated, False), Posture(not seated, False), Posture(False, True), Posture(True, True))
     return next((posture for posture in wanted if is_ready(posture)), wanted[0])
 
 
-def _is_ready_for(sequence: tuple[Step, ...]) -> Callable[[Posture], bool]:
+def _is_ready_for(plant: Plant) -> Callable[[Posture], bool]:
     """Return a test for postures in which the whole sequence can be acted."""
 
     def is_ready(posture: Posture) -> bool:
-        for step in sequence:
-            if not posture.allows(step.action):
+        for timed in plant:
+            if not posture.allows(timed.step.action):
                 return False
-            posture = posture.after(step.action)
+            posture = posture.after(timed.step.action)
         return True
 
     return is_ready
-
-
-def _time_sequence(rng: Random, sequence: tuple[Step, ...]) -> list[TimedStep]:
-    """Give each step of a planted sequence its frames, from 0 on, so that the whole lasts SPAN_FRAMES."""
-    longest = min(ACT_FRAMES[1], SPAN_FRAMES[1] // len(sequence) - 2)
-    shortest = SPAN_FRAMES[0] if len(sequence) == 1 else ACT_FRAMES[0]
-    frame, timed = 0, list[TimedStep]()
-    for step in sequence:
-        frame += rng.randint(0, 2) if timed else 0
-        length = rng.randint(max(shortest, 15) if step.action == "walk" else shortest, longest)
-        timed.append(TimedStep(step, frame, frame + length, planted=True))
-        frame += length
-    return timed
 
 
 def _fill(
@@ -224,6 +224,6 @@ def _place(rng: Random, start: int, stop: int, acts: list[tuple[ActionName, int]
     for (action, length), end in zip(acts, ends, strict=True):
         frame += end - used
         used = end
-        timed.append(TimedStep(Step(action), frame, frame + length, planted=False))
+        timed.append(TimedStep(Step(action), frame, frame + length))
         frame += length
     return timed
