@@ -69,7 +69,8 @@ def detect_roughly(
     all_boxes = clip_boxes(np.concatenate([true_boxes, false_boxes]), *size)
     scores = np.concatenate([true_scores, false_scores])
     order = np.lexsort((rng.random(len(all_frames)), all_frames))
-    order = order[((all_boxes[:, 2:] - all_boxes[:, :2]) >= 1).all(axis=1)[order]]
+    large: BoolArray = np.all(all_boxes[:, 2:] - all_boxes[:, :2] >= 1, axis=1, keepdims=True)[:, 0]
+    order = order[large[order]]
     return MotRows(
         frames=all_frames[order].astype(np.int64),
         track_ids=np.full(len(order), -1, np.int64),

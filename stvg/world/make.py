@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 RENDERING = 1
 """Raised when clips look different than before, so that those of an older world are made anew."""
-_ENCODER = {"preset": "veryfast", "crf": "23", "threads": "1"}
+_ENCODER = {"preset": "ultrafast", "crf": "26", "threads": "1"}
 
 
 @dataclass(frozen=True, slots=True)
