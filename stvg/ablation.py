@@ -65,6 +65,10 @@ class Difference:
     difference: float
     ci: tuple[float, float]
 
+    def to_json(self) -> dict[str, object]:
+        """Return the difference as plain data."""
+        return {"a": self.a, "b": self.b, "difference": self.difference, "ci": list(self.ci)}
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -136,9 +140,12 @@ def shuffle_captions(queries: Sequence[Query], seed: int) -> list[Query]:
     return [replace(query, text=texts[index]) for index, query in enumerate(queries)]
 
 
-def compare(
-    rows: Sequence[AblationRow], pairs: Sequence[tuple[AblationRow, AblationRow]], seed: int
-) -> list[Difference]:
+def row_of(rows: Sequence[AblationRow], temporal: str, spatial: str, mode: str) -> AblationRow:
+    """Return the row of that combination."""
+    return next(row for row in rows if (row.temporal, row.spatial, row.mode) == (temporal, spatial, mode))
+
+
+def compare(pairs: Sequence[tuple[AblationRow, AblationRow]], seed: int) -> list[Difference]:
     """Return the paired differences in m_vIoU of `pairs` of rows."""
     differences = []
     for a, b in pairs:

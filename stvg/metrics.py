@@ -72,6 +72,17 @@ def score(
     )
 
 
+def summarise(scores: Scores) -> dict[str, str | int | float]:
+    """Return the figures as plain data, under the names that evaluate.py promises; fractions in [0, 1]."""
+    return {
+        "protocol": scores.protocol,
+        "num_queries": len(scores.per_query),
+        "m_tiou": scores.m_tiou,
+        "m_viou": scores.m_viou,
+        **{f"viou@{threshold}": share for threshold, share in scores.viou_at.items()},
+    }
+
+
 def official(truth: Tube, found: Tube) -> tuple[float, float]:
     """Return (tIoU, vIoU) as eval_hcvg.py of the dataset's repository does.
 

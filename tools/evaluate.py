@@ -8,9 +8,8 @@ from stvg.annotations import read_annotated_clips
 from stvg.cli import ExitCode, run
 from stvg.errors import InputError
 from stvg.files import write_json_atomically
-from stvg.metrics import PROTOCOLS, score
+from stvg.metrics import PROTOCOLS, score, summarise
 from stvg.submission import read_submission
-from stvg.types import Scores
 
 logger = logging.getLogger("evaluate")
 
@@ -27,23 +26,12 @@ def main() -> int:
         scores = score(annotations, predictions, arguments.protocol, num_frames)
     except ValueError as error:
         raise InputError(f"{arguments.annotations}: {error}") from error
-    summary = _summary(scores)
+    summary = summarise(scores)
     for name, value in summary.items():
         print(f"{name:12} {value:.4f}" if isinstance(value, float) else f"{name:12} {value}")
     if arguments.json is not None:
         write_json_atomically(arguments.json, summary, indent=1)
     return ExitCode.DONE
-
-
-def _summary(scores: Scores) -> dict[str, str | int | float]:
-    """Return the figures under the names that --json promises, fractions in [0, 1]."""
-    return {
-        "protocol": scores.protocol,
-        "num_queries": len(scores.per_query),
-        "m_tiou": scores.m_tiou,
-        "m_viou": scores.m_viou,
-        **{f"viou@{threshold}": share for threshold, share in scores.viou_at.items()},
-    }
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,7 @@
-"""Train the spatial stage, an MMN over person tubes, and fit the joint weights on val where the temporal stage is trained."""
+"""Train the spatial stage, an MMN over person tubes.
+
+Where the temporal stage is trained already, the weights of the joint mode are then fitted on val.
+"""
 
 from stvg.cli import ExitCode, recipe_parser, run
 
@@ -9,11 +12,16 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="take an interrupted training up again")
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.train import train_matcher
+    from stvg.build import temporal_folder
+    from stvg.commands.train import fit_fusion, train_matcher
     from stvg.config import load_config
     from stvg.recipe import Recipe
+    from temporal.training import best_weights
 
-    train_matcher(load_config(Recipe, arguments.config, arguments.overrides), arguments.resume)
+    recipe = load_config(Recipe, arguments.config, arguments.overrides)
+    train_matcher(recipe, arguments.resume)
+    if best_weights(temporal_folder(recipe)).is_file():
+        fit_fusion(recipe)
     return ExitCode.DONE
 
 

@@ -40,9 +40,10 @@ def prepare_wherever(
     stores = [prepared_store(recipe, path.stem) for path in sorted(folder.glob("*.h5"))]
     homes: dict[str, PreparedStore] = {}
     for video_id, path in paths.items():
-        if path.is_file():
-            source = source_fingerprint(path)
-            homes.update({video_id: store for store in stores if store.has(video_id, source)})
+        source = source_fingerprint(path) if path.is_file() else ""
+        home = next((store for store in stores if store.has(video_id, source)), None)
+        if home is not None:
+            homes[video_id] = home
     own = prepared_store(recipe, name)
     missing = {video_id: path for video_id, path in paths.items() if video_id not in homes}
     failures = prepare_split(recipe, name, missing, workers) if missing else []

@@ -1,0 +1,82 @@
+"""The whole road on the demo world, as the command lines walk it one by one."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from stvg.annotations import read_annotations
+from stvg.commands.ablate import Ablated, ablate
+from stvg.commands.ground import ground_split
+from stvg.commands.preprocess import preprocess
+from stvg.commands.train import fit_fusion, train_matcher, train_temporal
+from stvg.config import load_config
+from stvg.files import write_json_atomically
+from stvg.metrics import score, summarise
+from stvg.recipe import Recipe
+from stvg.report import ReportEntry, write_report
+from stvg.submission import read_submission
+from stvg.tables import difference_to_text, rows_to_text
+from stvg.types import Scores
+from stvg.world.make import make_world
+
+logger = logging.getLogger(__name__)
+OVERLAYS = 6
+
+
+def run_demo(config: Path, out: Path, submission: Path, clips: Mapping[str, int], seed: int) -> None:
+    """Run every stage under `out`, write the submission, print the table and where everything is.
+
+    `clips` are the numbers of clips of train, val and test; `seed` makes the world. Finished work is not done again.
+
+    Raises:
+        InputError: as the stages.
+    """
+    recipe = load_config(Recipe, config, [f"data.root={out / 'world'}", f"output.root={out}"])
+    test, videos = recipe.data.annotations("test"), recipe.data.videos
+    with _stage("make the demo world"):
+        make_world(recipe.data.root, clips["train"], clips["val"], clips["test"], seed)
+    with _stage("prepare: decode, detect, track, link, describe"):
+        preprocess(recipe, None, None)
+    with _stage("train the temporal stage"):
+        train_temporal(recipe, resume=True)
+    with _stage("train the tube matcher"):
+        train_matcher(recipe, resume=True)
+    with _stage("fit the joint weights on val"):
+        fit_fusion(recipe)
+    with _stage("ground the test split"):
+        ground_split(recipe, recipe.data.root / "test_queries.json", videos, submission)
+        scores = score(read_annotations(test), read_submission(submission))
+        write_json_atomically(out / "scores.json", summarise(scores), indent=1)
+    with _stage("ablate"):
+        ablated = ablate(recipe, test, videos, out)
+    with _stage("report"):
+        page = _report(recipe, submission, scores, ablated, out)
+    _print_results(ablated, [submission, out / "scores.json", out / "ablation.json", page])
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    started = time.monotonic()
+    logger.info("%s ...", name)
+    yield
+    logger.info("%s: %.1f s", name, time.monotonic() - started)
+
+
+def _report(recipe: Recipe, submission: Path, scores: Scores, ablated: Ablated, out: Path) -> Path:
+    annotations = {item.query.query_id: item for item in read_annotations(recipe.data.annotations("test"))}
+    per_query = {item.query_id: item for item in scores.per_query}
+    entries = []
+    for found in read_submission(submission):
+        meta = ablated.read(found.video_id).meta
+        entries.append(ReportEntry(meta, annotations[found.query_id], found, per_query[found.query_id]))
+    return write_report(out / "report", "stvg on the demo world, test split", entries, ablated.rows,
+                        ablated.differences, out / "ablation.png", OVERLAYS)  # fmt: skip
+
+
+def _print_results(ablated: Ablated, paths: list[Path]) -> None:
+    lines = [rows_to_text(ablated.rows), "", "differences in m_vIoU, points, with 95 % intervals:",
+             *map(difference_to_text, ablated.differences), "", *map(str, paths)]  # fmt: skip
+    sys.stdout.write("\n".join(lines) + "\n")

@@ -1,0 +1,34 @@
+"""The whole road on the demo world: make it, prepare, train both stages, ground test, score, ablate, report."""
+
+import argparse
+from pathlib import Path
+
+from stvg.cli import ExitCode, run
+
+
+def main() -> int:
+    """Parse and run the demo."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("configs/demo.yaml"), help="recipe (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of everything but the submission")
+    parser.add_argument("--submission", type=Path, default=Path("submissions/demo/results.json"))
+    parser.add_argument("--train", type=int, default=240, help="training clips (default %(default)s)")
+    parser.add_argument("--val", type=int, default=40, help="validation clips (default %(default)s)")
+    parser.add_argument("--test", type=int, default=80, help="test clips (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the world (default %(default)s)")
+    arguments = parser.parse_args()
+
+    from stvg.commands.demo import run_demo
+
+    run_demo(
+        arguments.config,
+        arguments.out,
+        arguments.submission,
+        {"train": arguments.train, "val": arguments.val, "test": arguments.test},
+        arguments.seed,
+    )
+    return ExitCode.DONE
+
+
+if __name__ == "__main__":
+    run(main)
