@@ -7,10 +7,13 @@ what only novel captions can contain.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import get_args
 
 from stvg.world.facts import Garment, NounPhrase, Step
+from stvg.world.scene import ActionName
 
 Lexicon = dict[str, tuple[str, ...]]
 
@@ -90,7 +93,6 @@ HELD_OUT_TEMPLATES: dict[int, tuple[str, ...]] = {
 }  # fmt: skip
 """Sentence orders that only novel test captions use."""
 
-_FILLERS = "a an the in and then"
 _DOUBLED = frozenset({"sit", "put", "get", "clap", "hop", "grab", "spin", "set", "squat"})
 
 
@@ -158,7 +160,7 @@ def write_caption(rng: Random, phrase: NounPhrase, steps: tuple[Step, ...], nove
             infinitive = _infinitive(rng, step, phrase, share)
             parts |= {f"does{k}": third_person(infinitive), f"doing{k}": gerund(infinitive)}
         text = template.format(**parts)
-        novel_words = bool(words_of(text.format()) & HELD_OUT_WORDS) and share > 0
+        novel_words = bool(words_of(text) & HELD_OUT_WORDS)
         if novel_template or novel_words or not novel:
             text = text[0].upper() + text[1:]
             return Written(text if rng.random() < 0.9 else text[:-1], Wording(template, novel_words, novel_template))
@@ -195,13 +197,25 @@ def _infinitive(rng: Random, step: Step, phrase: NounPhrase, share: float) -> st
     return _say(rng, entry, share).format(goal=step.goal, his="his" if phrase.gender == "man" else "her")
 
 
-def _all_words(lexicon: Lexicon) -> frozenset[str]:
-    """Return every word that wordings of the lexicon can produce, inflected forms included."""
-    texts = [text.format(goal="", his="his her") for options in lexicon.values() for text in options]
-    return words_of(" ".join(form for text in texts for form in (text, third_person(text), gerund(text))))
+def _is_action(entry: str) -> bool:
+    return entry.startswith("walk") or entry in get_args(ActionName)
 
 
-TRAIN_VOCABULARY = _all_words(FAMILIAR_WORDS) | words_of(f"{_FILLERS} sofa table cabinet plant lamp door window")
-"""Every word that a caption of train or val can contain (and a few inflected forms that none does)."""
-HELD_OUT_WORDS = _all_words(NOVEL_WORDS) - TRAIN_VOCABULARY
-"""Words that no caption of train or val contains."""
+def _spoken(lexicon: Lexicon, inflect: Callable[[str], str]) -> frozenset[str]:
+    """Return every word that the lexicon's wordings can put into a sentence, their verbs inflected that way."""
+    texts = [(inflect if _is_action(entry) else str)(text.format(goal="", his="his her"))
+             for entry, options in lexicon.items() for text in options]  # fmt: skip
+    return words_of(" ".join(texts))
+
+
+TRAIN_VOCABULARY = _spoken(FAMILIAR_WORDS, third_person) | words_of(
+    "a an the and then sofa table cabinet plant lamp door window"
+)
+"""Every word that a caption of train or val can contain."""
+HELD_OUT_WORDS = (
+    _spoken(NOVEL_WORDS, third_person)
+    | _spoken(NOVEL_WORDS, gerund)
+    | _spoken(FAMILIAR_WORDS, gerund)
+    | words_of(" ".join(re.sub(r"{\w+}", "", form) for forms in HELD_OUT_TEMPLATES.values() for form in forms))
+) - TRAIN_VOCABULARY
+"""Words that no caption of train or val contains; no gerund is among theirs."""

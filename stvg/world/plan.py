@@ -22,7 +22,7 @@ from stvg.world.stage import CameraKind, draw_camera_kind, furnish, goals_among,
 
 Split = Literal["train", "val", "test"]
 WIDTH, HEIGHT, FPS = 640, 360, 10.0
-_PEOPLE = ((2, 3, 4, 5), (12, 54, 23, 11))
+_PEOPLE = ((2, 3, 4, 5), (9, 50, 28, 13))
 Sequences = tuple[tuple[Step, ...], tuple[Step, ...]]
 
 
