@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stvg.world.figure import SHIFT, Part, Rgb, Screen, dress, project
+from stvg.world.figure import SHIFT, SKIN, Part, Rgb, Screen, dress, project
 from stvg.world.head import HALF_HEIGHT, SPAN, Sprite, paint_head
 from stvg.world.motion import J, Motion
 from stvg.world.paths import Curve
@@ -98,8 +98,8 @@ class PersonPainter:
                     _fill(canvas, part, frame, corner)
         alpha = cv2.extractChannel(canvas, 3)
         x, y, w, h = cv2.boundingRect(cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1])
-        canvas = cv2.GaussianBlur(canvas, (3, 3), 0.6)
         self._fold(canvas, frame, left, top)
+        canvas = cv2.GaussianBlur(canvas, (3, 3), 0.6)
         return Painted(canvas, left, top, (left + x, top + y, left + x + w, top + y + h))
 
     def _stamp_head(self, canvas: npt.NDArray[np.uint8], frame: int, left: int, top: int) -> None:
@@ -109,6 +109,7 @@ class PersonPainter:
         sprite = self.heads.get(step)
         if sprite is None:
             sprite = paint_head(self.outfit, self.hat, step * 12.0, self.head_pixels, self.lit)
+            np.minimum(sprite[..., 3], SKIN, out=sprite[..., 3])
             self.heads[step] = sprite
         neck, head = self.screen.points[frame, J["neck"]], self.screen.points[frame, J["head"]]
         lean = head - neck
@@ -133,7 +134,8 @@ class PersonPainter:
         y = int(np.clip(middle - (pelvis[1] - top), 0, max(self.folds.shape[0] - canvas.shape[0], 0)))
         shade = self.folds[y : y + canvas.shape[0], x : x + canvas.shape[1]]
         region = canvas[: shade.shape[0], : shade.shape[1]]
-        cv2.multiply(region, shade, dst=region, scale=1 / 200)
+        cloth = cv2.compare(cv2.extractChannel(region, 3), 255, cv2.CMP_EQ)
+        cv2.copyTo(cv2.multiply(region, shade, scale=1 / 200), cloth, region)
 
 
 def over(region: npt.NDArray[np.uint8], layer: npt.NDArray[np.uint8]) -> None:
@@ -157,8 +159,8 @@ def _fill(canvas: npt.NDArray[np.uint8], part: Part, frame: int, corner: npt.NDA
 
 def _folds(side: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Return a (side, side, 4) uint8 factor (200 is 1; alpha stays) of folds, weave and the body's darker low half."""
-    coarse = rng.normal(0, 1, (side // 7 + 2, side // 14 + 2)).astype(np.float32)
-    folds = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC) * 0.07
+    coarse = rng.normal(0, 1, (side // 4 + 2, side // 5 + 2)).astype(np.float32)
+    folds = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC) * 0.13
     weave = rng.normal(0, 0.03, (side, side)).astype(np.float32)
     fall = np.linspace(1.06, 0.84, side, dtype=np.float32)[:, None]
     factor = np.clip((1 + folds + weave) * fall * 200, 0, 255).astype(np.uint8)

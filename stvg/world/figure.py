@@ -13,6 +13,8 @@ from stvg.world.scene import Outfit
 Rgb = tuple[int, int, int]
 SHIFT = 3
 """Fractional bits of polygon corners, as in cv2's drawing functions."""
+CLOTH, SKIN = 255, 254
+"""Alpha of opaque cloth and skin: both hide all, the difference says where folds are laid."""
 LIGHT = np.array([0.0, -0.35])
 """Vertical part of the light's direction on the screen; the scene draws the horizontal part."""
 SECTIONS = np.array([-0.1, 0.06, 0.3, 0.6, 0.8, 0.93, 1.01])
@@ -60,12 +62,14 @@ def project(motion: Motion, origin: Curve, size: Curve) -> Screen:
     return Screen(np.stack([x, y], axis=-1), joints[..., 2], size, np.radians(motion.yaw.astype(np.float64)))
 
 
-def shades(colour: Rgb, layers: int, contrast: float = 1.0) -> tuple[tuple[int, int, int, int], ...]:
+def shades(
+    colour: Rgb, layers: int, contrast: float = 1.0, alpha: int = CLOTH
+) -> tuple[tuple[int, int, int, int], ...]:
     """Return `layers` opaque RGBA colours from the shaded rim of a round shape to its highlight."""
-    levels = np.linspace(1 - 0.42 * contrast, 1 + 0.13 * contrast, layers)
-    lift = np.linspace(0, 14, layers)
+    levels = np.linspace(1 - 0.16 * contrast, 1 + 0.05 * contrast, layers)
+    lift = np.linspace(0, 6, layers)
     rows = np.clip(np.asarray(colour, float) * levels[:, None] + lift[:, None], 0, 255).astype(int)
-    return tuple((int(r), int(g), int(b), 255) for r, g, b in rows)
+    return tuple((int(r), int(g), int(b), alpha) for r, g, b in rows)
 
 
 def _fixed(outline: Curve) -> npt.NDArray[np.int32]:
@@ -95,6 +99,7 @@ class Tailor:
         colour: Rgb,
         layers: int = 4,
         contrast: float = 1.0,
+        alpha: int = CLOTH,
     ) -> None:
         """Add a tapered limb through `spots`: pixels (T, 2) and a radius in body heights each, lit from the side.
 
@@ -105,7 +110,7 @@ class Tailor:
             for (start, first), (end, last) in pairwise(spots):
                 rings.append(self._segment(start, end, (first, last), share))
         segments = len(spots) - 1
-        colours = tuple(shade for shade in shades(colour, layers, contrast) for _ in range(segments))
+        colours = tuple(shade for shade in shades(colour, layers, contrast, alpha) for _ in range(segments))
         self.parts.append(Part(group, _fixed(np.stack(rings, axis=1)), colours))
 
     def _segment(self, start: Curve, end: Curve, radii: tuple[float, float], share: float) -> Curve:
@@ -211,7 +216,7 @@ def dress(screen: Screen, outfit: Outfit, colours: dict[str, Rgb], lit: float, b
     for side in "lr":
         _arm(tailor, side, outfit, colours, slim, bare_arms)
     neck = [(tailor.joint("neck"), 0.037 * slim), (tailor.between("neck", "head", 0.8), 0.033 * slim)]
-    tailor.limb("neck", neck, _shaded(colours["skin"]), 3)
+    tailor.limb("neck", neck, _shaded(colours["skin"]), 3, alpha=SKIN)
     return tailor.parts
 
 
@@ -227,7 +232,7 @@ def _trunk(tailor: Tailor, outfit: Outfit, colours: dict[str, Rgb], build: Curve
         tailor.limb("hips", [(waist, 0.07), (seat, 0.075)], colours["bottom"], 3)
     if outfit.top in ("coat", "dress"):
         tailor.skirt("torso", 0.9 if outfit.top == "dress" else 0.78, 1.5 if outfit.top == "dress" else 1.3, top)
-    bulk = {"shirt": 1.0, "vest": 0.97, "jacket": 1.1, "coat": 1.14, "dress": 0.98}[outfit.top]
+    bulk = {"shirt": 1.1, "vest": 1.06, "jacket": 1.2, "coat": 1.22, "dress": 1.06}[outfit.top]
     tailor.torso(build, bulk, top, -0.02 if outfit.top in ("dress", "shirt") else -0.12)
     if outfit.top in ("jacket", "coat"):
         _opening(tailor, colours["inner"], colours["top"])
@@ -252,30 +257,30 @@ def _leg(tailor: Tailor, side: str, outfit: Outfit, colours: dict[str, Rgb], sli
     group, size = f"{side}_leg", tailor.screen.size[:, None]
     hip, knee, ankle, toe = (tailor.joint(f"{side}_{name}") for name in ("hip", "knee", "ankle", "toe"))
     heel = ankle + (ankle - toe) * np.array([0.22, 0.0]) + np.array([0.0, 0.012]) * size
-    tailor.limb(group, [(heel, 0.03), (toe, 0.024)], colours["shoes"], 3)
+    tailor.limb(group, [(heel, 0.03), (toe, 0.024)], colours["shoes"], 3, alpha=SKIN)
     calf = tailor.between(f"{side}_knee", f"{side}_ankle", 0.32)
     if outfit.bottom == "trousers":
-        tailor.limb(group, [(hip, 0.074), (knee, 0.054 * slim), (ankle, 0.041)], colours["bottom"])
+        tailor.limb(group, [(hip, 0.08), (knee, 0.059 * slim), (ankle, 0.045)], colours["bottom"])
         return
-    spots = [(hip, 0.066 * slim), (knee, 0.043 * slim), (calf, 0.046 * slim), (ankle, 0.026)]
-    tailor.limb(group, spots, colours["skin"])
+    spots = [(hip, 0.074 * slim), (knee, 0.049 * slim), (calf, 0.052 * slim), (ankle, 0.03)]
+    tailor.limb(group, spots, colours["skin"], alpha=SKIN)
     if outfit.bottom == "shorts":
         end = tailor.between(f"{side}_hip", f"{side}_knee", 0.86)
-        tailor.limb(group, [(hip, 0.074), (end, 0.064)], colours["bottom"])
+        tailor.limb(group, [(hip, 0.08), (end, 0.071)], colours["bottom"])
 
 
 def _arm(tailor: Tailor, side: str, outfit: Outfit, colours: dict[str, Rgb], slim: float, bare: bool) -> None:
     group, skin = f"{side}_arm", colours["skin"]
     shoulder, elbow, wrist = (tailor.joint(f"{side}_{name}") for name in ("shoulder", "elbow", "wrist"))
     palm = wrist + (wrist - elbow) * 0.22
-    tailor.limb(group, [(wrist, 0.02), (palm, 0.027), (wrist + (wrist - elbow) * 0.42, 0.017)], skin, 3)
+    tailor.limb(group, [(wrist, 0.02), (palm, 0.027), (wrist + (wrist - elbow) * 0.42, 0.017)], skin, 3, alpha=SKIN)
     sleeveless, padded = outfit.top == "vest", outfit.top in ("jacket", "coat")
-    bulk = slim * (1.18 if padded else 1.0)
+    bulk = slim * (1.12 if padded else 1.0)
     if padded or not (bare or sleeveless):
-        spots = [(shoulder, 0.048 * bulk), (elbow, 0.042 * bulk), (wrist, 0.031 * bulk)]
+        spots = [(shoulder, 0.053 * bulk), (elbow, 0.046 * bulk), (wrist, 0.035 * bulk)]
         tailor.limb(group, spots, colours["top"])
         return
-    tailor.limb(group, [(shoulder, 0.042 * slim), (elbow, 0.035 * slim), (wrist, 0.024 * slim)], skin)
+    tailor.limb(group, [(shoulder, 0.048 * slim), (elbow, 0.039 * slim), (wrist, 0.028 * slim)], skin, alpha=SKIN)
     if not sleeveless:
         end = tailor.between(f"{side}_shoulder", f"{side}_elbow", 0.6)
-        tailor.limb(group, [(shoulder, 0.05 * bulk), (end, 0.05 * bulk)], colours["top"])
+        tailor.limb(group, [(shoulder, 0.056 * bulk), (end, 0.056 * bulk)], colours["top"])
