@@ -46,7 +46,8 @@ class GoldenFile:
     def __init__(self, path: Path, dtype: torch.dtype) -> None:
         self.path, self.dtype = path, dtype
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            # Opened here, since np.load leaves the file open when the archive is broken.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 self._arrays: dict[str, Array] = {name: arrays[name] for name in arrays.files}
         except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: expected an .npz of plain arrays, got: {error}") from error
