@@ -209,8 +209,13 @@ def _box_velocity(footage: Footage, fields: FlowFields, samples: TubeSamples, sm
     for shot in np.unique(shots):
         rows = np.flatnonzero(shots == shot)
         velocity[rows] = _slopes(seconds[rows], edges[rows], smoothing_s)
-    centre = fields.camera_at(samples.index, np.stack([edges[:, 0], (y1 + y2) / 2], axis=1))
-    velocity[:, :3] -= centre[:, [0, 1, 1]]
+    middle = (y1 + y2) / 2
+    left, right, top, bottom = (
+        fields.camera_at(samples.index, np.stack(point, axis=1))
+        for point in ((x1, middle), (x2, middle), (edges[:, 0], y1), (edges[:, 0], y2))
+    )
+    sideways = (left[:, 0] + right[:, 0]) / 2, right[:, 0] - left[:, 0]
+    velocity -= np.stack([sideways[0], top[:, 1], bottom[:, 1], sideways[1]], axis=1)
     return velocity
 
 

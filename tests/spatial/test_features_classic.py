@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -235,6 +236,15 @@ class TestMotion:
         walked = motion_of([person(noise(), x) for x in walker], [box(x) for x in walker])[1:-1]
         assert np.abs(panned[:, FLOW_DIM:]).max() < 0.05
         assert np.abs(panned).mean() < 0.2 * np.abs(walked).mean()
+
+    def test_a_zoom_moves_nobody_who_stands(self):
+        wall = person(noise(), 90)
+        zooms = [1 + 0.01 * i for i in range(10)]
+        maps = [np.array([[z, 0, (1 - z) * WIDTH / 2], [0, z, (1 - z) * HEIGHT / 2]]) for z in zooms]
+        images = [cv2.warpAffine(wall, one, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE) for one in maps]
+        corners = np.array([[90, 40, 1], [120, 140, 1]]).T
+        boxes = [(one @ corners).T.ravel() for one in maps]
+        assert np.abs(motion_of(images, boxes)[1:-1, FLOW_DIM:]).max() < 0.02
 
     def test_a_cut_is_no_motion(self):
         images = [person(noise(), 60)] * 5 + [person(noise(seed=1), 200)] * 5
