@@ -102,11 +102,9 @@ class TextTokenizer:
         """Return the tokens of `sentences`, Q >= 1, padded to the longest.
 
         Raises:
-            InputError: there is no sentence, or one is empty.
+            InputError: there is no sentence. An empty one is only its special tokens: the readers of queries refuse
+                it, the control without captions asks with it.
         """
-        for index, sentence in enumerate(sentences):
-            if not sentence.strip():
-                raise InputError(f"query {index}: expected a sentence, got {sentence!r}")
         if not sentences:
             raise InputError("queries: expected at least one sentence, got none")
         encoded = self._tokenizer(
@@ -125,7 +123,7 @@ class TextTokenizer:
         words = tokens.mask & ~torch.isin(tokens.ids, torch.tensor(special, dtype=tokens.ids.dtype))
         readable = (words & (tokens.ids != unknown_id)).any(dim=1)
         for sentence, known in zip(sentences, readable.tolist(), strict=True):
-            if not known:
+            if sentence.strip() and not known:
                 words_read = ", ".join(repr(word) for word in sentence.split())
                 logger.warning("query %r: the text encoder knows none of its words: %s", sentence, words_read)
 
