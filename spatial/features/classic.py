@@ -23,7 +23,7 @@ COLOUR_DIM = NUM_ZONES * NUM_BINS
 TUBE_DIM = COLOUR_DIM + HOG_DIM + GEOMETRY_DIM + MOTION_DIM
 _MARGIN = 0.25
 """Surroundings shown on the left and right of a person, as a fraction of the box's width."""
-_COLOUR_SCALE, _HOG_SCALE, _GEOMETRY_SCALE, _MOTION_SCALE = 4.0, 8.0, 3.0, 6.0
+_COLOUR_SCALE, _HOG_SCALE, _GEOMETRY_SCALE, _MOTION_SCALE = 4.0, 8.0, 10.0, 6.0
 _SCENE_SCALE, _BOUND_SCALE = 8.0, 1.0
 
 
