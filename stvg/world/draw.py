@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stvg.world.figure import SHIFT, SKIN, Part, Rgb, Screen, dress, project
+from stvg.world.figure import SHIFT, SKIN, Part, Rgb, Screen, Tailor, dress, project
 from stvg.world.head import HALF_HEIGHT, SPAN, Sprite, paint_head
 from stvg.world.motion import J, Motion
 from stvg.world.paths import Curve
@@ -24,13 +24,45 @@ MARGIN = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Painted:
-    """One person in one frame: `canvas` (h, w, 4) uint8 premultiplied RGBA whose corner lies at pixel `left`, `top`
-    (perhaps outside the image), and the tight box of its opaque pixels in the image's coordinates, unclipped."""
+    """One person in one frame.
+
+    `canvas` (h, w, 4) uint8 premultiplied RGBA, whose corner lies at pixel `left`, `top` (perhaps outside the image),
+    and the tight box of its opaque pixels in the image's coordinates, unclipped.
+    """
 
     canvas: npt.NDArray[np.uint8]
     left: int
     top: int
     box_xyxy: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stroke:
+    """One polygon of one colour: its corners are rows `start` to `stop` of all corners of a frame."""
+
+    start: int
+    stop: int
+    colour: tuple[int, int, int, int]
+    convex: bool
+
+    def fill(self, canvas: npt.NDArray[np.uint8], corners: npt.NDArray[np.int32]) -> None:
+        """Fill the polygon on `canvas`."""
+        if self.convex:
+            cv2.fillConvexPoly(canvas, corners[self.start : self.stop], self.colour, cv2.LINE_AA, SHIFT)
+        else:
+            cv2.fillPoly(canvas, [corners[self.start : self.stop]], self.colour, cv2.LINE_AA, SHIFT)
+
+
+def _strokes(parts: list[Part]) -> tuple[npt.NDArray[np.int32], dict[str, list[_Stroke]]]:
+    """Return the corners (T, N, 2) of all polygons of all parts, and the polygons of each group in drawing order."""
+    strokes: dict[str, list[_Stroke]] = {}
+    start = 0
+    for part in parts:
+        count = part.outlines.shape[2]
+        for colour in part.colours:
+            strokes.setdefault(part.group, []).append(_Stroke(start, start + count, colour, part.convex))
+            start += count
+    return np.concatenate([p.outlines.reshape(len(p.outlines), -1, 2) for p in parts], axis=1), strokes
 
 
 def exact_colour(name: Colour, rng: np.random.Generator) -> Rgb:
@@ -65,9 +97,10 @@ class PersonPainter:
         self.outfit, self.motion, self.lit = outfit, motion, lit
         self.hat = None if outfit.hat_colour is None else exact_colour(outfit.hat_colour, rng)
         self.screen = project(motion, origin, size)
-        self.parts = dress(self.screen, outfit, colours, lit, bool(rng.random() < 0.4))
+        parts = dress(self.screen, outfit, colours, lit, bool(rng.random() < 0.4))
         if outfit.long_hair:
-            self.parts += _long_hair(self.screen, motion.head_yaw, outfit.hair_colour)
+            parts += _long_hair(self.screen, motion.head_yaw, outfit.hair_colour)
+        self.corners, self.strokes = _strokes(parts)
         self.folds = _folds(int(size.max() * 1.7) + 40, rng)
         self.orders = _orders(self.screen, motion)
         self.head_pixels = int(np.clip(np.median(size) * HALF_HEIGHT * 2 * SPAN * 1.1, 24, 90))
@@ -76,9 +109,7 @@ class PersonPainter:
 
     def _extent(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the canvases' corners (T, 2) in pixels: first pixel, and one past the last."""
-        whole = [part.outlines[:, 0] for part in self.parts]
-        low = np.min([outline.min(axis=1) for outline in whole], axis=0) / (1 << SHIFT)
-        high = np.max([outline.max(axis=1) for outline in whole], axis=0) / (1 << SHIFT)
+        low, high = self.corners.min(axis=1) / (1 << SHIFT), self.corners.max(axis=1) / (1 << SHIFT)
         head, reach = self.screen.points[:, J["head"]], (self.screen.size * HALF_HEIGHT * SPAN)[:, None]
         low, high = np.minimum(low, head - reach), np.maximum(high, head + reach)
         return np.floor(low).astype(int) - MARGIN, np.ceil(high).astype(int) + MARGIN + 1
@@ -89,13 +120,12 @@ class PersonPainter:
         width, height = (int(v) for v in self.high[frame] - self.low[frame])
         canvas = np.zeros((height, width, 4), np.uint8)
         corner = np.array([left << SHIFT, top << SHIFT], np.int32)
+        corners = self.corners[frame] - corner
         for group in self.orders[frame]:
             if group == "head":
                 self._stamp_head(canvas, frame, left, top)
-                continue
-            for part in self.parts:
-                if part.group == group:
-                    _fill(canvas, part, frame, corner)
+            for stroke in self.strokes.get(group, ()):
+                stroke.fill(canvas, corners)
         alpha = cv2.extractChannel(canvas, 3)
         x, y, w, h = cv2.boundingRect(cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1])
         self._fold(canvas, frame, left, top)
@@ -105,10 +135,10 @@ class PersonPainter:
     def _stamp_head(self, canvas: npt.NDArray[np.uint8], frame: int, left: int, top: int) -> None:
         """Lay the head over the canvas, tilted as neck and head demand."""
         yaw = float(self.motion.head_yaw[frame])
-        step = round(yaw / 12) % 30
+        step = round(yaw / 15) % 24
         sprite = self.heads.get(step)
         if sprite is None:
-            sprite = paint_head(self.outfit, self.hat, step * 12.0, self.head_pixels, self.lit)
+            sprite = paint_head(self.outfit, self.hat, step * 15.0, self.head_pixels, self.lit)
             np.minimum(sprite[..., 3], SKIN, out=sprite[..., 3])
             self.heads[step] = sprite
         neck, head = self.screen.points[frame, J["neck"]], self.screen.points[frame, J["head"]]
@@ -148,15 +178,6 @@ def over(region: npt.NDArray[np.uint8], layer: npt.NDArray[np.uint8]) -> None:
     region[:] = kept
 
 
-def _fill(canvas: npt.NDArray[np.uint8], part: Part, frame: int, corner: npt.NDArray[np.int32]) -> None:
-    outlines = part.outlines[frame] - corner
-    for outline, colour in zip(outlines, part.colours, strict=True):
-        if part.convex:
-            cv2.fillConvexPoly(canvas, outline, colour, cv2.LINE_AA, SHIFT)
-        else:
-            cv2.fillPoly(canvas, [outline], colour, cv2.LINE_AA, SHIFT)
-
-
 def _folds(side: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Return a (side, side, 4) uint8 factor (200 is 1; alpha stays) of folds, weave and the body's darker low half."""
     coarse = rng.normal(0, 1, (side // 4 + 2, side // 5 + 2)).astype(np.float32)
@@ -170,8 +191,6 @@ def _folds(side: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
 
 def _long_hair(screen: Screen, head_yaw: Curve, colour: Rgb) -> list[Part]:
     """Return hair that falls behind the head onto the shoulders."""
-    from stvg.world.figure import Tailor
-
     tailor = Tailor(screen, 0.2)
     yaw = np.radians(np.asarray(head_yaw, float))
     back = np.stack([-np.sin(yaw), 0 * yaw], axis=1) * screen.size[:, None]

@@ -34,8 +34,11 @@ WOMAN = np.array([
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Screen:
-    """A skeleton on the screen: `points` (T, 18, 2) pixels, `near` (T, 18) body heights towards the camera, `size` (T,)
-    pixels per body height, `yaw` (T,) radians."""
+    """A skeleton on the screen.
+
+    `points` (T, 18, 2) pixels, `near` (T, 18) body heights towards the camera, `size` (T,) pixels per body height,
+    `yaw` (T,) radians.
+    """
 
     points: Curve
     near: Curve
@@ -45,8 +48,11 @@ class Screen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One shaded shape in all frames: `outlines` (T, L, K, 2) int32 pixels << SHIFT, from the whole shape to its
-    highlight, and the colour of each of the L layers. `convex` allows the faster filling."""
+    """One shaded shape in all frames.
+
+    `outlines` (T, L, K, 2) int32 pixels << SHIFT, from the whole shape to its highlight, and the colour of each of
+    the L layers. `convex` allows the faster filling.
+    """
 
     group: str
     outlines: npt.NDArray[np.int32]
@@ -62,11 +68,9 @@ def project(motion: Motion, origin: Curve, size: Curve) -> Screen:
     return Screen(np.stack([x, y], axis=-1), joints[..., 2], size, np.radians(motion.yaw.astype(np.float64)))
 
 
-def shades(
-    colour: Rgb, layers: int, contrast: float = 1.0, alpha: int = CLOTH
-) -> tuple[tuple[int, int, int, int], ...]:
+def shades(colour: Rgb, layers: int, alpha: int = CLOTH) -> tuple[tuple[int, int, int, int], ...]:
     """Return `layers` opaque RGBA colours from the shaded rim of a round shape to its highlight."""
-    levels = np.linspace(1 - 0.16 * contrast, 1 + 0.05 * contrast, layers)
+    levels = np.linspace(0.84, 1.05, layers)
     lift = np.linspace(0, 6, layers)
     rows = np.clip(np.asarray(colour, float) * levels[:, None] + lift[:, None], 0, 255).astype(int)
     return tuple((int(r), int(g), int(b), alpha) for r, g, b in rows)
@@ -97,8 +101,7 @@ class Tailor:
         group: str,
         spots: list[tuple[Curve, float]],
         colour: Rgb,
-        layers: int = 4,
-        contrast: float = 1.0,
+        layers: int = 3,
         alpha: int = CLOTH,
     ) -> None:
         """Add a tapered limb through `spots`: pixels (T, 2) and a radius in body heights each, lit from the side.
@@ -110,7 +113,7 @@ class Tailor:
             for (start, first), (end, last) in pairwise(spots):
                 rings.append(self._segment(start, end, (first, last), share))
         segments = len(spots) - 1
-        colours = tuple(shade for shade in shades(colour, layers, contrast, alpha) for _ in range(segments))
+        colours = tuple(shade for shade in shades(colour, layers, alpha) for _ in range(segments))
         self.parts.append(Part(group, _fixed(np.stack(rings, axis=1)), colours))
 
     def _segment(self, start: Curve, end: Curve, radii: tuple[float, float], share: float) -> Curve:
@@ -142,14 +145,14 @@ class Tailor:
         size, sine, cosine = self.screen.size[:, None], np.sin(self.screen.yaw), np.cos(self.screen.yaw)
         half = np.hypot(np.outer(cosine, widths), np.outer(sine, depths)) * bulk * size
         forward = np.outer(sine, fronts) * size
-        spine = spine - across * np.sign(across[..., :1] + 1e-9) * 0 + np.stack([forward, 0 * forward], axis=-1)
+        spine = spine + np.stack([forward, 0 * forward], axis=-1)
         lean = (across @ self.light)[..., None] * across
         rings = []
-        for share in _shares(6):
+        for share in _shares(4):
             middle = spine + lean * half[..., None] * (1 - share) * 0.7
             side = across * half[..., None] * share
             rings.append(np.concatenate([middle + side, (middle - side)[:, ::-1]], axis=1))
-        self.parts.append(Part("torso", _fixed(np.stack(rings, axis=1)), shades(colour, 6), convex=False))
+        self.parts.append(Part("torso", _fixed(np.stack(rings, axis=1)), shades(colour, 4), convex=False))
 
     def _spine(self, heights: Curve) -> Curve:
         """Return the pixels (T, N, 2) of points on the curved spine."""
@@ -175,15 +178,15 @@ class Tailor:
         centres, radii = np.stack([c for c, _ in circles], axis=1), np.array([r for _, r in circles])
         middle = centres.mean(axis=1, keepdims=True)
         rings = []
-        for share in _shares(5):
+        for share in _shares(3):
             shrunk = middle + (centres - middle) * np.array([0.3 + 0.7 * share, 1.0]) + self.light * size[:, None] * (
                 0.05 * (1 - share))  # fmt: skip
             rings.append(_hull(shrunk, radii * (0.25 + 0.75 * share) * size))
-        self.parts.append(Part(group, _fixed(np.stack(rings, axis=1)), shades(colour, 5)))
+        self.parts.append(Part(group, _fixed(np.stack(rings, axis=1)), shades(colour, 3)))
 
 
 def _shares(layers: int) -> Curve:
-    return np.linspace(1.0, 0.22, layers)
+    return np.linspace(1.0, 0.3, layers)
 
 
 def _hull(centres: Curve, radii: Curve, directions: int = 20) -> Curve:
@@ -216,7 +219,7 @@ def dress(screen: Screen, outfit: Outfit, colours: dict[str, Rgb], lit: float, b
     for side in "lr":
         _arm(tailor, side, outfit, colours, slim, bare_arms)
     neck = [(tailor.joint("neck"), 0.037 * slim), (tailor.between("neck", "head", 0.8), 0.033 * slim)]
-    tailor.limb("neck", neck, _shaded(colours["skin"]), 3, alpha=SKIN)
+    tailor.limb("neck", neck, _shaded(colours["skin"]), 2, alpha=SKIN)
     return tailor.parts
 
 
@@ -229,7 +232,7 @@ def _trunk(tailor: Tailor, outfit: Outfit, colours: dict[str, Rgb], build: Curve
     top = colours["top"]
     if outfit.bottom != "skirt":
         waist, seat = tailor.between("pelvis", "chest", 0.25), tailor.between("l_hip", "r_hip", 0.5)
-        tailor.limb("hips", [(waist, 0.07), (seat, 0.075)], colours["bottom"], 3)
+        tailor.limb("hips", [(waist, 0.07), (seat, 0.075)], colours["bottom"], 2)
     if outfit.top in ("coat", "dress"):
         tailor.skirt("torso", 0.9 if outfit.top == "dress" else 0.78, 1.5 if outfit.top == "dress" else 1.3, top)
     bulk = {"shirt": 1.1, "vest": 1.06, "jacket": 1.2, "coat": 1.22, "dress": 1.06}[outfit.top]
@@ -257,7 +260,7 @@ def _leg(tailor: Tailor, side: str, outfit: Outfit, colours: dict[str, Rgb], sli
     group, size = f"{side}_leg", tailor.screen.size[:, None]
     hip, knee, ankle, toe = (tailor.joint(f"{side}_{name}") for name in ("hip", "knee", "ankle", "toe"))
     heel = ankle + (ankle - toe) * np.array([0.22, 0.0]) + np.array([0.0, 0.012]) * size
-    tailor.limb(group, [(heel, 0.03), (toe, 0.024)], colours["shoes"], 3, alpha=SKIN)
+    tailor.limb(group, [(heel, 0.03), (toe, 0.024)], colours["shoes"], 2, alpha=SKIN)
     calf = tailor.between(f"{side}_knee", f"{side}_ankle", 0.32)
     if outfit.bottom == "trousers":
         tailor.limb(group, [(hip, 0.08), (knee, 0.059 * slim), (ankle, 0.045)], colours["bottom"])
@@ -273,7 +276,7 @@ def _arm(tailor: Tailor, side: str, outfit: Outfit, colours: dict[str, Rgb], sli
     group, skin = f"{side}_arm", colours["skin"]
     shoulder, elbow, wrist = (tailor.joint(f"{side}_{name}") for name in ("shoulder", "elbow", "wrist"))
     palm = wrist + (wrist - elbow) * 0.22
-    tailor.limb(group, [(wrist, 0.02), (palm, 0.027), (wrist + (wrist - elbow) * 0.42, 0.017)], skin, 3, alpha=SKIN)
+    tailor.limb(group, [(wrist, 0.02), (palm, 0.027), (wrist + (wrist - elbow) * 0.42, 0.017)], skin, 2, alpha=SKIN)
     sleeveless, padded = outfit.top == "vest", outfit.top in ("jacket", "coat")
     bulk = slim * (1.12 if padded else 1.0)
     if padded or not (bare or sleeveless):

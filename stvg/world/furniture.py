@@ -48,11 +48,12 @@ class _Bench:
     def shadow(self, x0: float, x1: float) -> None:
         """Darken the floor around the foot."""
         middle, half = (x0 + x1) / 2 * self.size + self.origin[0], (x1 - x0) / 2 * self.size * 1.2
-        row = self.origin[1]
-        tall = max(4, 0.07 * self.size)
-        y, x = np.ogrid[: self.image.shape[0], : self.image.shape[1]]
-        weight = np.exp(-(np.maximum(0, np.hypot((x - middle) / half, (y - row) / tall) - 0.35) ** 2) * 5)
-        np.copyto(self.image, (self.image * (1 - 0.45 * weight[..., None])).astype(np.uint8))
+        row, tall = self.origin[1], max(4.0, 0.07 * self.size)
+        top, left = max(int(row - 2.4 * tall), 0), max(int(middle - 2.4 * half), 0)
+        part = self.image[top : int(row + 2.4 * tall), left : int(middle + 2.4 * half)]
+        y, x = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
+        outside = np.maximum(0, np.hypot((x - middle) / half, (y - row) / tall) - 0.35)
+        part[:] = part * (1 - 0.45 * np.exp(-5 * outside[..., None] ** 2))
 
 
 def draw_prop(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.uint8], prop: Prop, scene: Scene, scale: float,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stvg.types import BoolArray, FloatArray
 from stvg.world.acting import Angles, play
-from stvg.world.paths import Handling, handling, way
+from stvg.world.paths import Curve, Handling, handling, way
 from stvg.world.scene import Actor, Scene
 
 JOINTS = (
@@ -56,7 +56,7 @@ class Motion:
     seated: FloatArray
 
 
-def floor_scale(z: FloatArray, image_height: int) -> FloatArray:
+def floor_scale(z: Curve, image_height: int) -> Curve:
     """Return the height in pixels, at zoom 1, of an average person standing at depth `z` (any shape, 0..1).
 
     >>> floor_scale(np.array([0.0, 1.0]), 360).tolist()
@@ -65,7 +65,7 @@ def floor_scale(z: FloatArray, image_height: int) -> FloatArray:
     return (BACK_HEIGHT + (FRONT_HEIGHT - BACK_HEIGHT) * z) * image_height
 
 
-def floor_row(z: FloatArray, image_height: int) -> FloatArray:
+def floor_row(z: Curve, image_height: int) -> Curve:
     """Return the image row, in pixels at zoom 1, of a floor point at depth `z` (any shape, 0..1)."""
     return (BACK_FLOOR + (FRONT_FLOOR - BACK_FLOOR) * z) * image_height
 
@@ -86,7 +86,7 @@ def pose(actor: Actor, scene: Scene) -> Motion:
     )  # fmt: skip
 
 
-def _left_object(joints: FloatArray, floor: FloatArray, hold: Handling) -> tuple[BoolArray, FloatArray, FloatArray]:
+def _left_object(joints: FloatArray, floor: Curve, hold: Handling) -> tuple[BoolArray, FloatArray, FloatArray]:
     """Return, as in Motion, whether, where and on which floor point the object lies that was put down last."""
     dropped = np.zeros(len(joints), bool)
     spots, floors = np.zeros((len(joints), 3), np.float32), floor.astype(np.float32)
@@ -112,19 +112,19 @@ def _idle(angles: Angles, rng: np.random.Generator, fps: float) -> Angles:
     return {name: values + drift(amounts[name], 6.0) if name in amounts else values for name, values in angles.items()}
 
 
-def _arm_direction(elevation: FloatArray, azimuth: FloatArray, side: int) -> FloatArray:
+def _arm_direction(elevation: Curve, azimuth: Curve, side: int) -> Curve:
     """Return unit vectors (T, 3) in the body's frame: to its left, up, forward."""
     e, a = np.radians(elevation), np.radians(azimuth)
     return np.stack([side * np.sin(e) * np.sin(a), -np.cos(e), np.sin(e) * np.cos(a)], axis=-1)
 
 
-def _leg_direction(forward: FloatArray, spread: FloatArray, side: int) -> FloatArray:
+def _leg_direction(forward: Curve, spread: Curve, side: int) -> Curve:
     """Return unit vectors (T, 3) of a thigh or shin that swings `forward` degrees from hanging."""
     f, s = np.radians(forward), np.radians(spread)
     return np.stack([side * np.sin(s), -np.cos(f) * np.cos(s), np.sin(f) * np.cos(s)], axis=-1)
 
 
-def _joints(angles: Angles, yaw: FloatArray) -> FloatArray:
+def _joints(angles: Angles, yaw: Curve) -> FloatArray:
     """Forward kinematics: return joints (T, 18, 3) in the camera's axes.
 
     The pelvis is as high as the lower foot demands, plus `lift`, so that feet stay on the floor in every posture.
@@ -162,7 +162,7 @@ def _joints(angles: Angles, yaw: FloatArray) -> FloatArray:
     return _turned(at, yaw)
 
 
-def _turned(at: FloatArray, yaw: FloatArray) -> FloatArray:
+def _turned(at: Curve, yaw: Curve) -> FloatArray:
     """Turn points (T, J, 3) from the body's axes (left, up, forward) to the camera's (right, up, near)."""
     cosine, sine = np.cos(np.radians(yaw))[:, None], np.sin(np.radians(yaw))[:, None]
     right = at[..., 0] * cosine + at[..., 2] * sine

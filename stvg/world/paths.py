@@ -12,7 +12,9 @@ Curve = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """Curves over T frames. `floor` (T, 2): x and z, 0..1; `yaw` (T,) degrees, 0 into the camera, 90 to the right;
+    """Curves over T frames.
+
+    `floor` (T, 2): x and z, 0..1; `yaw` (T,) degrees, 0 into the camera, 90 to the right;
     `seated` (T,): 0 standing .. 1 sitting; `sits` (T,) bool: the posture from which acts start, seated until a
     stand_up is over.
     """
@@ -25,7 +27,9 @@ class Way:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Handling:
-    """`held` (T,) int64: -1 no object, 0 in the left hand, 1 in the right; `hands` gives the hand of each pick_up or
+    """What an actor holds in T frames.
+
+    `held` (T,) int64: -1 no object, 0 in the left hand, 1 in the right; `hands` gives the hand of each pick_up or
     put_down by its first frame; `drops` and `takes` are the frames at which an object is left or taken.
     """
 
@@ -42,13 +46,13 @@ def ease(t: npt.ArrayLike) -> Curve:
     [0.0, 0.5, 1.0]
     """
     t = np.clip(np.asarray(t, np.float64), 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t), np.float64)
 
 
 def glide(t: npt.ArrayLike) -> Curve:
     """Return a walker's share of the way after the share `t` of the time: nearly uniform, slower at both ends."""
     t = np.clip(np.asarray(t, np.float64), 0, 1)
-    return 0.55 * t + 0.45 * ease(t)
+    return np.asarray(0.55 * t + 0.45 * ease(t), np.float64)
 
 
 def way(actor: Actor, num_frames: int, fps: float, room: tuple[float, float], profile: float,

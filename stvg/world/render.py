@@ -18,7 +18,7 @@ from stvg.world.scene import Actor, Scene
 OBJECT_COLOURS = ((200, 60, 50), (60, 110, 190), (225, 190, 60), (240, 240, 235), (60, 140, 90))
 OBJECT_HALF = 0.034
 """Half the side of the object that people pick up, in body heights."""
-COARSE = 2
+COARSE = 4
 """Pixels per cell of the map that says who hides whom."""
 
 
@@ -38,12 +38,17 @@ class RenderedFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cast:
-    """One actor, ready to be drawn: `origin` (T, 2) floor point in pixels, `size` (T,) pixels per body height."""
+    """One actor, ready to be drawn.
+
+    `size` (T,) pixels per body height; `drop` (T, 2) is the pixel where an object that was put down lies, `drop_size`
+    (T,) the size of its owner there.
+    """
 
     painter: PersonPainter
     motion: Motion
-    origin: Curve
     size: Curve
+    drop: Curve
+    drop_size: Curve
     object_colour: tuple[int, int, int]
 
 
@@ -65,7 +70,11 @@ def _cast(actor: Actor, scene: Scene, seen: Curve, lit: float) -> _Cast:
     origin, size = _place(motion.floor, scene, seen)
     painter = PersonPainter(actor, motion, origin, size * actor.height, lit, rng)
     colour = OBJECT_COLOURS[rng.integers(len(OBJECT_COLOURS))]
-    return _Cast(painter, motion, origin, size * actor.height, colour)
+    drop, drop_size = _place(motion.drop_floor, scene, seen)
+    drop_size = drop_size * actor.height
+    drop[:, 0] += motion.drop_spot[:, 0] * drop_size
+    drop[:, 1] += (CAMERA_TILT * motion.drop_spot[:, 2] - OBJECT_HALF) * drop_size
+    return _Cast(painter, motion, size * actor.height, drop, drop_size, colour)
 
 
 def _place(floor: FloatArray, scene: Scene, seen: Curve) -> tuple[Curve, Curve]:
@@ -116,12 +125,13 @@ def _render(scene: Scene, casts: list[_Cast], backdrop: _Backdrop, shadow: npt.N
     order = sorted(range(len(casts)), key=lambda index: float(casts[index].motion.floor[frame, 1]))
     for index in order:
         _cast_shadow(image, casts[index], shadow, frame)
+        _lay_dropped(image, casts[index], frame)
     for index in order:
         cast = casts[index]
         painted = cast.painter.paint(frame)
         boxes[index] = _clipped(painted.box_xyxy, scene)
         totals[index] = np.count_nonzero(painted.canvas[::COARSE, ::COARSE, 3] > 127)
-        _draw_objects(painted, cast, frame)
+        _carry_object(painted, cast, frame)
         nearness = 1 + round(254 * float(np.clip(cast.motion.floor[frame, 1], 0, 1)))
         _lay(image, owners, depth, painted, nearness, index + 1)
     counts = np.bincount(owners.ravel(), minlength=len(casts) + 1)[1:]
@@ -145,9 +155,9 @@ def _lay(image: Image, owners: npt.NDArray[np.uint8], depth: npt.NDArray[np.uint
     if x1 >= x2 or y1 >= y2:
         return
     canvas = painted.canvas[y1 - painted.top : y2 - painted.top, x1 - painted.left : x2 - painted.left]
-    hidden = depth[y1:y2, x1:x2] > nearness
-    if hidden.any():
-        canvas[hidden] = 0
+    hidden = cv2.compare(depth[y1:y2, x1:x2], nearness, cv2.CMP_GT)
+    if cv2.countNonZero(hidden):
+        cv2.copyTo(np.zeros_like(canvas), hidden, canvas)
     over(image[y1:y2, x1:x2], canvas)
     first_y, first_x = -y1 % COARSE, -x1 % COARSE
     mine = canvas[first_y::COARSE, first_x::COARSE, 3] > 127
@@ -178,26 +188,27 @@ def _cast_shadow(image: Image, cast: _Cast, shadow: npt.NDArray[np.uint8], frame
     region[:] = cv2.multiply(region, cv2.merge([factor] * 3), scale=1 / 255)
 
 
-def _draw_objects(painted: Painted, cast: _Cast, frame: int) -> None:
-    """Draw the object in the hand or where it was put down, as far as it lies on the person's canvas."""
-    motion, size = cast.motion, float(cast.size[frame])
-    if motion.held[frame] >= 0:
-        wrist = cast.painter.screen.points[frame, J["lr"[motion.held[frame]] + "_wrist"]]
-        elbow = cast.painter.screen.points[frame, J["lr"[motion.held[frame]] + "_elbow"]]
-        at = wrist + (wrist - elbow) * 0.35
-    elif motion.dropped[frame]:
+def _carry_object(painted: Painted, cast: _Cast, frame: int) -> None:
+    """Draw the object in the hand onto the person's canvas."""
+    hand = int(cast.motion.held[frame])
+    if hand < 0:
         return
-    else:
-        return
-    _draw_object(painted.canvas, at - (painted.left, painted.top), size, cast.object_colour)
+    points = cast.painter.screen.points[frame]
+    wrist, elbow = points[J["lr"[hand] + "_wrist"]], points[J["lr"[hand] + "_elbow"]]
+    at = wrist + (wrist - elbow) * 0.35 - (painted.left, painted.top)
+    _draw_object(painted.canvas, at, float(cast.size[frame]), (*cast.object_colour, 255))
 
 
-def _draw_object(canvas: npt.NDArray[np.uint8], at: Curve, size: float, colour: tuple[int, int, int]) -> None:
-    half = OBJECT_HALF * size
-    low, high = (int(round(v)) for v in at - half), (int(round(v)) for v in at + half)
-    (x1, y1), (x2, y2) = tuple(low), tuple(high)
-    cv2.rectangle(canvas, (x1, y1), (x2, y2), (*(int(c * 0.7) for c in colour), 255), -1, cv2.LINE_AA)
-    cv2.rectangle(canvas, (x1, y1), (x2 - 1, (y1 + y2) // 2), (*colour, 255), -1, cv2.LINE_AA)
+def _lay_dropped(image: Image, cast: _Cast, frame: int) -> None:
+    """Draw the object that the person has put down."""
+    if cast.motion.dropped[frame]:
+        _draw_object(image, cast.drop[frame], float(cast.drop_size[frame]), cast.object_colour)
 
 
-__all__ = ["CAMERA_TILT", "RenderedFrame", "render_scene"]
+def _draw_object(canvas: npt.NDArray[np.uint8], at: Curve, size: float, colour: tuple[int, ...]) -> None:
+    """Draw a small box around the pixel `at`; `size` is a body height in pixels."""
+    half = max(OBJECT_HALF * size, 1.0)
+    x1, y1, x2, y2 = (round(float(v)) for v in (*(at - half), *(at + half)))
+    dark = (*(int(c * 0.7) for c in colour[:3]), *colour[3:])
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), dark, -1)
+    cv2.rectangle(canvas, (x1, y1), (x2 - 1, (y1 + y2) // 2), colour, -1)

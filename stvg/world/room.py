@@ -19,8 +19,11 @@ WALL_FOOT = BACK_FLOOR - 0.035
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Room:
-    """The painted room at `scale` pixels per zoom-1 pixel: `picture` (h, w, 3) uint8, `depth` (h, w) uint8: 0 where no
-    furniture is, else 1 + 254 z of the nearest piece. `lit` in -1..1 is the side of the light, `tint` (3,) its colour."""
+    """The painted room at `scale` pixels per zoom-1 pixel.
+
+    `picture` (h, w, 3) uint8 RGB; `depth` (h, w) uint8: 0 where no furniture is, else 1 + 254 z of the nearest piece.
+    `lit` in -1..1 is the side from which the light comes.
+    """
 
     picture: npt.NDArray[np.uint8]
     depth: npt.NDArray[np.uint8]
