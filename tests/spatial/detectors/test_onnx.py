@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spatial.detectors.onnx import OnnxConfig, OnnxDetector
+from stvg.config import dump_config, parse_config
+from stvg.errors import InputError
+from stvg.interfaces import Footage
+from stvg.types import FloatArray, VideoMeta
+from stvg.video import read_footage
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+SHARED = Path(__file__).resolve().parents[4] / "shared"
+NANODET = SHARED / "models" / "nanodet_416_coco.onnx"
+CLIPS = SHARED / "data" / "clips"
+SIDE = 64
+CELLS = [(SIDE // stride) ** 2 for stride in (8, 16, 32)]
+needs_files = pytest.mark.skipif(not NANODET.is_file(), reason="the shared NanoDet file is not there")
+
+
+def constant_model(path: Path, outputs: list[FloatArray], batch: int | str = 1) -> Path:
+    """A model that answers every image with the same outputs, plus 0 x the image."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=1, axes=[1, 2, 3]),
+        helper.make_node("Squeeze", ["mean"], ["flat"], axes=[3]),
+        helper.make_node("Mul", ["flat", "nothing"], ["zero"]),
+    ]
+    weights = [numpy_helper.from_array(np.zeros(1, np.float32), "nothing")]
+    for index, output in enumerate(outputs):
+        weights.append(numpy_helper.from_array(output[None], f"w{index}"))
+        nodes.append(helper.make_node("Add", ["zero", f"w{index}"], [f"out{index}"]))
+    graph = helper.make_graph(
+        nodes,
+        "constant",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, [batch, *output.shape])
+            for i, output in enumerate(outputs)
+        ],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8)
+    onnx.save(model, str(path))
+    return path
+
+
+def blank(count: int, width: int = 128, height: int = 64, shrink: int = 1) -> Footage:
+    meta = VideoMeta("v.mp4", Path("v.mp4"), 2 * count, 10.0, width, height)
+    images = np.zeros((count, height // shrink, width // shrink, 3), np.uint8)
+    return Footage(meta, np.arange(0, 2 * count, 2), images, 1 / shrink, ())
+
+
+def nanodet_outputs(cell: int = 9, score: float = 0.8) -> list[FloatArray]:
+    """One person of class 0 in a cell of stride 8: 1 stride to the left, 2 up, 3 to the right, 4 down."""
+    scores = [np.full((count, 3), 0.01, np.float32) for count in CELLS]
+    distances = [np.zeros((count, 44), np.float32) for count in CELLS]
+    scores[0][cell, 0] = score
+    for side, bins in enumerate((1, 2, 3, 4)):
+        distances[0][cell, 11 * side + bins] = 50
+    return [*scores, *distances]
+
+
+def yolox_outputs(score: float = 0.8) -> list[FloatArray]:
+    """One person of class 0 in cell (1, 1) of stride 16, centre 24, 20, size 16 x 32; another class elsewhere."""
+    rows = np.zeros((sum(CELLS), 8), np.float32)
+    cell = CELLS[0] + 1 * (SIDE // 16) + 1
+    rows[cell] = [0.5, 0.25, 0.0, np.log(2), 1.0, score, 0.1, 0.1]
+    rows[3] = [0.5, 0.5, 1.0, 1.0, 1.0, 0.0, 0.9, 0.0]
+    return [rows]
+
+
+@pytest.mark.parametrize("shrink", [1, 2])
+def test_nanodet_boxes_are_stretched_back(tmp_path: Path, shrink: int) -> None:
+    detector = OnnxDetector(constant_model(tmp_path / "m.onnx", nanodet_outputs()), min_side=1)
+    found = detector.detect(blank(3, shrink=shrink))
+    assert [item.frame for item in found] == [0, 2, 4]
+    for item in found:  # cell 9 is column 1, row 1: centre 12, 12; the video is 128 x 64, the input 64 x 64
+        np.testing.assert_allclose(item.boxes_xyxy, [[2 * 4, 0, 2 * 36, 44]], atol=1e-3)
+        np.testing.assert_allclose(item.scores, [0.8])
+
+
+@pytest.mark.parametrize("shrink", [1, 2])
+def test_yolox_boxes_leave_the_letterbox(tmp_path: Path, shrink: int) -> None:
+    detector = OnnxDetector(constant_model(tmp_path / "m.onnx", yolox_outputs()), decoder="yolox", min_side=1)
+    (item,) = detector.detect(blank(1, shrink=shrink))
+    np.testing.assert_allclose(item.boxes_xyxy, [[2 * 16, 2 * 4, 2 * 32, 2 * 36 if 2 * 36 < 64 else 64]], atol=1e-3)
+    np.testing.assert_allclose(item.scores, [0.8])
+
+
+@pytest.mark.parametrize(("batch", "batch_size"), [(1, 8), (4, 1), ("n", 1), ("n", 4), ("n", 100)])
+def test_batches_do_not_change_the_answer(tmp_path: Path, batch: int | str, batch_size: int) -> None:
+    path = constant_model(tmp_path / "m.onnx", nanodet_outputs(), batch)
+    found = OnnxDetector(path, batch_size=batch_size, min_side=1).detect(blank(7))
+    assert [item.frame for item in found] == list(range(0, 14, 2))
+    assert all(np.allclose(item.boxes_xyxy, found[0].boxes_xyxy) and len(item) == 1 for item in found)
+
+
+@pytest.mark.parametrize("decoder", ["nanodet", "yolox"])
+def test_not_finite_is_refused(tmp_path: Path, decoder: str) -> None:
+    outputs = nanodet_outputs(score=np.nan) if decoder == "nanodet" else yolox_outputs(score=np.nan)
+    path = constant_model(tmp_path / "m.onnx", outputs)
+    with pytest.raises(InputError, match=r"v\.mp4: frame 0: expected finite scores from .*m\.onnx"):
+        OnnxDetector(path, decoder=decoder).detect(blank(1))
+    outputs = nanodet_outputs() if decoder == "nanodet" else yolox_outputs()
+    outputs[-1 if decoder == "yolox" else 3][...] = np.inf
+    if decoder == "yolox":
+        outputs[0][:, 4:] = 0.9
+    path = constant_model(tmp_path / "m.onnx", outputs)
+    with pytest.raises(InputError, match="expected finite boxes"), np.errstate(invalid="ignore"):
+        OnnxDetector(path, decoder=decoder).detect(blank(1))
+
+
+def test_outputs_of_another_model_are_refused(tmp_path: Path) -> None:
+    path = constant_model(tmp_path / "m.onnx", yolox_outputs())
+    with pytest.raises(InputError, match=r"m\.onnx: expected the outputs of a nanodet model, got \(84, 8\)"):
+        OnnxDetector(path).detect(blank(1))
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "found no such file"), (b"hello", "expected an ONNX model")])
+def test_unusable_model_file(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "m.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        OnnxDetector(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_config_has_the_detectors_defaults() -> None:
+    config = parse_config(OnnxConfig, {"path": "m.onnx"}, "c.yaml")
+    assert set(dump_config(config)) - {"kind", "path"} == set(OnnxDetector.__init__.__kwdefaults__)
+    assert {key: getattr(config, key) for key in OnnxDetector.__init__.__kwdefaults__} == (
+        OnnxDetector.__init__.__kwdefaults__
+    )
+
+
+@needs_files
+def test_nanodet_finds_the_two_men() -> None:
+    footage = read_footage(CLIPS / "two_men.mp4", "two_men.mp4", 6, 640)
+    found = OnnxDetector(NANODET, threshold=0.35).detect(footage)
+    assert sum(len(item) >= 2 for item in found) >= 0.6 * len(found)
+    first = found[0].boxes_xyxy[np.argsort(found[0].boxes_xyxy[:, 0])]
+    np.testing.assert_allclose(first, [[625, 275, 880, 917], [890, 250, 1144, 873]], atol=25)
+
+
+@needs_files
+def test_nanodet_finds_hardly_anyone_in_noise() -> None:
+    footage = blank(2, 640, 360)
+    noise = np.random.default_rng(0).integers(0, 255, footage.images.shape, dtype=np.uint8)
+    found = OnnxDetector(NANODET, threshold=0.35).detect(Footage(footage.meta, footage.frames, noise, 1.0, ()))
+    assert sum(len(item) for item in found) == 0
