@@ -52,7 +52,7 @@ class _Person:
     motion: FloatArray
 
     def row_features(self) -> FloatArray:
-        """Return all groups side by side, scaled so that each has a mean squared norm of about 64."""
+        """Return all groups side by side, scaled each with a mean squared norm of 30 to 64 on people who act."""
         return np.concatenate([
             _COLOUR_SCALE * np.sqrt(self.colours).reshape(len(self.colours), -1), _HOG_SCALE * self.gradients,
             _GEOMETRY_SCALE * self.geometry, _MOTION_SCALE * self.motion,
@@ -66,7 +66,7 @@ class ClassicFeatures:
     1462 (37 without `bilinear`): colours, motion by place and the camera's motion of the whole image, then for each
     image the sum over people of zone colours (head, torso, legs) times doings (spatial.features.binding), signed
     square roots. Every group is scaled to about the same mean squared norm, so that none outweighs the others by its
-    number of columns. Neither the person's place nor size in pixels is among them.
+    number of columns. The person's place is not among them; size is one column of form (height relative to the image).
     """
 
     def __init__(self, *, flow_width: int = 160, smoothing_s: float = 0.3, bilinear: bool = True) -> None:
