@@ -68,7 +68,9 @@ class PreparedStore:
                 with _open(path) as file:
                     if video_id in file and file[video_id].attrs["recipe"] == self.recipe:
                         return _read_group(video_id, file[video_id])
-        raise InputError(f"{self.path}: expected {video_id} prepared with this config, found none; run tools/preprocess.py")
+        raise InputError(
+            f"{self.path}: expected {video_id} prepared with this config, found none; run tools/preprocess.py"
+        )
 
     def write_part(self, prepared: PreparedVideo, source: str) -> None:
         """Store one video beside the split's file; atomic."""
@@ -80,9 +82,13 @@ class PreparedStore:
             _write_group(group, prepared)
 
     def pack(self) -> None:
-        """Join the parts into the split's file, replacing older versions of the same videos."""
-        parts = {path.stem: path for path in sorted(self.parts.glob("*.h5"))}
+        """Join this recipe's parts into the split's file, replacing older versions of the same videos.
+
+        Parts of another recipe, and what a killed run left half-written, are removed.
+        """
+        parts = {path.stem: path for path in store_files(self.parts) if self._is_ours(path)}
         if not parts:
+            shutil.rmtree(self.parts, ignore_errors=True)
             return
         with writing(self.path) as path, h5py.File(path, "w", libver="latest") as packed:
             for video_id, origin in sorted({**dict.fromkeys(self._packed_ids(), self.path), **parts}.items()):
@@ -90,10 +96,19 @@ class PreparedStore:
                     file.copy(file[video_id], packed)
         shutil.rmtree(self.parts)
 
+    def _is_ours(self, part: Path) -> bool:
+        with _open(part) as file:
+            return part.stem in file and file[part.stem].attrs["recipe"] == self.recipe
+
     def _packed_ids(self) -> Iterator[str]:
         if self.path.is_file():
             with _open(self.path) as file:
                 yield from (key for key, group in file.items() if group.attrs["recipe"] == self.recipe)
+
+
+def store_files(folder: Path) -> list[Path]:
+    """Return the finished HDF5 files in a folder; those that a killed run left half-written begin with a dot."""
+    return sorted(path for path in folder.glob("*.h5") if not path.name.startswith("."))
 
 
 def _open(path: Path) -> h5py.File:
@@ -105,7 +120,9 @@ def _open(path: Path) -> h5py.File:
 
 def _write_group(group: h5py.Group, prepared: PreparedVideo) -> None:
     meta = prepared.meta
-    group.attrs.update(path=str(meta.path), num_frames=meta.num_frames, fps=meta.fps, width=meta.width, height=meta.height)
+    group.attrs.update(
+        path=str(meta.path), num_frames=meta.num_frames, fps=meta.fps, width=meta.width, height=meta.height
+    )
     group["clip_features"] = prepared.clip_features
     for index, (tube, features) in enumerate(zip(prepared.tubes, prepared.tube_features, strict=True)):
         tube_group = group.create_group(f"tubes/{index:03d}")

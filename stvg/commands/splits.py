@@ -8,7 +8,7 @@ from stvg.build import build_preparer, prepared_store
 from stvg.interfaces import PreparedVideo
 from stvg.preprocess import Failure, prepare_videos
 from stvg.recipe import Recipe
-from stvg.store import PreparedStore, source_fingerprint
+from stvg.store import PreparedStore, source_fingerprint, store_files
 
 SPLITS = ("train", "val", "test")
 Reader = Callable[[str], PreparedVideo]
@@ -37,7 +37,7 @@ def prepare_wherever(
 ) -> tuple[Reader, list[Failure]]:
     """Prepare those of the videos that no store under output.root has, into the store `name`; read them from any."""
     folder = prepared_store(recipe, name).path.parent
-    stores = [prepared_store(recipe, path.stem) for path in sorted(folder.glob("*.h5"))]
+    stores = [prepared_store(recipe, path.stem) for path in store_files(folder)]
     homes: dict[str, PreparedStore] = {}
     for video_id, path in paths.items():
         source = source_fingerprint(path) if path.is_file() else ""
