@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from tqdm import tqdm
@@ -37,7 +38,12 @@ def prepare_videos(
 
     `make_preparer` is called once in every worker process and must be picklable. `workers` None takes one per core; 1
     works in this process. The store is packed at the end.
+
+    Raises:
+        InputError: fewer than one worker, or the preparer cannot be made, say for want of a model file.
     """
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers: expected a whole number of at least 1, got {workers}")
     started = time.monotonic()
     sources, failures = _sources(videos)
     todo = [(key, source) for key, source in sources.items() if overwrite or not store.has(key, source)]
@@ -81,8 +87,11 @@ def _parallel(
     count = min(workers or _cores(), len(jobs))
     context = multiprocessing.get_context("spawn")  # fork would copy the threads of torch and OpenCV in a broken state
     with ProcessPoolExecutor(count, context, _start_worker, (make_preparer,)) as pool:
-        for future in as_completed([pool.submit(_work, job) for job in jobs]):
-            yield future.result()
+        try:
+            for future in as_completed([pool.submit(_work, job) for job in jobs]):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _cores() -> int:
@@ -90,20 +99,20 @@ def _cores() -> int:
 
 
 class _Worker:
-    """The one object of a worker process: what its jobs share."""
+    """The one object of a worker process: what its jobs share, made by the first so that its errors are theirs."""
 
-    preparer: Preparer
+    preparer: Callable[[], Preparer]
 
 
 def _start_worker(make_preparer: Callable[[], Preparer]) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    _Worker.preparer = make_preparer()
+    _Worker.preparer = staticmethod(lru_cache(maxsize=1)(make_preparer))
 
 
 def _work(job: _Job) -> Failure | None:
-    return _prepare_one(_Worker.preparer, *job)
+    return _prepare_one(_Worker.preparer(), *job)
 
 
 def _prepare_one(preparer: Preparer, store: PreparedStore, key: str, path: Path, source: str) -> Failure | None:
