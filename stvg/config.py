@@ -7,6 +7,7 @@ Each configurable part keeps its own dataclass beside its code, made with
 so that unknown keys and wrong types fail with the key's name. `stvg.build` joins them to whole recipes.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +56,15 @@ def parse_config(schema: type[T], values: Any, source: str) -> T:
         if first["type"] in ("missing", "missing_argument"):
             raise InputError(f"{source}: missing key {key}") from error
         raise InputError(f"{source}: {key}: {first['msg']}, got {first['input']!r}") from error
+
+
+def override(key: str, path: Path) -> str:
+    """Return the override that sets `key` to a path, whatever its characters would mean in YAML.
+
+    >>> override("data.root", Path("my data #1"))
+    'data.root="my data #1"'
+    """
+    return f"{key}={json.dumps(str(path))}"
 
 
 def dump_config(config: Any) -> dict[str, Any]:

@@ -16,10 +16,10 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
 
     from stvg.commands.preprocess import preprocess
-    from stvg.config import load_config
+    from stvg.config import load_config, override
     from stvg.recipe import Recipe
 
-    overrides = arguments.overrides + ([f"output.root={arguments.out}"] if arguments.out else [])
+    overrides = arguments.overrides + ([override("output.root", arguments.out)] if arguments.out else [])
     recipe = load_config(Recipe, arguments.config, overrides)
     return report_failures(
         preprocess(recipe, arguments.annotations, arguments.videos, arguments.workers, arguments.overwrite)

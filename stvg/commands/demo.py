@@ -12,7 +12,7 @@ from stvg.commands.ablate import Ablated, ablate
 from stvg.commands.ground import ground_split
 from stvg.commands.preprocess import preprocess
 from stvg.commands.train import fit_fusion, train_matcher, train_temporal
-from stvg.config import load_config
+from stvg.config import load_config, override
 from stvg.files import write_json_atomically
 from stvg.metrics import score, summarise
 from stvg.recipe import Recipe
@@ -34,7 +34,7 @@ def run_demo(config: Path, out: Path, submission: Path, clips: Mapping[str, int]
     Raises:
         InputError: as the stages.
     """
-    recipe = load_config(Recipe, config, [f"data.root={out / 'world'}", f"output.root={out}"])
+    recipe = load_config(Recipe, config, [override("data.root", out / "world"), override("output.root", out)])
     test, videos = recipe.data.annotations("test"), recipe.data.videos
     with _stage("make the demo world"):
         make_world(recipe.data.root, clips["train"], clips["val"], clips["test"], seed)

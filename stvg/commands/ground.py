@@ -11,11 +11,13 @@ from stvg.annotations import ClipSize, read_queries
 from stvg.build import build_grounder, build_preparer
 from stvg.commands.splits import prepare_wherever, video_paths
 from stvg.errors import InputError
+from stvg.files import key_problem
 from stvg.overlay import write_overlay
 from stvg.preprocess import Failure
 from stvg.recipe import Recipe
 from stvg.submission import write_submission
 from stvg.types import Prediction, Query, VideoMeta
+from stvg.video import read_meta
 
 logger = logging.getLogger(__name__)
 NOBODY = "expected at least one person, the detector found none"
@@ -70,10 +72,14 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> Predictio
     Return None, and write nothing, where the detector found nobody.
 
     Raises:
-        InputError: the video cannot be read, the sentence is empty, or a checkpoint is missing.
+        InputError: the video cannot be read or its name be used as a key, the sentence is empty, or a checkpoint is
+            missing.
     """
     if not text.strip():
         raise InputError(f"--query: expected a sentence, got {text!r}")
+    if (problem := key_problem(video.name)) is not None:
+        raise InputError(f"{video}: {problem}")
+    read_meta(video, video.name)  # so that a file of another kind is refused before anything is loaded
     grounder = build_grounder(recipe)
     started = time.monotonic()
     prepared = build_preparer(recipe).prepare(video, video.name)
