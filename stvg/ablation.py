@@ -25,7 +25,7 @@ from stvg.parts import (
     mean_confidence,
 )
 from stvg.pipeline import Grounder
-from stvg.types import Annotation, FloatArray, Prediction, Query, Scores
+from stvg.types import Annotation, FloatArray, IntArray, Prediction, Query, Scores
 
 PARTS_TEMPORAL = ("mmn", "truth", "whole", "uniform")
 PARTS_SPATIAL = ("matcher", "truth", "confident", "largest", "random")
@@ -74,8 +74,8 @@ class Difference:
 class Ablation:
     """Grounds the annotated queries with any combination of parts.
 
-    `fusions` maps two_stage, joint and tube_mmn to their fusion; `num_clips` is the size of the grid that the uniform
-    prior draws from; `seed` fixes all draws.
+    `fusions` maps two_stage, joint and tube_mmn to their fusion; `cells` (K, 2) int64 are the first and last of
+    `num_clips` clips of each candidate moment, from which the uniform prior draws; `seed` fixes all draws.
     """
 
     annotations: Sequence[Annotation]
@@ -83,6 +83,7 @@ class Ablation:
     localizer: MomentLocalizer
     matcher: TubeMatcher
     fusions: Mapping[str, ScoreFusion]
+    cells: IntArray
     num_clips: int
     seed: int
 
@@ -123,7 +124,8 @@ class Ablation:
 
     def _localizers(self) -> dict[str, MomentLocalizer]:
         truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
-        parts = (self.localizer, TruthLocalizer(truth), WholeLocalizer(), UniformLocalizer(self.num_clips, self.seed))
+        uniform = UniformLocalizer(self.cells, self.num_clips, self.seed)
+        parts = (self.localizer, TruthLocalizer(truth), WholeLocalizer(), uniform)
         return dict(zip(PARTS_TEMPORAL, parts, strict=True))
 
     def _matchers(self) -> dict[str, TubeMatcher]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from stvg.boxes import elementwise_iou
 from stvg.interfaces import PreparedVideo
-from stvg.types import FrameSpan, MomentMap, Query, Tube, TubeMap
+from stvg.types import FrameSpan, IntArray, MomentMap, Query, Tube, TubeMap
 
 
 class TruthLocalizer:
@@ -34,19 +34,22 @@ class WholeLocalizer:
 
 
 class UniformLocalizer:
-    """A span drawn uniformly over the cells of a `num_clips` x `num_clips` map; the same for one query and seed."""
+    """A span drawn uniformly over the candidate cells of a moment map; the same for one query and seed.
 
-    def __init__(self, num_clips: int, seed: int) -> None:
+    `cells` (K, 2) int64: first and last clip of each candidate, of a video of `num_clips` clips.
+    """
+
+    def __init__(self, cells: IntArray, num_clips: int, seed: int) -> None:
+        self.cells = cells
         self.num_clips = num_clips
         self.seed = seed
 
     def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
         """Return one drawn span per query."""
-        starts, lasts = np.triu_indices(self.num_clips)
         spans = []
         for query in queries:
-            cell = int(_generator(self.seed, query).integers(len(starts)))
-            edges = np.round(np.array([starts[cell], lasts[cell] + 1]) / self.num_clips * video.meta.num_frames)
+            first, last = self.cells[_generator(self.seed, query).integers(len(self.cells))].tolist()
+            edges = np.round(np.array([first, last + 1]) / self.num_clips * video.meta.num_frames)
             start = min(int(edges[0]), video.meta.num_frames - 1)
             spans.append(_one_span(FrameSpan(start, max(int(edges[1]), start + 1))))
         return spans

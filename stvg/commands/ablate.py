@@ -14,6 +14,7 @@ from stvg.files import write_json_atomically, write_text_atomically
 from stvg.preprocess import Failure
 from stvg.recipe import Recipe
 from stvg.tables import draw_heat_map, rows_to_markdown
+from temporal.moment_map import moment_cells
 
 logger = logging.getLogger(__name__)
 MODES = ("two_stage", "joint", "tube_mmn")
@@ -48,7 +49,9 @@ def ablate(recipe: Recipe, annotations: Path, videos: Path, out: Path) -> Ablate
             f"{videos}: expected the videos of {annotations}, none could be prepared; {failures[0].reason}"
         )
     fusions = {mode: build_fusion(recipe, mode) for mode in MODES}
-    rows = Ablation(readable, read, localizer, matcher, fusions, recipe.temporal.network.num_clips, recipe.seed).run()
+    mask = localizer.model.mask
+    cells = moment_cells(mask.numpy())
+    rows = Ablation(readable, read, localizer, matcher, fusions, cells, len(mask), recipe.seed).run()
     differences = compare(_questions(rows), recipe.seed)
     write_json_atomically(out / "ablation.json", [row.to_json() for row in rows], indent=1)
     write_json_atomically(out / "differences.json", [item.to_json() for item in differences], indent=1)
