@@ -20,7 +20,7 @@ Streams = Callable[[PreparedVideo], FloatArray]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MomentItem:
-    """One training sentence: `streams` (S, P, D), tIoU of each cell `ious` (K,), `moment` (2,) as shares of the video."""
+    """One training sentence: `streams` (S, P, D), cells' tIoU `ious` (K,), `moment` (2,) in shares of the video."""
 
     text: str
     streams: Tensor
@@ -48,15 +48,19 @@ class MomentLoss:
 
     def __call__(self, batch: Sequence[MomentItem]) -> Losses:
         """Return the losses of a batch with one sentence per video."""
-        embeddings = self.model(
-            torch.cat([item.streams for item in batch]), self.sentences([item.text for item in batch])
-        )
+        streams = torch.cat([_at_input_width(item.streams, self.model) for item in batch])
+        embeddings = self.model(streams, self.sentences([item.text for item in batch]))
         video_of_stream = torch.repeat_interleave(torch.tensor([len(item.streams) for item in batch]))
         queries, maps, mask = embeddings.queries, embeddings.maps, self.model.mask
         best = [best_stream(cosines(query, moments)[..., mask], video_of_stream, len(batch))
                 for query, moments in ((queries.contrastive, maps.contrastive), (queries.iou, maps.iou))]  # fmt: skip
         ious, moments = torch.stack([item.ious for item in batch]), torch.stack([item.moment for item in batch])
         return mmn_losses(best[0], best[1], ious, torch.arange(len(batch)), moments, self.config)
+
+
+def _at_input_width(streams: Tensor, model: MMN) -> Tensor:
+    """Return streams (S, P, D) as they are, or the zeros (1, P, 1) of a video without tubes at the network's D."""
+    return streams.expand(-1, -1, model.clip_pool.conv.in_channels) if streams.shape[2] == 1 else streams
 
 
 def best_stream(cosine: Tensor, video_of_stream: Tensor, num_videos: int) -> Tensor:
@@ -85,9 +89,8 @@ class MMNLocalizer:
     @torch.inference_mode()
     def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
         """Return one map per query; cells that round to no frame are left out."""
-        embeddings = self.model(
-            torch.from_numpy(self.streams(video)), self.sentences([query.text for query in queries])
-        )
+        streams = _at_input_width(torch.from_numpy(self.streams(video)), self.model)
+        embeddings = self.model(streams, self.sentences([query.text for query in queries]))
         mask = self.model.mask
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
         iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou), mask)
