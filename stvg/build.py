@@ -17,6 +17,7 @@ from spatial.linking import MotionLinker
 from spatial.matcher import MMNTubeMatcher
 from spatial.tracking import EngineTracker
 from stvg.config import dump_config
+from stvg.errors import InputError
 from stvg.fusion import FusionConfig, ScoreFusion
 from stvg.fusion_search import read_fitted_weights
 from stvg.interfaces import Detector, FeatureExtractor
@@ -93,7 +94,7 @@ def load_localizer(recipe: Recipe) -> MMNLocalizer:
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = _load_network(recipe.temporal, temporal_folder(recipe), "tools/train_temporal.py")
+    network, sentences = _load_network(recipe, recipe.temporal, temporal_folder(recipe), "tools/train_temporal.py")
     return MMNLocalizer(network, sentences, temporal_streams(recipe), recipe.temporal.power)
 
 
@@ -103,7 +104,7 @@ def load_matcher(recipe: Recipe) -> MMNTubeMatcher:
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = _load_network(recipe.matcher, matcher_folder(recipe), "tools/train_matcher.py")
+    network, sentences = _load_network(recipe, recipe.matcher, matcher_folder(recipe), "tools/train_matcher.py")
     return MMNTubeMatcher(network, sentences, recipe.matcher.network.num_pre_clips)
 
 
@@ -127,11 +128,12 @@ def temporal_streams(recipe: Recipe) -> Streams:
     return partial(STREAMS[recipe.temporal.streams], num_clips=recipe.temporal.network.num_pre_clips)
 
 
-def describe_network(stage: StageConfig, input_size: int) -> dict[str, Any]:
-    """Return what a checkpoint says of the network that it belongs to."""
+def describe_network(recipe: Recipe, stage: StageConfig, input_size: int) -> dict[str, Any]:
+    """Return what a checkpoint says of the network that it belongs to, and of the features that it reads."""
+    features = {f"features.{key}": value for key, value in dump_config(recipe.features).items()}
     streams = {"streams": stage.streams} if isinstance(stage, TemporalConfig) else {}
     text = {"text": stage.text, "text_learns": text_learns(stage)}
-    return {"input_size": input_size, **text, **streams, **dump_config(stage.network)}
+    return {"input_size": input_size, **features, **text, **streams, **dump_config(stage.network)}
 
 
 def text_learns(stage: StageConfig) -> bool:
@@ -140,19 +142,25 @@ def text_learns(stage: StageConfig) -> bool:
 
 
 def build_network(stage: StageConfig, input_size: int) -> tuple[MMN, SentenceSource]:
-    """Return an untrained network for features of width `input_size`, and what it is given of sentences."""
+    """Return an untrained network for features of width `input_size`, and what it is given of sentences.
+
+    Raises:
+        InputError: sizes that do not fit each other, or a text encoder that cannot be loaded.
+    """
     tokenizer, backbone = load_text_tokenizer(stage.text), load_text_backbone(stage.text)
     sizes = {**_values(stage.network), "input_size": input_size, "text_size": backbone.hidden_size}
-    if text_learns(stage):
-        return make_mmn(**sizes, text_backbone=backbone), CachedTokens(tokenizer)
-    return make_mmn(**sizes), CachedVectors(tokenizer, backbone)
+    try:
+        network = make_mmn(**sizes, text_backbone=backbone if text_learns(stage) else None)
+    except ValueError as error:
+        raise InputError(f"config: network: {error}") from error
+    return network, CachedTokens(tokenizer) if text_learns(stage) else CachedVectors(tokenizer, backbone)
 
 
-def _load_network(stage: StageConfig, folder: Path, command: str) -> tuple[MMN, SentenceSource]:
+def _load_network(recipe: Recipe, stage: StageConfig, folder: Path, command: str) -> tuple[MMN, SentenceSource]:
     path = best_weights(folder)
     input_size = int(read_description(path, command).get("input_size", 0))
     network, sentences = build_network(stage, input_size)
-    load_weights(network, describe_network(stage, input_size), path, command)
+    load_weights(network, describe_network(recipe, stage, input_size), path, command)
     return network, sentences
 
 

@@ -7,6 +7,7 @@ A folder holds `last.pt` (weights, optimiser, scheduler and the history: what `-
 import json
 import logging
 import math
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass as plain_dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from stvg.config import STRICT
+from stvg.config import STRICT, dump_config
 from stvg.errors import InputError
 from stvg.files import writing
 from temporal.losses import Losses
@@ -35,8 +37,8 @@ Item = TypeVar("Item")
 class TrainingConfig:
     """The recipe of one training run; the defaults are MMN's for Charades-STA but for the number of epochs."""
 
-    epochs: int = 18
-    batch_size: int = 48
+    epochs: int = Field(default=18, ge=1)
+    batch_size: int = Field(default=48, ge=1)
     """Videos per step."""
     lr: float = 8e-4
     text_lr_scale: float = 0.1
@@ -55,12 +57,16 @@ class TrainingConfig:
     """After so many epochs the contrastive terms count 0.01 of their weight (the official log says "only bce")."""
     validate_from: int = 1
     """First epoch (counted from 1) after which val is scored."""
-    validate_every: int = 1
+    validate_every: int = Field(default=1, ge=1)
 
 
 @plain_dataclass(frozen=True)
 class TrainingRun(Generic[Item]):
-    """Everything that one training needs; `describe` is the config stored with the weights."""
+    """Everything that one training needs.
+
+    `describe` is the config stored with the weights; `setting` is what else, beside `config` and `seed`, a run must
+    agree in with the one that it takes up: its losses and its data.
+    """
 
     model: nn.Module
     text_parameters: Sequence[nn.Parameter]
@@ -72,6 +78,7 @@ class TrainingRun(Generic[Item]):
     folder: Path
     seed: int
     describe: dict[str, Any]
+    setting: dict[str, Any]
 
 
 def train(run: TrainingRun[Item], resume: bool = False) -> Path:
@@ -81,7 +88,7 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     with the same weights as one that was never stopped.
 
     Raises:
-        InputError: `resume` with a checkpoint of another config.
+        InputError: `resume` with a checkpoint of another config or other data, or one that cannot be read.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     recipe = run.config
@@ -228,9 +235,15 @@ def _save_state(
     best: float,
 ) -> None:
     state = {"model": run.model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict(),
-             "epochs": done, "best": best, "config": json.dumps(run.describe, sort_keys=True)}  # fmt: skip
+             "epochs": done, "best": best, "config": json.dumps(_agreement(run), sort_keys=True)}  # fmt: skip
     with writing(run.folder / "last.pt") as path:
         torch.save(state, path)
+
+
+def _agreement(run: TrainingRun[Item]) -> dict[str, Any]:
+    """Return all that a run must have in common with the one that it takes up."""
+    training = {f"training.{key}": value for key, value in dump_config(run.config).items()}
+    return {**run.describe, **run.setting, **training, "seed": run.seed}
 
 
 def _take_up(
@@ -240,8 +253,13 @@ def _take_up(
     path = run.folder / "last.pt"
     if not path.is_file():
         return 0, -math.inf
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    _check_same_config(json.loads(state["config"]), json.loads(json.dumps(run.describe)), path)
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        stored = json.loads(state["config"])
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: expected the state of an interrupted training, found none ({type(error).__name__}); "
+                         "remove it to train anew") from error  # fmt: skip
+    _check_same_config(stored, json.loads(json.dumps(_agreement(run))), path)
     run.model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     scheduler.load_state_dict(state["scheduler"])

@@ -1,7 +1,9 @@
 """Train either stage on the train split and choose its checkpoint on val; fit the joint weights on val."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +19,18 @@ from stvg.build import (
     load_localizer,
     load_matcher,
     matcher_folder,
+    prepared_store,
     temporal_folder,
     temporal_streams,
 )
 from stvg.commands.splits import Reader, split_reader
+from stvg.config import dump_config
+from stvg.errors import InputError
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
 from stvg.metrics import score
 from stvg.parts import WholeLocalizer
 from stvg.pipeline import Grounder
-from stvg.recipe import Recipe
+from stvg.recipe import Recipe, StageConfig
 from stvg.spans import span_tiou
 from stvg.types import Annotation, FrameSpan, Prediction
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
@@ -56,7 +61,7 @@ def train_temporal(recipe: Recipe, resume: bool = False) -> None:
     loss = MomentLoss(network, sentences, stage.loss)
     run = TrainingRun(network, _text_parameters(network), loss, stage.loss.contrastive_weight, items, validate,
                       stage.training, temporal_folder(recipe), recipe.seed,
-                      describe_network(stage, input_size))  # fmt: skip
+                      describe_network(recipe, stage, input_size), _setting(recipe, stage))  # fmt: skip
     train(run, resume)
 
 
@@ -65,7 +70,10 @@ def train_matcher(recipe: Recipe, resume: bool = False) -> None:
     annotations, read = _split(recipe, "train")
     val_annotations, val_read = _split(recipe, "val")
     stage = recipe.matcher
-    input_size = next(features.shape[1] for item in annotations for features in read(item.query.video_id).tube_features)
+    widths = (features.shape[1] for item in annotations for features in read(item.query.video_id).tube_features)
+    input_size = next(widths, None)
+    if input_size is None:
+        raise InputError(f"{recipe.data.annotations('train')}: expected people in its videos, the detector found none")
     torch.manual_seed(recipe.seed + 1)
     network, sentences = build_network(stage, input_size)
     made = [
@@ -82,7 +90,7 @@ def train_matcher(recipe: Recipe, resume: bool = False) -> None:
     loss = TubeLoss(network, sentences, stage.loss)
     run = TrainingRun(network, _text_parameters(network), loss, stage.loss.contrastive_weight, items, validate,
                       stage.training, matcher_folder(recipe), recipe.seed,
-                      describe_network(stage, input_size))  # fmt: skip
+                      describe_network(recipe, stage, input_size), _setting(recipe, stage))  # fmt: skip
     train(run, resume)
 
 
@@ -102,6 +110,13 @@ def fit_fusion(recipe: Recipe) -> None:
 
 def _split(recipe: Recipe, split: str) -> tuple[tuple[Annotation, ...], Reader]:
     return read_annotations(recipe.data.annotations(split)), split_reader(recipe, split)
+
+
+def _setting(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:
+    """Return what a training may not change in while it is interrupted, beside its own config."""
+    annotations = hashlib.sha256(recipe.data.annotations("train").read_bytes()).hexdigest()
+    losses = {f"loss.{key}": value for key, value in dump_config(stage.loss).items()}
+    return {**losses, "annotations": annotations, "prepared": prepared_store(recipe, "train").recipe}
 
 
 def _text_parameters(network: MMN) -> list[torch.nn.Parameter]:
