@@ -37,7 +37,7 @@ class LinkingConfig:
     """Mean IoU in their common frames from which two tracklets are the same person."""
     same_share: float = 0.7
     """Share of the shorter of them that must be common frames with that IoU."""
-    min_length_s: float = 0.8
+    min_length_s: float = 1.0
     """Tubes whose detections cover less than this many seconds are ghosts."""
     min_score: float = 0.3
     """Tubes whose detections, the better half of them, have a mean score under this are ghosts."""
@@ -55,7 +55,7 @@ class MotionLinker:
         motion_s: float = 0.7,
         same_iou: float = 0.6,
         same_share: float = 0.7,
-        min_length_s: float = 0.8,
+        min_length_s: float = 1.0,
         min_score: float = 0.3,
     ) -> None:
         self._max_gap_s, self._max_jump, self._jump_per_s, self._motion_s = max_gap_s, max_jump, jump_per_s, motion_s

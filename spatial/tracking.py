@@ -30,7 +30,7 @@ class TrackingConfig:
 
     engine: Engine = "bytetrack"
     """ByteTrack, OC-SORT or BoT-SORT, as the package `trackers` has them."""
-    memory_s: float = 0.7
+    memory_s: float = 0.5
     """Seconds for which a person who is not detected is waited for."""
     min_hits: int = 1
     """Matches in a row that make a track; detections before are lost, and the linker drops ghosts anyway."""
@@ -50,7 +50,7 @@ class EngineTracker:
         self,
         *,
         engine: Engine = "bytetrack",
-        memory_s: float = 0.7,
+        memory_s: float = 0.5,
         min_hits: int = 1,
         high_score: float = 0.35,
         min_iou: float = 0.2,
