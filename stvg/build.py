@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spatial.detectors.file import FileConfig, FileDetector
+from spatial.detectors.file import FileConfig, FileDetector, detections_path
 from spatial.detectors.hog import HogConfig, HogDetector
 from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from spatial.detectors.transformers import TransformersDetector
@@ -23,7 +23,7 @@ from stvg.fusion_search import read_fitted_weights
 from stvg.interfaces import Detector, FeatureExtractor
 from stvg.pipeline import Grounder, Preparer
 from stvg.recipe import DetectorConfig, Device, FeaturesConfig, Recipe, StageConfig, TemporalConfig
-from stvg.store import PreparedStore
+from stvg.store import PreparedStore, source_fingerprint
 from temporal.localizer import MMNLocalizer, Streams
 from temporal.network import MMN, make_mmn
 from temporal.sentences import CachedTokens, CachedVectors, SentenceSource
@@ -70,6 +70,13 @@ def prepared_store(recipe: Recipe, split: str) -> PreparedStore:
     parts = (recipe.video, recipe.detector, recipe.tracking, recipe.linking, recipe.features)
     text = json.dumps([dump_config(part) for part in parts], sort_keys=True)
     return PreparedStore(recipe.output.root / "prepared" / f"{split}.h5", hashlib.sha256(text.encode()).hexdigest())
+
+
+def video_fingerprint(recipe: Recipe, path: Path) -> str:
+    """Return a hash of a video file and of what else preparing it reads: its public detections, where they are used."""
+    detector = recipe.detector
+    beside = [detections_path(detector.folder, path)] if isinstance(detector, FileConfig) else []
+    return source_fingerprint(path, *(file for file in beside if file.is_file()))
 
 
 def build_grounder(recipe: Recipe) -> Grounder:

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stvg.interfaces import Detector, FeatureExtractor, Fusion, Linker, MomentLocalizer, PreparedVideo, Tracker, TubeMatcher
+from stvg.interfaces import (
+    Detector,
+    FeatureExtractor,
+    Fusion,
+    Linker,
+    MomentLocalizer,
+    PreparedVideo,
+    Tracker,
+    TubeMatcher,
+)
 from stvg.types import Prediction, Query
 from stvg.video import read_footage
 
@@ -48,4 +57,6 @@ class Grounder:
         """Return one prediction per query of this video."""
         moments = self.localizer.localize(queries, video)
         maps = self.matcher.match(queries, video)
-        return [self.fusion.fuse(*sample) for sample in zip(queries, [video] * len(queries), moments, maps, strict=True)]
+        return [
+            self.fusion.fuse(*sample) for sample in zip(queries, [video] * len(queries), moments, maps, strict=True)
+        ]

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,11 +33,13 @@ def prepare_videos(
     make_preparer: Callable[[], Preparer],
     workers: int | None = None,
     overwrite: bool = False,
+    fingerprint: Callable[[Path], str] = source_fingerprint,
 ) -> list[Failure]:
     """Prepare each video (id -> file) that the store lacks; return those that failed, with reasons.
 
     `make_preparer` is called once in every worker process and must be picklable. `workers` None takes one per core; 1
-    works in this process. The store is packed at the end.
+    works in this process. `fingerprint` of a file covers everything that preparing it depends on: files with the same
+    one, such as clips that share their footage, are prepared once. The store is packed at the end.
 
     Raises:
         InputError: fewer than one worker, or the preparer cannot be made, say for want of a model file.
@@ -45,13 +47,15 @@ def prepare_videos(
     if workers is not None and workers < 1:
         raise InputError(f"--workers: expected a whole number of at least 1, got {workers}")
     started = time.monotonic()
-    sources, failures = _sources(videos)
+    sources, failures = _sources(videos, fingerprint)
     todo = [(key, source) for key, source in sources.items() if overwrite or not store.has(key, source)]
-    jobs = [(store, key, videos[key], source) for key, source in todo]
+    keys_of: dict[str, list[str]] = {}
+    for key, source in todo:
+        keys_of.setdefault(source, []).append(key)
+    jobs = [(store, tuple(keys), videos[keys[0]], source) for source, keys in keys_of.items()]
     results = _serial(jobs, make_preparer) if (workers or _cores()) == 1 else _parallel(jobs, make_preparer, workers)
-    for failure in tqdm(results, total=len(jobs), desc=f"prepare {store.path.stem}", unit="video", disable=not jobs):
-        if failure is not None:
-            failures.append(failure)
+    for failed in tqdm(results, total=len(jobs), desc=f"prepare {store.path.stem}", unit="video", disable=not jobs):
+        failures.extend(failed)
     store.pack()
     logger.info("prepared %d of %d videos into %s in %.1f s (%d were there)",
                 len(videos) - len(failures), len(videos), store.path, time.monotonic() - started,
@@ -59,21 +63,22 @@ def prepare_videos(
     return failures
 
 
-def _sources(videos: Mapping[str, Path]) -> tuple[dict[str, str], list[Failure]]:
+def _sources(videos: Mapping[str, Path], fingerprint: Callable[[Path], str]) -> tuple[dict[str, str], list[Failure]]:
     """Return the fingerprint of each existing file, and a failure for each missing one."""
     sources, failures = {}, []
     for key, path in videos.items():
         if path.is_file():
-            sources[key] = source_fingerprint(path)
+            sources[key] = fingerprint(path)
         else:
             failures.append(Failure(key, f"{path}: expected a video file, found none"))
     return sources, failures
 
 
-_Job = tuple[PreparedStore, str, Path, str]
+_Job = tuple[PreparedStore, tuple[str, ...], Path, str]
+"""The store, the ids of the videos with this footage, its file and its fingerprint."""
 
 
-def _serial(jobs: Sequence[_Job], make_preparer: Callable[[], Preparer]) -> Iterator[Failure | None]:
+def _serial(jobs: Sequence[_Job], make_preparer: Callable[[], Preparer]) -> Iterator[list[Failure]]:
     if jobs:
         preparer = make_preparer()
         yield from (_prepare_one(preparer, *job) for job in jobs)
@@ -81,7 +86,7 @@ def _serial(jobs: Sequence[_Job], make_preparer: Callable[[], Preparer]) -> Iter
 
 def _parallel(
     jobs: Sequence[_Job], make_preparer: Callable[[], Preparer], workers: int | None
-) -> Iterator[Failure | None]:
+) -> Iterator[list[Failure]]:
     if not jobs:
         return
     count = min(workers or _cores(), len(jobs))
@@ -111,13 +116,19 @@ def _start_worker(make_preparer: Callable[[], Preparer]) -> None:
     _Worker.preparer = staticmethod(lru_cache(maxsize=1)(make_preparer))
 
 
-def _work(job: _Job) -> Failure | None:
+def _work(job: _Job) -> list[Failure]:
     return _prepare_one(_Worker.preparer(), *job)
 
 
-def _prepare_one(preparer: Preparer, store: PreparedStore, key: str, path: Path, source: str) -> Failure | None:
+def _prepare_one(
+    preparer: Preparer, store: PreparedStore, keys: Sequence[str], path: Path, source: str
+) -> list[Failure]:
     try:
-        store.write_part(preparer.prepare(path, key), source)
+        prepared = preparer.prepare(path, keys[0])
+        for key in keys:
+            store.write_part(
+                replace(prepared, meta=replace(prepared.meta, video_id=key, path=path.with_name(key))), source
+            )
     except InputError as error:
-        return Failure(key, str(error))
-    return None
+        return [Failure(key, str(error)) for key in keys]
+    return []

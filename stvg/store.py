@@ -22,13 +22,16 @@ from stvg.types import Tube, VideoMeta
 _EDGE = 1 << 16
 
 
-def source_fingerprint(path: Path) -> str:
-    """Return a hash of a video file's size, first and last 64 KiB: tells files apart without reading them whole."""
-    with path.open("rb") as file:
-        head = file.read(_EDGE)
-        size = path.stat().st_size
-        file.seek(max(0, size - _EDGE))
-        return hashlib.sha256(head + file.read(_EDGE) + str(size).encode()).hexdigest()
+def source_fingerprint(*paths: Path) -> str:
+    """Return a hash of the files' sizes, first and last 64 KiB: tells videos apart without reading them whole."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            digest.update(size.to_bytes(8, "big") + file.read(_EDGE))
+            file.seek(max(0, size - _EDGE))
+            digest.update(file.read(_EDGE))
+    return digest.hexdigest()
 
 
 class PreparedStore:

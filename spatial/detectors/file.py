@@ -40,9 +40,13 @@ class FileDetector:
         Raises:
             InputError: no file for this video, not MOT text, or a frame past the video's end.
         """
-        folder = self._folder or footage.meta.path.parent.parent / "detections"
-        path = folder / f"{Path(footage.meta.video_id).stem}.txt"
+        path = detections_path(self._folder, footage.meta.path)
         return detections_in(read_mot(path), footage, path, threshold=self._threshold, min_side=self._min_side)
+
+
+def detections_path(folder: Path | None, video: Path) -> Path:
+    """Return where the public detections of a video file are; see FileConfig.folder."""
+    return (folder or video.parent.parent / "detections") / f"{video.stem}.txt"
 
 
 def detections_in(

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 
-from stvg.build import build_preparer, prepared_store
+from stvg.build import build_preparer, prepared_store, video_fingerprint
 from stvg.interfaces import PreparedVideo
 from stvg.preprocess import Failure, prepare_videos
 from stvg.recipe import Recipe
-from stvg.store import PreparedStore, source_fingerprint, store_files
+from stvg.store import PreparedStore, store_files
 
 SPLITS = ("train", "val", "test")
 Reader = Callable[[str], PreparedVideo]
@@ -24,7 +24,8 @@ def prepare_split(
     recipe: Recipe, name: str, paths: Mapping[str, Path], workers: int | None = None, overwrite: bool = False
 ) -> list[Failure]:
     """Prepare the videos that the store called `name` lacks."""
-    return prepare_videos(paths, prepared_store(recipe, name), partial(build_preparer, recipe), workers, overwrite)
+    preparer, fingerprint = partial(build_preparer, recipe), partial(video_fingerprint, recipe)
+    return prepare_videos(paths, prepared_store(recipe, name), preparer, workers, overwrite, fingerprint)
 
 
 def split_reader(recipe: Recipe, name: str) -> Reader:
@@ -40,7 +41,7 @@ def prepare_wherever(
     stores = [prepared_store(recipe, path.stem) for path in store_files(folder)]
     homes: dict[str, PreparedStore] = {}
     for video_id, path in paths.items():
-        source = source_fingerprint(path) if path.is_file() else ""
+        source = video_fingerprint(recipe, path) if path.is_file() else ""
         home = next((store for store in stores if store.has(video_id, source)), None)
         if home is not None:
             homes[video_id] = home

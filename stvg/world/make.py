@@ -1,9 +1,14 @@
-"""Make the demo world: a small HC-STVG whose clips are planned, rendered, encoded and annotated here."""
+"""Make the demo world: a small HC-STVG whose clips are planned, rendered, encoded and annotated here.
+
+As in HC-STVG, one video carries several clips: in train and val three clips share one footage and describe different
+people or moments of it, each under its own key. In test every clip has footage of its own: queries are independent.
+"""
 
 import hashlib
 import logging
 import multiprocessing
 import os
+import shutil
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -19,38 +24,40 @@ from stvg.files import read_json, write_json_atomically, writing
 from stvg.mot import write_mot
 from stvg.types import Annotation, FloatArray, Image, Query, Tube
 from stvg.world.detections import detect_roughly
-from stvg.world.plan import FPS, HEIGHT, WIDTH, PlannedClip, Split, plan_clip
+from stvg.world.plan import FPS, HEIGHT, WIDTH, PlannedClip, Split, plan_clips
 
 logger = logging.getLogger(__name__)
 
 RENDERING = 1
 """Raised when clips look different than before, so that those of an older world are made anew."""
+CLIPS_PER_FOOTAGE: dict[Split, int] = {"train": 3, "val": 3, "test": 1}
 _ENCODER = {"preset": "ultrafast", "crf": "26", "threads": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class ClipJob:
-    """One clip to make: `key` is its name in the annotations, `seed` decides all of it."""
+class FootageJob:
+    """One footage to render: `keys` are the names of its clips in the annotations, `seed` decides all of it."""
 
-    key: str
+    keys: tuple[str, ...]
     split: Split
     seed: int
     out: Path
 
-    @property
-    def stem(self) -> str:
-        """The key without its extension."""
-        return Path(self.key).stem
+    def plans(self) -> dict[str, PlannedClip]:
+        """Return the plan of each clip by its key."""
+        return dict(zip(self.keys, plan_clips(self.seed, self.split, len(self.keys)), strict=True))
 
 
-def clip_jobs(out: Path, counts: dict[Split, int], seed: int) -> list[ClipJob]:
-    """Return the clips of a world; a clip's seed depends on the world's seed, its split and its number in it alone."""
-    jobs: list[ClipJob] = []
+def footage_jobs(out: Path, counts: dict[Split, int], seed: int) -> list[FootageJob]:
+    """Return the footage of a world with so many clips; its seed depends on the world's, its split and number alone."""
+    jobs: list[FootageJob] = []
     for split, count in counts.items():
-        for number in range(count):
+        per_footage = CLIPS_PER_FOOTAGE[split]
+        for number, first in enumerate(range(0, count, per_footage)):
             state = np.random.SeedSequence([seed, get_args(Split).index(split), number])
-            key = f"{number + 1}_w{len(jobs) + 1:04d}.mp4"
-            jobs.append(ClipJob(key, split, int(state.generate_state(1, np.uint64)[0]), out))
+            clips = range(min(per_footage, count - first))
+            keys = tuple(f"{clip + 1}_w{len(jobs) + 1:04d}.mp4" for clip in clips)
+            jobs.append(FootageJob(keys, split, int(state.generate_state(1, np.uint64)[0]), out))
     return jobs
 
 
@@ -70,24 +77,25 @@ def make_world(out: Path, train: int, val: int, test: int, seed: int, workers: i
             raise InputError(f"--{name}: expected a whole number of at least {least}, got {value}")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: expected a folder to write the world to, got a file")
-    jobs = clip_jobs(out, counts, seed)
+    jobs = footage_jobs(out, counts, seed)
     missing = [job for job in jobs if not _is_finished(job)]
-    logger.info("world %s: %d of %d clips to make", out, len(missing), len(jobs))
-    _make_clips(missing, min(workers or len(os.sched_getaffinity(0)), max(len(missing), 1)))
+    logger.info("world %s: %d of %d videos to make", out, len(missing), len(jobs))
+    _make_all(missing, min(workers or len(os.sched_getaffinity(0)), max(len(missing), 1)))
     for split in counts:
-        write_annotations(out / f"{split}.json", [_annotated(job) for job in jobs if job.split == split], FPS)
-    write_queries(out / "test_queries.json", [_annotated(job).annotation.query for job in jobs if job.split == "test"])
+        clips = [clip for job in jobs if job.split == split for clip in _annotated(job)]
+        write_annotations(out / f"{split}.json", clips, FPS)
+    write_queries(out / "test_queries.json", [clip.annotation.query for clip in clips])
 
 
-def _make_clips(jobs: list[ClipJob], workers: int) -> None:
-    """Make clips in `workers` processes, with a progress bar; the first failure stops it."""
+def _make_all(jobs: list[FootageJob], workers: int) -> None:
+    """Make all footage in `workers` processes, with a progress bar; the first failure stops it."""
     from tqdm import tqdm
 
     if not jobs:
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        for _ in tqdm(pool.map(make_clip, jobs), total=len(jobs), desc="render", unit="clip"):
+        for _ in tqdm(pool.map(make_footage, jobs), total=len(jobs), desc="render", unit="video"):
             pass
 
 
@@ -97,28 +105,41 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def make_clip(job: ClipJob) -> None:
-    """Render and encode one clip, write its detections, and at last its truth."""
+def make_footage(job: FootageJob) -> None:
+    """Render and encode one footage, write its detections, and at last the truth of each of its clips."""
     from stvg.world.render import render_scene
 
-    plan = plan_clip(job.seed, job.split)
+    plans = job.plans()
+    scene = next(iter(plans.values())).scene
     boxes: list[FloatArray] = []
     visible: list[FloatArray] = []
 
     def images() -> Iterable[Image]:
-        for frame in render_scene(plan.scene):
+        for frame in render_scene(scene):
             boxes.append(frame.boxes_xyxy)
             visible.append(frame.visible)
             yield frame.image
 
-    with writing(job.out / "videos" / job.key) as beside:
+    with writing(_video_path(job, job.keys[0])) as beside:
         write_video(beside, images(), FPS, WIDTH, HEIGHT)
     boxes_xyxy = np.stack(boxes)
     noise = np.random.default_rng([job.seed, 1])
     rows = detect_roughly(boxes_xyxy, np.stack(visible), (WIDTH, HEIGHT), noise)
-    write_mot(job.out / "detections" / f"{job.stem}.txt", rows)
-    truth = {"plan": _fingerprint(plan), "boxes_xyxy": _true_boxes(plan, boxes_xyxy)}
-    write_json_atomically(_truth_path(job), truth)
+    for key, plan in plans.items():
+        if key != job.keys[0]:
+            with writing(_video_path(job, key)) as beside:
+                _link_or_copy(_video_path(job, job.keys[0]), beside)
+        write_mot(_detections_path(job, key), rows)
+        truth = {"plan": _fingerprint(plan), "boxes_xyxy": _true_boxes(plan, boxes_xyxy)}
+        write_json_atomically(_truth_path(job, key), truth)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; where the file system has no hard links, a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def write_video(path: Path, images: Iterable[Image], fps: float, width: int, height: int) -> None:
@@ -148,24 +169,34 @@ def _fingerprint(plan: PlannedClip) -> str:
     return hashlib.sha256(repr((RENDERING, _ENCODER, plan)).encode()).hexdigest()
 
 
-def _truth_path(job: ClipJob) -> Path:
-    return job.out / ".truth" / f"{job.stem}.json"
+def _video_path(job: FootageJob, key: str) -> Path:
+    return job.out / "videos" / key
 
 
-def _is_finished(job: ClipJob) -> bool:
-    """Return whether all files of the clip are there, made from this very plan."""
-    files = (job.out / "videos" / job.key, job.out / "detections" / f"{job.stem}.txt", _truth_path(job))
-    if not all(path.is_file() for path in files):
-        return False
-    truth = read_json(_truth_path(job))
-    return isinstance(truth, dict) and truth.get("plan") == _fingerprint(plan_clip(job.seed, job.split))
+def _detections_path(job: FootageJob, key: str) -> Path:
+    return job.out / "detections" / f"{Path(key).stem}.txt"
 
 
-def _annotated(job: ClipJob) -> AnnotatedClip:
-    """Return a finished clip's annotation."""
-    plan = plan_clip(job.seed, job.split)
-    boxes = np.array(read_json(_truth_path(job))["boxes_xyxy"], np.float32)
-    count = len(boxes)
-    tube = Tube(0, plan.span.start, boxes, np.ones(count, np.float32), np.ones(count, np.bool_))
-    query = Query(job.key, job.key, plan.caption)
-    return AnnotatedClip(Annotation(query, tube), ClipSize(WIDTH, HEIGHT, plan.scene.num_frames))
+def _truth_path(job: FootageJob, key: str) -> Path:
+    return job.out / ".truth" / f"{Path(key).stem}.json"
+
+
+def _is_finished(job: FootageJob) -> bool:
+    """Return whether all files of all its clips are there, made from these very plans."""
+    for key in job.keys:
+        if not all(path(job, key).is_file() for path in (_video_path, _detections_path, _truth_path)):
+            return False
+    stored = {key: read_json(_truth_path(job, key)) for key in job.keys}
+    return all(isinstance(stored[key], dict) and stored[key].get("plan") == _fingerprint(plan)
+               for key, plan in job.plans().items())  # fmt: skip
+
+
+def _annotated(job: FootageJob) -> list[AnnotatedClip]:
+    """Return the annotations of its finished clips."""
+    clips = []
+    for key, plan in job.plans().items():
+        boxes = np.array(read_json(_truth_path(job, key))["boxes_xyxy"], np.float32)
+        tube = Tube(0, plan.span.start, boxes, np.ones(len(boxes), np.float32), np.ones(len(boxes), np.bool_))
+        annotation = Annotation(Query(key, key, plan.caption), tube)
+        clips.append(AnnotatedClip(annotation, ClipSize(WIDTH, HEIGHT, plan.scene.num_frames)))
+    return clips

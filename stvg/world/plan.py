@@ -64,20 +64,29 @@ class _Cast:
 
 
 def plan_clip(seed: int, split: Split) -> PlannedClip:
-    """Plan the clip of this seed; `split` only decides the wording of its caption (see stvg.world.captions)."""
+    """Plan the only clip of the footage of this seed; see plan_clips."""
+    return plan_clips(seed, split, 1)[0]
+
+
+def plan_clips(seed: int, split: Split, count: int) -> tuple[PlannedClip, ...]:
+    """Plan `count` clips of one footage: one scene, of which each describes another (person, planted sequence).
+
+    As in HC-STVG, where one video carries several clips. `split` only decides the wording of the captions (see
+    stvg.world.captions). There are two planted sequences per person, so at most four clips of any footage.
+    """
     rng = Random(seed)  # noqa: S311 - reproducible scenes, not secrets
     groups = _draw_groups(rng)
     camera_kind = draw_camera_kind(rng)
     cast = None
     while cast is None:
         cast = _try_to_cast(rng, groups, camera_kind)
-    return _choose_target(rng, cast, split)
+    choices = [(target, which) for target in range(len(groups)) for which in range(2)]
+    return tuple(_describe(rng, cast, target, which, split) for target, which in rng.sample(choices, count))
 
 
-def _choose_target(rng: Random, cast: _Cast, split: Split) -> PlannedClip:
-    """Draw the described person and sequence, both uniformly, and write the sentence."""
+def _describe(rng: Random, cast: _Cast, target: int, which: int, split: Split) -> PlannedClip:
+    """Write the sentence that says what the person `target` does in its planted sequence `which`."""
     scene = cast.scene
-    target, which = rng.randrange(len(scene.actors)), rng.randrange(2)
     steps, span, phrase = cast.sequences[target][which], cast.planted[target][which], cast.phrases[target]
     others = [actor for actor in scene.actors if actor.actor_id != target]
     alike = tuple(other.actor_id for other in others if cast.groups[other.actor_id] == cast.groups[target])
