@@ -1,0 +1,93 @@
+"""YAML and overrides to a dataclass and back; every mistake is one line that names the key."""
+
+from dataclasses import field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import yaml
+from pydantic.dataclasses import dataclass
+
+from stvg.config import STRICT, dump_config, load_config, override, parse_config
+from stvg.errors import InputError
+
+
+@dataclass(frozen=True, config=STRICT)
+class Part:
+    rate: float = 0.5
+    kind: Literal["a", "b"] = "a"
+    sizes: tuple[int, ...] = (1, 2)
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Whole:
+    root: Path
+    count: int = 3
+    part: Part = field(default_factory=Part)
+
+
+def load(tmp_path, text, *overrides):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(Whole, path, overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "expected", "reason"),
+    [
+        ("root: x", (), Whole(root=Path("x")), "defaults fill what is left out"),
+        ("root: x\npart: {rate: 2.0e-3, kind: b}", (), Whole(root=Path("x"), part=Part(2e-3, "b")), "nested"),
+        ("root: x", ("count=7",), Whole(root=Path("x"), count=7), "a top key"),
+        ("root: x", ("part.rate=2",), Whole(root=Path("x"), part=Part(2.0)), "a nested key that the file leaves out"),
+        ("root: x\npart: {kind: b}", ("part.rate=2",), Whole(root=Path("x"), part=Part(2.0, "b")), "others stay"),
+        ("root: x", ("part.sizes=[4, 5]",), Whole(root=Path("x"), part=Part(sizes=(4, 5))), "values are YAML"),
+        ("root: x", ("root=a=b",), Whole(root=Path("a=b")), "only the first '=' splits"),
+        ("root: x", ("count=1", "count=2"), Whole(root=Path("x"), count=2), "the last one wins"),
+        ("root: x", ("part.rate=1e-3",), Whole(root=Path("x"), part=Part(1e-3)), "YAML 1.1 reads 1e-3 as a string"),
+        ("root: x", (override("root", Path("a #1: b")),), Whole(root=Path("a #1: b")), "signs of YAML in a path"),
+        ("root: x", (override("root", Path("2024")),), Whole(root=Path("2024")), "a path of digits"),
+    ],
+)
+def test_loads(tmp_path, text, overrides, expected, reason):
+    assert load(tmp_path, text, *overrides) == expected, reason
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("root: x\ncuont: 4", (), "unknown key cuont"),
+        ("root: x\npart: {rat: 4}", (), "unknown key part.rat"),
+        ("root: x", ("part.rat=4",), "unknown key part.rat"),
+        ("count: 4", (), "missing key root"),
+        ("root: x\ncount: many", (), "count: Input should be a valid integer.*, got 'many'"),
+        ("root: x\ncount: 1.5", (), "count: Input should be a valid integer"),
+        ("root: x\npart: {kind: c}", (), "part.kind: Input should be 'a' or 'b', got 'c'"),
+        ("root: x\npart: 3", (), "part: .*got 3"),
+        ("- 1", (), "expected a mapping of keys to values, got list"),
+        ("", (), "expected a mapping of keys to values, got NoneType"),
+        ("root: [", (), "expected YAML, got: "),
+        ("root: x", ("count",), "argument 'count': expected key=value"),
+        ("root: x", ("=4",), "argument '=4': expected key=value"),
+        ("root: x", ("root.a=4",), "argument 'root.a=4': root has no keys below it"),
+        ("root: x", ("count=[",), "argument 'count=\\[': expected a YAML value after the first '='"),
+        ("root: x", ("count=",), "count: .*got None"),
+    ],
+)
+def test_mistakes_name_the_key(tmp_path, text, overrides, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load(tmp_path, text, *overrides)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), lambda path: path.write_bytes(b"\xff")])
+def test_files_that_are_no_config(tmp_path, make):
+    path = tmp_path / "recipe.yaml"
+    make(path)
+    with pytest.raises(InputError, match=f"^{path}: expected "):
+        load_config(Whole, path)
+
+
+def test_dump_is_what_yaml_and_parse_take_back():
+    whole = Whole(root=Path("a/b"), count=9, part=Part(0.25, "b", (3,)))
+    assert dump_config(whole) == {"root": "a/b", "count": 9, "part": {"rate": 0.25, "kind": "b", "sizes": [3]}}
+    assert parse_config(Whole, yaml.safe_load(yaml.safe_dump(dump_config(whole))), "here") == whole
