@@ -210,7 +210,7 @@ def play(actor: Actor, way: Way, hold: Handling, fps: float, room: tuple[float, 
     num_frames = len(way.yaw)
     angles: Angles = {n: STAND[n] + (SEATED[n] - STAND[n]) * way.sits.astype(np.float64) for n in STAND}
     for side, name in enumerate("lr"):
-        carrying = ease(np.convolve(hold.held == side, np.ones(5) / 5, mode="same"))
+        carrying = ease(np.convolve(np.pad(hold.held == side, 2, mode="edge"), np.ones(5) / 5, mode="valid"))
         for key, value in _arm(name, 18, 15, 82, -5).items():
             angles[key] += (value - angles[key]) * carrying
     hands = {act.start: hold.hands.get(act.start, near_hand(way.yaw, act.start)) for act in actor.acts}

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stvg.types import FloatArray
 from stvg.world.figure import SHIFT, SKIN, Part, Rgb, Screen, Tailor, dress, project
 from stvg.world.head import HALF_HEIGHT, SPAN, Sprite, paint_head
 from stvg.world.motion import J, Motion
@@ -14,7 +15,7 @@ from stvg.world.scene import Actor, Colour
 
 PALETTE: dict[Colour, Rgb] = {
     "red": (196, 32, 38), "blue": (38, 74, 182), "green": (38, 132, 62), "yellow": (232, 200, 48),
-    "white": (232, 231, 226), "black": (30, 30, 34), "brown": (112, 70, 42), "purple": (112, 50, 150),
+    "white": (238, 238, 234), "black": (30, 30, 34), "brown": (112, 70, 42), "purple": (112, 50, 150),
     "orange": (236, 118, 28), "gray": (128, 129, 133), "pink": (238, 148, 178),
 }  # fmt: skip
 SHOES: tuple[Rgb, ...] = ((28, 26, 26), (70, 46, 32), (205, 204, 200), (90, 92, 98))
@@ -180,16 +181,22 @@ def over(region: npt.NDArray[np.uint8], layer: npt.NDArray[np.uint8]) -> None:
 
 def _folds(side: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Return a (side, side, 4) uint8 factor (200 is 1; alpha stays) of folds, weave and the body's darker low half."""
-    coarse = rng.normal(0, 1, (side // 4 + 2, side // 5 + 2)).astype(np.float32)
-    folds = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC) * 0.13
-    weave = rng.normal(0, 0.03, (side, side)).astype(np.float32)
-    fall = np.linspace(1.06, 0.84, side, dtype=np.float32)[:, None]
+
+    def noise(tall: int, wide: int) -> npt.NDArray[np.float32]:
+        coarse = rng.normal(0, 1, (side // tall + 2, side // wide + 2)).astype(np.float32)
+        return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
+
+    rows = np.arange(side)[:, None]
+    slant = (np.arange(side)[None] + rng.choice([-1, 1]) * rows // 3) % side
+    folds = noise(15, 5)[rows, slant] * 0.07
+    weave = noise(3, 3) * 0.03
+    fall = np.linspace(1.05, 0.92, side, dtype=np.float32)[:, None]
     factor = np.clip((1 + folds + weave) * fall * 200, 0, 255).astype(np.uint8)
     whole = np.full_like(factor, 200)
-    return cv2.merge([factor, factor, factor, whole])
+    return np.asarray(cv2.merge([factor, factor, factor, whole]))
 
 
-def _long_hair(screen: Screen, head_yaw: Curve, colour: Rgb) -> list[Part]:
+def _long_hair(screen: Screen, head_yaw: FloatArray, colour: Rgb) -> list[Part]:
     """Return hair that falls behind the head onto the shoulders."""
     tailor = Tailor(screen, 0.2)
     yaw = np.radians(np.asarray(head_yaw, float))

@@ -200,7 +200,7 @@ def _hull(centres: Curve, radii: Curve, directions: int = 20) -> Curve:
     reach = centres @ way.T + radii[:, :, None]
     best = reach.argmax(axis=1)
     rows = np.arange(len(centres))[:, None]
-    return centres[rows, best] + radii[rows, best][..., None] * way
+    return np.asarray(centres[rows, best] + radii[rows, best][..., None] * way)
 
 
 def dress(screen: Screen, outfit: Outfit, colours: dict[str, Rgb], lit: float, bare_arms: bool) -> list[Part]:

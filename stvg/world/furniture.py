@@ -11,6 +11,8 @@ from stvg.world.scene import Prop, PropKind, Scene
 
 Rgb = tuple[int, int, int]
 Points = list[tuple[float, float]]
+HANGING: frozenset[PropKind] = frozenset({"door", "window", "picture"})
+"""What belongs to the back wall and hides nobody."""
 
 
 class _Bench:
@@ -59,7 +61,7 @@ class _Bench:
 def draw_prop(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.uint8], prop: Prop, scene: Scene, scale: float,
               lit: float, rng: np.random.Generator) -> None:  # fmt: skip
     """Draw `prop` into the room's `image` (h, w, 3) and, if it stands on the floor, its z into `depth` (h, w)."""
-    hangs = prop.kind in ("door", "window", "picture")
+    hangs = prop.kind in HANGING
     z = 0.0 if hangs else prop.z
     size = float(floor_scale(np.asarray(z), scene.height)) * scale
     row = float(floor_row(np.asarray(z), scene.height)) * scale - (0.03 * scene.height * scale if hangs else 0)

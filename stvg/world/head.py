@@ -11,7 +11,7 @@ from stvg.world.scene import Outfit
 Sprite = npt.NDArray[np.uint8]
 SPAN = 1.55
 """Half of a sprite's side, in half-heights of a head."""
-HALF_HEIGHT, HALF_WIDTH = 0.075, 0.78
+HALF_HEIGHT, HALF_WIDTH = 0.072, 0.78
 """Half-height of a head in body heights; its half-width as a share of that."""
 
 

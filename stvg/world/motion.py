@@ -28,7 +28,7 @@ PROFILES = (48.0, 72.0)
 """Range of the yaw in degrees of people who look to one side; the smaller, the more of the face is seen."""
 SPINE, NECK_TO_HEAD, SHOULDER, HIP = 0.31, 0.102, 0.105, 0.05
 UPPER_ARM, FOREARM, THIGH, SHIN, FOOT, ANKLE = 0.17, 0.15, 0.24, 0.235, 0.11, 0.04
-BACK_HEIGHT, FRONT_HEIGHT = 0.335, 0.6
+BACK_HEIGHT, FRONT_HEIGHT = 0.335, 0.52
 """Height of an average person at z = 0 and 1, as a share of the image's height at zoom 1."""
 BACK_FLOOR, FRONT_FLOOR = 0.655, 0.965
 """Where feet stand at z = 0 and 1, as a share of the image's height from its top at zoom 1."""
@@ -59,8 +59,8 @@ class Motion:
 def floor_scale(z: Curve, image_height: int) -> Curve:
     """Return the height in pixels, at zoom 1, of an average person standing at depth `z` (any shape, 0..1).
 
-    >>> floor_scale(np.array([0.0, 1.0]), 360).tolist()
-    [120.6, 216.0]
+    >>> floor_scale(np.array([0.0, 1.0]), 360).round(1).tolist()
+    [120.6, 187.2]
     """
     return (BACK_HEIGHT + (FRONT_HEIGHT - BACK_HEIGHT) * z) * image_height
 

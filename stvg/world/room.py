@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stvg.world.furniture import draw_prop
+from stvg.types import FloatArray
+from stvg.world.furniture import HANGING, draw_prop
 from stvg.world.motion import BACK_FLOOR
-from stvg.world.paths import Curve
-from stvg.world.scene import Scene
+from stvg.world.scene import Prop, Scene
 
 WALLS = ((196, 188, 172), (172, 182, 186), (186, 178, 160), (160, 172, 158), (190, 170, 160), (205, 205, 200))
 FLOORS = ((128, 96, 68), (110, 104, 98), (150, 122, 92), (96, 84, 74), (142, 134, 124))
+STOOL = (128, 92, 60)
 WALL_FOOT = BACK_FLOOR - 0.035
 """Where the wall meets the floor, as a share of the image's height."""
 
@@ -44,20 +45,37 @@ def paint_room(scene: Scene, scale: float) -> Room:
     picture *= _lighting(height, width, foot, lit, rng)
     image = np.clip(picture, 0, 255).astype(np.uint8)
     depth = np.zeros((height, width), np.uint8)
-    for prop in sorted(scene.props, key=lambda p: (p.kind not in ("door", "window", "picture"), p.z)):
+    props = (*scene.props, *missing_stools(scene))
+    for prop in sorted(props, key=lambda prop: (prop.kind not in HANGING, prop.z)):
         draw_prop(image, depth, prop, scene, scale, lit, rng)
     image = cv2.GaussianBlur(image, (0, 0), 0.7 * scale)
     grain = rng.normal(0, 3.2, (height, width, 1)) + rng.normal(0, 1.2, (height, width, 3))
     return Room(np.clip(image + grain, 0, 255).astype(np.uint8), depth, scale, lit)
 
 
-def _noise(height: int, width: int, cell: float, rng: np.random.Generator) -> Curve:
+def missing_stools(scene: Scene) -> list[Prop]:
+    """Return a stool for each place where someone sits although the script puts none there."""
+    stools = [prop for prop in scene.props if prop.kind == "stool"]
+    given = len(stools)
+    for actor in scene.actors:
+        place = actor.position
+        seats = [place] if actor.seated else []
+        for act in actor.acts:
+            place = act.to or place
+            seats += [place] if act.action == "sit_down" else []
+        for x, z in seats:
+            if all(max(abs(stool.x - x), abs(stool.z - z)) > 0.02 for stool in stools):
+                stools.append(Prop("stool", x, z, STOOL))
+    return stools[given:]
+
+
+def _noise(height: int, width: int, cell: float, rng: np.random.Generator) -> FloatArray:
     """Return smooth noise (height, width) around 0 with blobs of about `cell` pixels."""
     coarse = rng.normal(0, 1, (int(height / cell) + 3, int(width / cell) + 3)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
-def _wall(height: int, width: int, scale: float, rng: np.random.Generator) -> Curve:
+def _wall(height: int, width: int, scale: float, rng: np.random.Generator) -> FloatArray:
     """Return a papered or plastered wall (height, width, 3)."""
     base = np.asarray(WALLS[rng.integers(len(WALLS))], np.float32) * rng.uniform(0.72, 1.0)
     shade = 1 + 0.02 * _noise(height, width, 40 * scale, rng) + 0.012 * _noise(height, width, 3 * scale, rng)
@@ -68,10 +86,10 @@ def _wall(height: int, width: int, scale: float, rng: np.random.Generator) -> Cu
         shade += 0.025 * np.tanh(4 * np.sin(2 * np.pi * x / pitch))
     elif pattern == 1:
         shade += 0.03 * (np.sin(2 * np.pi * x / pitch) * np.sin(2 * np.pi * y / pitch) > 0.55)
-    return np.asarray(base * shade[..., None])
+    return np.asarray(base * shade[..., None], np.float32)
 
 
-def _floor(height: int, width: int, scale: float, rng: np.random.Generator) -> Curve:
+def _floor(height: int, width: int, scale: float, rng: np.random.Generator) -> FloatArray:
     """Return a floor of boards or tiles that run to a vanishing point (height, width, 3)."""
     base = np.asarray(FLOORS[rng.integers(len(FLOORS))], np.float32) * rng.uniform(0.85, 1.15)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32) / scale
@@ -83,10 +101,10 @@ def _floor(height: int, width: int, scale: float, rng: np.random.Generator) -> C
     shade = 0.92 + 0.13 * tone + 0.05 * _noise(height, width, 5 * scale, rng) - 0.10 * (seam < 0.04)
     if rng.random() < 0.4:
         shade -= 0.08 * (np.modf(far * 9)[0] < 0.06)
-    return np.asarray(base * shade[..., None])
+    return np.asarray(base * shade[..., None], np.float32)
 
 
-def _skirting(picture: Curve, foot: int, scale: float, rng: np.random.Generator) -> None:
+def _skirting(picture: FloatArray, foot: int, scale: float, rng: np.random.Generator) -> None:
     """Draw the skirting board and the dark line where wall and floor meet."""
     tone = rng.uniform(0.6, 1.15)
     tall = round(9 * scale)
@@ -95,7 +113,7 @@ def _skirting(picture: Curve, foot: int, scale: float, rng: np.random.Generator)
     picture[foot : foot + len(fade)] *= fade
 
 
-def _lighting(height: int, width: int, foot: int, lit: float, rng: np.random.Generator) -> Curve:
+def _lighting(height: int, width: int, foot: int, lit: float, rng: np.random.Generator) -> FloatArray:
     """Return the light (height, width, 3): brighter on one side and around a spot, warm or cold, darker corners."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = x / width - 0.5, y / height

@@ -65,7 +65,10 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Prop:
-    """A piece of furniture at floor position (x, z); a stool is placed wherever someone sits."""
+    """A piece of furniture at floor position (x, z).
+
+    Where someone sits and the script puts no stool, the renderer puts one.
+    """
 
     kind: PropKind
     x: float
