@@ -1,0 +1,129 @@
+"""Training items and answers of the temporal stage against loops."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stvg.interfaces import PreparedVideo
+from stvg.types import Annotation, Query, Tube, VideoMeta
+from temporal.localizer import MMNLocalizer, MomentLoss, best_stream, make_moment_item
+from temporal.losses import LossConfig
+from temporal.moment_map import moment_cells
+from temporal.network import cosines, make_mmn
+from temporal.streams import people_streams, video_stream
+
+N = 8
+QUERIES = [Query("q0", "a.mp4", "one"), Query("q1", "a.mp4", "two")]
+
+
+def network(input_size, seed=0):
+    torch.manual_seed(seed)
+    return make_mmn(input_size=input_size, text_size=6, num_pre_clips=N, num_clips=N, pool_kernel=1, hidden_size=8,
+                    joint_size=8, moment_map="pool", pooling_counts=(3, 2), conv_kernel=3, conv_layers=1)  # fmt: skip
+
+
+def sentences(texts):
+    return torch.stack([torch.linspace(-1, 1, 6) * len(text) + torch.tensor([ord(text[0]) % 5.0] + 5 * [0.0])
+                        for text in texts])  # fmt: skip
+
+
+def video(num_frames=80, spans=((0, 50), (20, 80))):
+    rng = np.random.default_rng(num_frames)
+    tubes = [Tube(k, a, np.tile([0.0, 0.0, 9.0, 9.0], (b - a, 1)), np.ones(b - a), np.ones(b - a, bool))
+             for k, (a, b) in enumerate(spans)]  # fmt: skip
+    features = tuple(rng.normal(size=(b - a, 5)).astype(np.float32) for a, b in spans)
+    meta = VideoMeta("a.mp4", Path("a.mp4"), num_frames, 10.0, 64, 48)
+    return PreparedVideo(meta, rng.normal(size=(20, 5)).astype(np.float32), tuple(tubes), features)
+
+
+def annotation(start, stop):
+    length = stop - start
+    truth = Tube(0, start, np.tile([0.0, 0.0, 9.0, 9.0], (length, 1)), np.ones(length), np.ones(length, bool))
+    return Annotation(QUERIES[0], truth)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_best_stream_against_a_loop(seed):
+    generator = torch.Generator().manual_seed(seed)
+    video_of_stream = torch.tensor([0, 0, 0, 1, 2, 2])
+    cosine = torch.rand(2, 6, 4, generator=generator) * 2 - 1
+    found = best_stream(cosine, video_of_stream, 3)
+    for q in range(2):
+        for b in range(3):
+            for k in range(4):
+                assert found[q, b, k] == max(cosine[q, s, k] for s in range(6) if video_of_stream[s] == b)
+
+
+def test_best_stream_passes_the_gradient_to_the_best_alone():
+    cosine = torch.tensor([[[0.1], [0.7], [-0.9]]], requires_grad=True)
+    best_stream(cosine, torch.tensor([0, 0, 1]), 2).sum().backward()
+    assert cosine.grad.flatten().tolist() == [0.0, 1.0, 1.0]
+
+
+def test_item_of_a_sentence():
+    model, prepared = network(5), video()
+    item = make_moment_item(annotation(20, 50), prepared, partial(people_streams, num_clips=N), model.mask)
+    assert item.text == "one"
+    assert item.streams.shape == (2, N, 5)
+    assert item.moment.tolist() == [0.25, 0.625]
+    for (first, last), iou in zip(moment_cells(model.mask.numpy()), item.ious, strict=True):
+        cell, truth = set(range(10 * first, 10 * last + 10)), set(range(20, 50))
+        assert float(iou) == pytest.approx(len(cell & truth) / len(cell | truth))
+
+
+@pytest.mark.parametrize("streams", [video_stream, people_streams])
+@pytest.mark.parametrize("num_frames", [80, 83, 9, 5, 1])
+def test_maps_lie_in_the_video(streams, num_frames):
+    spans = ((0, num_frames), (num_frames // 2, num_frames // 2 + 1))
+    localizer = MMNLocalizer(network(5), sentences, partial(streams, num_clips=N), 0.5)
+    found = localizer.localize(QUERIES, video(num_frames, spans))
+    assert len(found) == 2
+    for one in found:
+        assert len(one.spans) >= 1
+        assert (one.spans[:, 0] >= 0).all()
+        assert (one.spans[:, 0] < one.spans[:, 1]).all()
+        assert (one.spans[:, 1] <= num_frames).all()
+        assert ((one.scores >= 0) & (one.scores <= 1)).all()
+        assert [0, num_frames] in one.spans.tolist(), "the whole video is a candidate"
+
+
+def test_scores_are_the_best_stream_of_the_published_formula():
+    model, prepared = network(5), video()
+    found = MMNLocalizer(model, sentences, partial(people_streams, num_clips=N), 0.3).localize(QUERIES, prepared)
+    with torch.no_grad():
+        per_stream = [model(torch.from_numpy(stream)[None], sentences(["one", "two"]))
+                      for stream in people_streams(prepared, N)]  # fmt: skip
+    for q in range(2):
+        for k, (i, j) in enumerate(moment_cells(model.mask.numpy())):
+            scores = []
+            for one in per_stream:
+                c = float(cosines(one.queries.contrastive, one.maps.contrastive)[q, 0, i, j])
+                iou = 1 / (1 + np.exp(-10 * float(cosines(one.queries.iou, one.maps.iou)[q, 0, i, j])))
+                scores.append((0.5 * c + 0.5) ** 0.3 * iou)
+            assert float(found[q].scores[k]) == pytest.approx(max(scores), rel=1e-4)
+
+
+def test_a_video_without_tubes_is_answered():
+    localizer = MMNLocalizer(network(5), sentences, partial(people_streams, num_clips=N), 0.5)
+    (found,) = localizer.localize(QUERIES[:1], video(spans=()))
+    assert np.isfinite(found.scores).all()
+    assert found.spans.max() == 80
+
+
+def test_loss_of_a_batch_with_a_video_without_tubes():
+    model = network(5)
+    streams = partial(people_streams, num_clips=N)
+    items = [make_moment_item(annotation(20, 50), one, streams, model.mask) for one in (video(), video(spans=()))]
+    losses = MomentLoss(model, sentences, LossConfig())(items)
+    losses.total(1.0).backward()
+    assert all(torch.isfinite(getattr(losses, name)) for name in ("vid", "sent", "iou"))
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_features_of_another_width_are_refused():
+    localizer = MMNLocalizer(network(7), sentences, partial(people_streams, num_clips=N), 0.5)
+    with pytest.raises(RuntimeError):
+        localizer.localize(QUERIES, video())
