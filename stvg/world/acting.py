@@ -156,8 +156,7 @@ def _jump(take: _Take) -> None:
     air = 4 * flight * (1 - flight)
     dip = ease(phase / 0.22) * ease((0.4 - phase) / 0.16) + 0.6 * ease((phase - 0.88) / 0.05) * ease((1 - phase) / 0.07)
     take.toward({"l_thigh": 58, "r_thigh": 58, "l_knee": 84, "r_knee": 84, "lean": 28, "shift": -0.05}, dip)
-    take.toward(_both_arms(-35, 10, -25, 0), dip * 0.8)
-    take.toward(_both_arms(135, 45, 150, 30), np.minimum(1, 1.4 * air))
+    take.toward(_both_arms(128, 45, 140, 30), np.sin(np.pi * np.clip((phase - 0.1) / 0.9, 0, 1)))
     take.angles["lift"] += 0.2 * air
 
 

@@ -130,7 +130,8 @@ def _render(scene: Scene, casts: list[_Cast], backdrop: _Backdrop, shadow: npt.N
         cast = casts[index]
         painted = cast.painter.paint(frame)
         boxes[index] = _clipped(painted.box_xyxy, scene)
-        totals[index] = np.count_nonzero(painted.canvas[::COARSE, ::COARSE, 3] > 127)
+        cells = painted.canvas[-painted.top % COARSE :: COARSE, -painted.left % COARSE :: COARSE, 3]
+        totals[index] = np.count_nonzero(cells > 127)
         _carry_object(painted, cast, frame)
         nearness = 1 + round(254 * float(np.clip(cast.motion.floor[frame, 1], 0, 1)))
         _lay(image, owners, depth, painted, nearness, index + 1)
