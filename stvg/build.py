@@ -29,7 +29,7 @@ from temporal.network import MMN, make_mmn
 from temporal.sentences import CachedTokens, CachedVectors, SentenceSource
 from temporal.streams import people_streams, video_stream
 from temporal.text_encoder import load_text_backbone, load_text_tokenizer
-from temporal.training import best_weights, load_weights, read_description
+from temporal.training import best_weights, check_same_config, load_weights, read_description
 
 STREAMS = {"video": video_stream, "people": people_streams}
 
@@ -165,7 +165,9 @@ def build_network(stage: StageConfig, input_size: int) -> tuple[MMN, SentenceSou
 
 def _load_network(recipe: Recipe, stage: StageConfig, folder: Path, command: str) -> tuple[MMN, SentenceSource]:
     path = best_weights(folder)
-    input_size = int(read_description(path, command).get("input_size", 0))
+    stored = read_description(path, command)
+    input_size = int(stored.get("input_size", 0))
+    check_same_config(stored, describe_network(recipe, stage, input_size), path)
     network, sentences = build_network(stage, input_size)
     load_weights(network, describe_network(recipe, stage, input_size), path, command)
     return network, sentences

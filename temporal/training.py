@@ -143,10 +143,24 @@ def load_weights(model: nn.Module, describe: dict[str, Any], path: Path, command
         InputError: no such file (`command` is what makes it), not safetensors, or weights of another config.
     """
     stored, state = _read_weights(path, command)
-    _check_same_config(stored, json.loads(json.dumps(describe)), path)
+    check_same_config(stored, describe, path)
     missing, unexpected = model.load_state_dict(state, strict=False)
     if missing or unexpected:
         raise InputError(f"{path}: expected exactly this model's weights, missing {missing}, unexpected {unexpected}")
+
+
+def check_same_config(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    """Compare the config stored in the checkpoint `path` with the wanted one.
+
+    Raises:
+        InputError: they differ; the message names the first key that does.
+    """
+    wanted = json.loads(json.dumps(wanted))
+    differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+    if differing:
+        key = differing[0]
+        raise InputError(f"{path}: a checkpoint of another config: {key} is {stored.get(key)!r} there, "
+                         f"{wanted.get(key)!r} here")  # fmt: skip
 
 
 def _read_weights(path: Path, command: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -161,14 +175,6 @@ def _read_weights(path: Path, command: str) -> tuple[dict[str, Any], dict[str, T
     if not isinstance(config, dict):
         raise InputError(f"{path}: expected weights with their config, as {command} writes them, found no config")
     return config, state
-
-
-def _check_same_config(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
-    if differing:
-        key = differing[0]
-        raise InputError(f"{path}: a checkpoint of another config: {key} is {stored.get(key)!r} there, "
-                         f"{wanted.get(key)!r} here")  # fmt: skip
 
 
 def _schedule(config: TrainingConfig, steps_per_epoch: int) -> Callable[[int], float]:
@@ -259,7 +265,7 @@ def _take_up(
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected the state of an interrupted training, found none ({type(error).__name__}); "
                          "remove it to train anew") from error  # fmt: skip
-    _check_same_config(stored, json.loads(json.dumps(_agreement(run))), path)
+    check_same_config(stored, _agreement(run), path)
     run.model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     scheduler.load_state_dict(state["scheduler"])
