@@ -8,7 +8,8 @@ Source: DistilBert of MCG-NJU/MMN (mmn/modeling/mmn/text_encoder.py).
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,22 @@ def _from_pretrained(auto_class: Any, name: str, **options: Any) -> Any:
     """Call `auto_class.from_pretrained`, offline for folders; failures become one line."""
     where = resolve_text_model(name)
     try:
-        return auto_class.from_pretrained(where, local_files_only=isinstance(where, Path), **options)
+        with _without_progress_bar() if isinstance(where, Path) else nullcontext():
+            return auto_class.from_pretrained(where, local_files_only=isinstance(where, Path), **options)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"text encoder {name}: expected a transformers encoder, got: {reason[:300]}") from error
+
+
+@contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing a bar while it reads a folder, which takes no time; errors stay one line."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
