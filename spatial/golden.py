@@ -20,7 +20,7 @@ from temporal.golden import (
 )
 from temporal.golden_file import Array, Figure, GoldenFile
 from temporal.losses import Losses
-from temporal.network import MMN, Embeddings, contrastive_scores, cosines, iou_scores
+from temporal.network import MMN, Embeddings, cosines, iou_scores, lay_out
 
 
 def check_tube_mmn(golden: GoldenFile) -> list[Figure]:
@@ -67,8 +67,8 @@ def _score_figures(golden: GoldenFile, model: MMN, clips: Tensor) -> list[Figure
     for video in range(_num_videos(golden)):
         queries = model.encode_queries(golden_tokens(golden, video))
         own = slice(first, first + len(_tubes(golden, video)))
-        contrastive = contrastive_scores(cosines(queries.contrastive, maps.contrastive[own])[0], model.mask)
-        iou = iou_scores(cosines(queries.iou, maps.iou[own])[0], model.mask)
+        contrastive = lay_out(cosines(queries.contrastive, maps.contrastive[own])[0], model.mask)
+        iou = lay_out(iou_scores(cosines(queries.iou, maps.iou[own])[0]), model.mask)
         figures.append(golden.compare("contrastive", f"eval/contrastive/{video}", contrastive))
         figures.append(golden.compare("iou", f"eval/iou/{video}", iou))
         first = own.stop
@@ -105,8 +105,8 @@ def _train_losses(golden: GoldenFile, embeddings: Embeddings, mask: Tensor) -> L
     videos = range(_num_videos(golden))
     counts = torch.tensor([len(_tubes(golden, video)) for video in videos])
     return tube_losses(
-        cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)[..., mask],
-        cosines(embeddings.queries.iou, embeddings.maps.iou)[..., mask],
+        cosines(embeddings.queries.contrastive, embeddings.maps.contrastive),
+        cosines(embeddings.queries.iou, embeddings.maps.iou),
         torch.cat([golden.tensor(f"iou2d/{video}") for video in videos])[:, mask],
         torch.repeat_interleave(torch.arange(len(counts)), counts),
         golden_loss_config(golden),

@@ -14,7 +14,7 @@ from stvg.types import Annotation, Query, Tube, TubeMap
 from temporal.averaging import average_clips, normalise_features
 from temporal.losses import LossConfig, Losses
 from temporal.moment_map import cell_spans_frames, moment_cells
-from temporal.network import MMN, contrastive_scores, cosines, iou_scores
+from temporal.network import MMN, cosines, iou_scores
 from temporal.sentences import SentenceSource
 
 
@@ -55,9 +55,8 @@ class TubeLoss:
         embeddings = self.model(
             torch.cat([item.clips for item in batch]), self.sentences([item.text for item in batch])
         )
-        queries, maps, mask = embeddings.queries, embeddings.maps, self.model.mask
-        contrastive = cosines(queries.contrastive, maps.contrastive)[..., mask]
-        iou = cosines(queries.iou, maps.iou)[..., mask]
+        contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
+        iou = cosines(embeddings.queries.iou, embeddings.maps.iou)
         video_of_tube = torch.repeat_interleave(torch.tensor([len(item.clips) for item in batch]))
         return tube_losses(contrastive, iou, torch.cat([item.ious for item in batch]), video_of_tube, self.config)
 
@@ -76,11 +75,10 @@ class MMNTubeMatcher:
         if not video.tubes:
             return [()] * len(queries)
         embeddings = self.model(tube_clips(video, self.num_clips), self.sentences([query.text for query in queries]))
-        mask = self.model.mask
-        contrastive = contrastive_scores(cosines(embeddings.queries.contrastive, embeddings.maps.contrastive), mask)
-        iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou), mask)
+        contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
+        iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou))
         return [tuple(self._map(tube, *maps) for tube, *maps in zip(video.tubes, iou_maps, contrastive_maps, strict=True))
-                for iou_maps, contrastive_maps in zip(iou[..., mask], contrastive[..., mask], strict=True)]  # fmt: skip
+                for iou_maps, contrastive_maps in zip(iou, contrastive, strict=True)]  # fmt: skip
 
     def _map(self, tube: Tube, iou: Tensor, contrastive: Tensor) -> TubeMap:
         mask = self.model.mask

@@ -28,13 +28,15 @@ class PreparedVideo:
     """All that grounding needs of a video, without its pixels.
 
     `clip_features` (C, D) float32: C equal parts of the whole video; `tubes` the candidates; `tube_features` one
-    (T_k, D') float32 for each tube: T_k equal parts of the tube.
+    (T_k, D') float32 for each tube: T_k equal parts of the tube. `footage` is the same for videos with the same
+    content, such as clips that one footage carries; "" where nobody asked.
     """
 
     meta: VideoMeta
     clip_features: FloatArray
     tubes: tuple[Tube, ...]
     tube_features: tuple[FloatArray, ...]
+    footage: str = ""
 
 
 class Detector(Protocol):

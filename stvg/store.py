@@ -145,4 +145,5 @@ def _read_group(video_id: str, group: h5py.Group) -> PreparedVideo:
         tubes.append(Tube(int(stored.attrs["tube_id"]), int(stored.attrs["start_frame"]), *arrays))
         features.append(np.asarray(stored["features"], dtype=np.float32))
     meta = VideoMeta(video_id, Path(attrs["path"]), *numbers)
-    return PreparedVideo(meta, np.asarray(group["clip_features"], dtype=np.float32), tuple(tubes), tuple(features))
+    clip_features = np.asarray(group["clip_features"], dtype=np.float32)
+    return PreparedVideo(meta, clip_features, tuple(tubes), tuple(features), str(attrs["source"]))

@@ -16,7 +16,7 @@ from temporal.averaging import average_clips, normalise_features
 from temporal.golden_file import Array, Figure, GoldenFile
 from temporal.losses import LossConfig, Losses, mmn_losses
 from temporal.moment_map import cell_spans_s, span_iou
-from temporal.network import MMN, Embeddings, contrastive_scores, cosines, iou_scores, make_mmn
+from temporal.network import MMN, Embeddings, cosines, iou_scores, lay_out, make_mmn
 from temporal.official_weights import load_official, our_name
 from temporal.optimizer import clip_and_step, make_optimizer
 from temporal.proposals import MomentGrid, moment_scores, ranked_moments_s
@@ -180,8 +180,8 @@ def _score_figures(golden: GoldenFile, model: MMN, clips: Tensor) -> list[Figure
     maps, figures = model.encode_maps(clips), []
     for video in range(len(clips)):
         queries = model.encode_queries(golden_tokens(golden, video))
-        contrastive = contrastive_scores(cosines(queries.contrastive, maps.contrastive)[:, video], model.mask)
-        iou = iou_scores(cosines(queries.iou, maps.iou)[:, video], model.mask)
+        contrastive = lay_out(cosines(queries.contrastive, maps.contrastive)[:, video], model.mask)
+        iou = lay_out(iou_scores(cosines(queries.iou, maps.iou)[:, video]), model.mask)
         figures.append(golden.compare("contrastive", f"eval/contrastive/{video}", contrastive))
         figures.append(golden.compare("iou", f"eval/iou/{video}", iou))
     return figures
@@ -221,8 +221,8 @@ def _train_losses(golden: GoldenFile, embeddings: Embeddings, mask: Tensor) -> L
     videos = range(len(golden["duration"]))
     counts = torch.tensor([len(golden[f"moment/{video}"]) for video in videos])
     return mmn_losses(
-        cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)[..., mask],
-        cosines(embeddings.queries.iou, embeddings.maps.iou)[..., mask],
+        cosines(embeddings.queries.contrastive, embeddings.maps.contrastive),
+        cosines(embeddings.queries.iou, embeddings.maps.iou),
         torch.cat([golden.tensor(f"iou2d/{video}") for video in videos])[:, mask],
         torch.repeat_interleave(torch.arange(len(counts)), counts),
         torch.cat([golden.tensor(f"moment/{video}") for video in videos]),

@@ -1,15 +1,16 @@
 """The temporal stage: an MMN over the moments of a video, its training items and its answers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stvg.interfaces import PreparedVideo
+from stvg.parts import box_overlap
 from stvg.types import Annotation, FloatArray, MomentMap, Query
-from temporal.losses import LossConfig, Losses, mmn_losses
+from temporal.losses import LossConfig, Losses, loss_iou, mmn_losses
 from temporal.moment_map import cell_spans_frames, moment_cells, span_iou
 from temporal.network import MMN, cosines, iou_scores
 from temporal.sentences import SentenceSource
@@ -20,26 +21,45 @@ Streams = Callable[[PreparedVideo], FloatArray]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MomentItem:
-    """One training sentence: `streams` (S, P, D), cells' tIoU `ious` (K,), `moment` (2,) in shares of the video."""
+    """One training sentence: `streams` (S, P, D), of which the one of number `described` shows what it tells.
+
+    `ious` (S, K) is the tIoU of each cell with the true moment in that stream, 0 in all others; `moment` (2,) is the
+    moment in shares of the video.
+    """
 
     text: str
     streams: Tensor
+    described: int
     ious: Tensor
     moment: Tensor
 
 
-def make_moment_item(annotation: Annotation, video: PreparedVideo, streams: Streams, mask: Tensor) -> MomentItem:
-    """Return the training item of one annotated sentence; `mask` (N, N) is the network's."""
+def make_moment_item(annotation: Annotation, video: PreparedVideo, streams: Streams, mask: Tensor) -> MomentItem | None:
+    """Return the training item of one annotated sentence; `mask` (N, N) is the network's.
+
+    Where each person has a stream of their own, the described one is the tube that overlaps the true one best; None
+    if none does.
+    """
+    made = torch.from_numpy(streams(video))
+    described = 0
+    if len(made) > 1:
+        overlaps = [box_overlap(tube, annotation.tube) for tube in video.tubes]
+        described = int(np.argmax(overlaps))
+        if overlaps[described] == 0:
+            return None
     cells, frames = moment_cells(mask.numpy()), video.meta.num_frames
-    span = np.array([annotation.tube.span.start, annotation.tube.span.stop])
-    ious = span_iou((cells + np.array([0, 1])) / len(mask), span / frames)
-    as_tensor = torch.tensor(ious, dtype=torch.float32)
-    moment = torch.tensor(span / frames, dtype=torch.float32)
-    return MomentItem(annotation.query.text, torch.from_numpy(streams(video)), as_tensor, moment)
+    span = np.array([annotation.tube.span.start, annotation.tube.span.stop]) / frames
+    ious = torch.zeros(len(made), len(cells))
+    ious[described] = torch.from_numpy(span_iou((cells + np.array([0, 1])) / len(mask), span))
+    return MomentItem(annotation.query.text, made, described, ious, torch.tensor(span, dtype=torch.float32))
 
 
 class MomentLoss:
-    """MMN's losses over a batch of videos; a moment's cosine is the best of its video's streams."""
+    """MMN's losses over a batch of videos with one sentence each.
+
+    With several streams per video each stream stands for a video of MMN: the moments of the others, be they of the
+    same footage, are negatives, and the IoU branch learns 0 there. With one stream this is MMN as published.
+    """
 
     def __init__(self, model: MMN, sentences: SentenceSource, config: LossConfig) -> None:
         self.model = model
@@ -47,15 +67,17 @@ class MomentLoss:
         self.config = config
 
     def __call__(self, batch: Sequence[MomentItem]) -> Losses:
-        """Return the losses of a batch with one sentence per video."""
+        """Return the losses of a batch."""
         streams = torch.cat([_at_input_width(item.streams, self.model) for item in batch])
         embeddings = self.model(streams, self.sentences([item.text for item in batch]))
-        video_of_stream = torch.repeat_interleave(torch.tensor([len(item.streams) for item in batch]))
-        queries, maps, mask = embeddings.queries, embeddings.maps, self.model.mask
-        best = [best_stream(cosines(query, moments)[..., mask], video_of_stream, len(batch))
-                for query, moments in ((queries.contrastive, maps.contrastive), (queries.iou, maps.iou))]  # fmt: skip
-        ious, moments = torch.stack([item.ious for item in batch]), torch.stack([item.moment for item in batch])
-        return mmn_losses(best[0], best[1], ious, torch.arange(len(batch)), moments, self.config)
+        contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
+        iou = cosines(embeddings.queries.iou, embeddings.maps.iou)
+        counts = torch.tensor([len(item.streams) for item in batch])
+        described = counts.cumsum(0) - counts + torch.tensor([item.described for item in batch])
+        ious, moments = torch.cat([item.ious for item in batch]), torch.stack([item.moment for item in batch])
+        losses = mmn_losses(contrastive, iou, ious[described], described, moments, self.config)
+        own = iou[torch.repeat_interleave(counts), torch.arange(len(streams))]
+        return replace(losses, iou=loss_iou(own, ious, self.config.min_iou, self.config.max_iou))
 
 
 def _at_input_width(streams: Tensor, model: MMN) -> Tensor:
@@ -63,21 +85,10 @@ def _at_input_width(streams: Tensor, model: MMN) -> Tensor:
     return streams.expand(-1, -1, model.clip_pool.conv.in_channels) if streams.shape[2] == 1 else streams
 
 
-def best_stream(cosine: Tensor, video_of_stream: Tensor, num_videos: int) -> Tensor:
-    """Return, for cosines (Q, S, K) of all streams, the best of each video's streams (Q, B, K).
-
-    >>> best_stream(torch.tensor([[[0.1], [0.7], [0.2]]]), torch.tensor([0, 0, 1]), 2).flatten().tolist()
-    [0.699999988079071, 0.20000000298023224]
-    """
-    index = video_of_stream[None, :, None].expand_as(cosine)
-    lowest = cosine.new_full((cosine.shape[0], num_videos, cosine.shape[2]), -1.0)
-    return lowest.scatter_reduce(1, index, cosine, "amax", include_self=False)
-
-
 class MMNLocalizer:
     """stvg.interfaces.MomentLocalizer with a trained network.
 
-    A moment's score is (0.5 c + 0.5)^p x iou, `power` p as published: 0.5, TACoS 0.3.
+    A moment's score is that of its best stream, (0.5 c + 0.5)^p x iou, `power` p as published: 0.5, TACoS 0.3.
     """
 
     def __init__(self, model: MMN, sentences: SentenceSource, streams: Streams, power: float) -> None:
@@ -93,8 +104,8 @@ class MMNLocalizer:
         embeddings = self.model(streams, self.sentences([query.text for query in queries]))
         mask = self.model.mask
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
-        iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou), mask)
-        scores = ((0.5 * contrastive + 0.5).clamp(0, 1) ** self.power * iou)[..., mask].amax(dim=1)
+        iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou))
+        scores = ((0.5 * contrastive + 0.5).clamp(0, 1) ** self.power * iou).amax(dim=1)
         spans = cell_spans_frames(moment_cells(mask.numpy()), len(mask), video.meta.num_frames)
         filled = spans[:, 1] > spans[:, 0]
         return [MomentMap(spans[filled], row[filled]) for row in scores.numpy()]

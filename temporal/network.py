@@ -47,7 +47,7 @@ class MMNConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapEmbeddings:
-    """Moments in the joint space: `contrastive` and `iou`, each (B, J, N, N); meaningless outside the mask."""
+    """Moments in the joint space: `contrastive` and `iou`, each (B, J, K), K the cells of the mask, row by row."""
 
     contrastive: Tensor
     iou: Tensor
@@ -104,6 +104,9 @@ class MMN(nn.Module):
         self.iou_head = iou_head
         self.query_heads = query_heads
         self.text_backbone = text_backbone
+        self.register_buffer("_cells", moment_map.mask.flatten().nonzero()[:, 0], persistent=False)
+
+    _cells: Tensor
 
     @property
     def mask(self) -> Tensor:
@@ -113,7 +116,8 @@ class MMN(nn.Module):
     def encode_maps(self, clips: Tensor) -> MapEmbeddings:
         """Return the moments of `clips` (B, P, D), the averaged features of B videos or tubes."""
         maps = self.map_conv(self.moment_map(self.clip_pool(clips)))
-        return MapEmbeddings(contrastive=self.contrastive_head(maps), iou=self.iou_head(maps))
+        moments = maps.flatten(2).index_select(2, self._cells)[..., None]
+        return MapEmbeddings(self.contrastive_head(moments)[..., 0], self.iou_head(moments)[..., 0])
 
     def encode_queries(self, queries: TokenBatch | Tensor) -> QueryEmbeddings:
         """Return the embeddings of Q sentences, given as tokens or as mean token vectors (Q, H).
@@ -176,11 +180,17 @@ def cosines(queries: Tensor, moments: Tensor) -> Tensor:
     return torch.einsum("qj,bj...->qb...", F.normalize(queries, dim=1), F.normalize(moments, dim=1))
 
 
-def iou_scores(cosine: Tensor, mask: Tensor) -> Tensor:
-    """Return the predicted IoU sigmoid(10 cos), in (0, 1), of `cosine` (..., N, N); 0 outside `mask` (N, N)."""
-    return (cosine * IOU_SCALE).sigmoid() * mask
+def iou_scores(cosine: Tensor) -> Tensor:
+    """Return the predicted IoU sigmoid(10 cos), in (0, 1), of cosines of any shape."""
+    return (cosine * IOU_SCALE).sigmoid()
 
 
-def contrastive_scores(cosine: Tensor, mask: Tensor) -> Tensor:
-    """Return `cosine` (..., N, N), in [-1, 1]; 0 outside `mask` (N, N)."""
-    return cosine * mask
+def lay_out(values: Tensor, mask: Tensor) -> Tensor:
+    """Return values (..., K) of the cells of `mask` (N, N), row by row, as maps (..., N, N), zero outside the mask.
+
+    >>> lay_out(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[True, True], [False, True]])).tolist()
+    [[1.0, 2.0], [0.0, 3.0]]
+    """
+    maps = values.new_zeros(*values.shape[:-1], *mask.shape)
+    maps[..., mask] = values
+    return maps

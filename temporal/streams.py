@@ -32,5 +32,7 @@ def people_streams(video: PreparedVideo, num_clips: int) -> FloatArray:
         for clip in range(num_clips):
             start, stop = max(edges[clip], tube.span.start), min(edges[clip + 1], tube.span.stop)
             if start < stop:
-                stream[clip] = normalised[np.unique(rows[start - tube.span.start : stop - tube.span.start])].mean(axis=0)
+                stream[clip] = normalised[np.unique(rows[start - tube.span.start : stop - tube.span.start])].mean(
+                    axis=0
+                )
     return streams

@@ -65,7 +65,8 @@ class TrainingRun(Generic[Item]):
     """Everything that one training needs.
 
     `describe` is the config stored with the weights; `setting` is what else, beside `config` and `seed`, a run must
-    agree in with the one that it takes up: its losses and its data.
+    agree in with the one that it takes up: its losses and its data. Items of one footage never meet in a batch, where
+    each would count as the other's negative: `footages` says which footage each item is of, () that all differ.
     """
 
     model: nn.Module
@@ -79,6 +80,7 @@ class TrainingRun(Generic[Item]):
     seed: int
     describe: dict[str, Any]
     setting: dict[str, Any]
+    footages: Sequence[str] = ()
 
 
 def train(run: TrainingRun[Item], resume: bool = False) -> Path:
@@ -94,7 +96,7 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     recipe = run.config
     optimizer = make_optimizer(run.model, run.text_parameters, lr=recipe.lr, text_lr_scale=recipe.text_lr_scale,
                                betas=recipe.betas, weight_decay=recipe.weight_decay)  # fmt: skip
-    steps_per_epoch = math.ceil(len(run.train_items) / run.config.batch_size)
+    steps_per_epoch = sum(1 for _ in _batches(run, 0))
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(run.config, steps_per_epoch))
     first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
     started = time.monotonic()
@@ -215,11 +217,21 @@ def _train_epoch(
 
 
 def _batches(run: TrainingRun[Item], epoch: int) -> Iterator[list[Item]]:
-    """Yield the epoch's batches in an order drawn from (seed, epoch); dropout is seeded alike."""
+    """Yield the epoch's batches in an order drawn from (seed, epoch); dropout is seeded alike.
+
+    The items are dealt into rounds, the first of each footage, the second of each, and so on; batches stay in a round.
+    """
     torch.manual_seed(run.seed * 100_003 + epoch)
-    order = torch.randperm(len(run.train_items)).tolist()
-    for start in range(0, len(order), run.config.batch_size):
-        yield [run.train_items[index] for index in order[start : start + run.config.batch_size]]
+    rounds: list[list[int]] = []
+    dealt: dict[str, int] = {}
+    for index in torch.randperm(len(run.train_items)).tolist():
+        footage = run.footages[index] if run.footages else str(index)
+        place = dealt[footage] = dealt.get(footage, -1) + 1
+        rounds.extend([[]] if place == len(rounds) else [])
+        rounds[place].append(index)
+    for order in rounds:
+        for start in range(0, len(order), run.config.batch_size):
+            yield [run.train_items[index] for index in order[start : start + run.config.batch_size]]
 
 
 def _validate(run: TrainingRun[Item], epoch: int) -> float | None:

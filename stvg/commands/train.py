@@ -2,8 +2,9 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from stvg.commands.splits import Reader, split_reader
 from stvg.config import dump_config
 from stvg.errors import InputError
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
+from stvg.interfaces import PreparedVideo
 from stvg.metrics import score
 from stvg.parts import WholeLocalizer
 from stvg.pipeline import Grounder
@@ -38,6 +40,7 @@ from temporal.network import MMN
 from temporal.training import TrainingRun, train
 
 logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
 
 def train_temporal(recipe: Recipe, resume: bool = False) -> None:
@@ -49,10 +52,7 @@ def train_temporal(recipe: Recipe, resume: bool = False) -> None:
     input_size = max(streams(read(item.query.video_id)).shape[2] for item in annotations[:8])
     torch.manual_seed(recipe.seed)
     network, sentences = build_network(stage, input_size)
-    items = [
-        make_moment_item(item, read(item.query.video_id), streams, network.mask)
-        for item in tqdm(annotations, desc="read train", unit="query")
-    ]
+    items, footages = _items(annotations, read, partial(make_moment_item, streams=streams, mask=network.mask))
 
     def validate() -> float:
         localizer = MMNLocalizer(network, sentences, streams, stage.power)
@@ -61,7 +61,7 @@ def train_temporal(recipe: Recipe, resume: bool = False) -> None:
     loss = MomentLoss(network, sentences, stage.loss)
     run = TrainingRun(network, _text_parameters(network), loss, stage.loss.contrastive_weight, items, validate,
                       stage.training, temporal_folder(recipe), recipe.seed,
-                      describe_network(recipe, stage, input_size), _setting(recipe, stage))  # fmt: skip
+                      describe_network(recipe, stage, input_size), _setting(recipe, stage), footages)  # fmt: skip
     train(run, resume)
 
 
@@ -76,11 +76,8 @@ def train_matcher(recipe: Recipe, resume: bool = False) -> None:
         raise InputError(f"{recipe.data.annotations('train')}: expected people in its videos, the detector found none")
     torch.manual_seed(recipe.seed + 1)
     network, sentences = build_network(stage, input_size)
-    made = [
-        make_tube_item(item, read(item.query.video_id), stage.network.num_pre_clips, network.mask)
-        for item in tqdm(annotations, desc="read train", unit="query")
-    ]
-    items = [item for item in made if item is not None]
+    num_clips = stage.network.num_pre_clips
+    items, footages = _items(annotations, read, partial(make_tube_item, num_clips=num_clips, mask=network.mask))
 
     def validate() -> float:
         matcher = MMNTubeMatcher(network, sentences, stage.network.num_pre_clips)
@@ -90,7 +87,7 @@ def train_matcher(recipe: Recipe, resume: bool = False) -> None:
     loss = TubeLoss(network, sentences, stage.loss)
     run = TrainingRun(network, _text_parameters(network), loss, stage.loss.contrastive_weight, items, validate,
                       stage.training, matcher_folder(recipe), recipe.seed,
-                      describe_network(recipe, stage, input_size), _setting(recipe, stage))  # fmt: skip
+                      describe_network(recipe, stage, input_size), _setting(recipe, stage), footages)  # fmt: skip
     train(run, resume)
 
 
@@ -110,6 +107,24 @@ def fit_fusion(recipe: Recipe) -> None:
 
 def _split(recipe: Recipe, split: str) -> tuple[tuple[Annotation, ...], Reader]:
     return read_annotations(recipe.data.annotations(split)), split_reader(recipe, split)
+
+
+def _items(
+    annotations: Sequence[Annotation], read: Reader, make: Callable[[Annotation, PreparedVideo], Item | None]
+) -> tuple[list[Item], list[str]]:
+    """Return the training items of those annotations that give one, and the footage of each."""
+    made: list[Item] = []
+    footages: list[str] = []
+    for annotation in tqdm(annotations, desc="read train", unit="query"):
+        video = read(annotation.query.video_id)
+        item = make(annotation, video)
+        if item is not None:
+            made.append(item)
+            footages.append(video.footage or annotation.query.video_id)
+    if len(made) < len(annotations):
+        logger.info("left out %d of %d training queries: nobody was found where their person is",
+                    len(annotations) - len(made), len(annotations))  # fmt: skip
+    return made, footages
 
 
 def _setting(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:

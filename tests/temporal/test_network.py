@@ -3,7 +3,7 @@ import torch
 
 from stvg.config import parse_config
 from stvg.errors import InputError
-from temporal.network import MMNConfig, contrastive_scores, cosines, iou_scores, make_mmn
+from temporal.network import MMNConfig, cosines, iou_scores, lay_out, make_mmn
 from temporal.text_encoder import TokenBatch
 
 SIZES = {
@@ -31,7 +31,7 @@ def test_gives_embeddings_of_moments_and_sentences(kind):
     model = small(moment_map=kind)
     for training in (True, False):
         embeddings = model.train(training)(torch.randn(2, 16, 5), torch.randn(7, 6))
-        assert embeddings.maps.contrastive.shape == embeddings.maps.iou.shape == (2, 3, 8, 8)
+        assert embeddings.maps.contrastive.shape == embeddings.maps.iou.shape == (2, 3, int(model.mask.sum()))
         assert embeddings.queries.contrastive.shape == embeddings.queries.iou.shape == (7, 3)
 
 
@@ -83,9 +83,10 @@ def test_cosines_are_those_of_a_loop():
 
 def test_scores_are_zero_outside_the_mask():
     mask = torch.tensor([[True, True], [False, True]])
-    cosine = torch.tensor([[0.0, 1.0], [1.0, -1.0]])
-    torch.testing.assert_close(iou_scores(cosine, mask), torch.tensor([[0.5, 0.9999546], [0.0, 4.54e-5]]))
-    assert contrastive_scores(cosine, mask).tolist() == [[0, 1], [0, -1]]
+    cosine = torch.tensor([0.0, 1.0, -1.0])
+    expected = torch.tensor([[0.5, 0.9999546], [0.0, 4.54e-5]])
+    torch.testing.assert_close(lay_out(iou_scores(cosine), mask), expected)
+    assert lay_out(cosine, mask).tolist() == [[0, 1], [0, -1]]
 
 
 def test_config_mirrors_the_builder_and_refuses_unknown_keys():
