@@ -150,3 +150,21 @@ def test_a_model_that_is_missing_is_one_line(tiny, tmp_path, workers):
     with pytest.raises(InputError, match=r"none\.onnx"):
         prepare_videos(videos, store, partial(build_preparer, recipe), workers)
     assert not Path(store.path).exists()
+
+
+def test_videos_of_one_footage_are_prepared_once(videos, store):
+    videos["b.mp4"].write_text("a")
+    videos["d.mp4"] = videos["a.mp4"].with_name("d.mp4")
+    videos["d.mp4"].write_text("broken")
+    asked, failures = prepare(videos, store)
+    assert asked == ["a.mp4", "c.mkv"]
+    assert sorted(failure.video_id for failure in failures) == ["c.mkv", "d.mp4", "gone.mp4"]
+    first, second = store.read("a.mp4"), store.read("b.mp4")
+    assert (first.meta.video_id, second.meta.video_id) == ("a.mp4", "b.mp4")
+    assert (first.meta.path, second.meta.path) == (videos["a.mp4"], videos["b.mp4"])
+    assert first.footage == second.footage != ""
+    np.testing.assert_array_equal(first.clip_features, second.clip_features)
+    videos["e.mp4"] = videos["a.mp4"].with_name("e.mp4")
+    videos["e.mp4"].write_text("another")
+    prepare({"e.mp4": videos["e.mp4"]}, store)
+    assert store.read("e.mp4").footage != first.footage

@@ -111,3 +111,22 @@ def test_features_of_another_width_are_refused():
     localizer = MMNLocalizer(network(7), sentences, partial(people_streams, num_clips=N), 0.5)
     with pytest.raises(RuntimeError):
         localizer.localize(QUERIES, video())
+
+
+@pytest.mark.parametrize(
+    ("spans", "moment", "described", "reason"),
+    [
+        (((0, 30), (20, 80)), (20, 50), 1, "covers all of the moment, the other a third"),
+        (((10, 80), (40, 80)), (20, 50), 0, "likewise, in the other order"),
+        (((0, 20), (50, 80)), (20, 50), None, "nobody is seen in the moment"),
+    ],
+)
+def test_the_described_stream_is_the_tube_that_overlaps_the_truth_best(spans, moment, described, reason):
+    model, prepared = network(5), video(spans=spans)
+    item = make_moment_item(annotation(*moment), prepared, partial(people_streams, num_clips=N), model.mask)
+    if described is None:
+        assert item is None, reason
+        return
+    assert item.described == described, reason
+    assert item.ious[described].max() > 0.5
+    assert not item.ious[1 - described].any()
