@@ -14,11 +14,12 @@ from stvg.interfaces import Footage
 from stvg.types import Detections, FloatArray, Image
 
 Decoder = Literal["nanodet", "yolox"]
+Fit = Literal["letterbox", "stretch"]
 _STRIDES = (8, 16, 32)
 _NANODET_BINS = 11
 _NANODET_MEAN_BGR = np.array([103.53, 116.28, 123.675], dtype=np.float32)
 _NANODET_STD_BGR = np.array([57.375, 57.12, 58.395], dtype=np.float32)
-_YOLOX_GREY = 114
+_GREY = 114
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -29,7 +30,12 @@ class OnnxConfig:
     path: Path
     """The model, a .onnx file."""
     decoder: Decoder = "nanodet"
-    """How the model's input is prepared and its outputs are read."""
+    """How pixel values are prepared and the model's outputs are read."""
+    fit: Fit = "letterbox"
+    """How a picture becomes the model's input: in proportion, at top left, with grey beside or below it, or stretched
+    over all of it. Stretching a wide picture makes people thin, which costs confidence: NanoDet (416 x 416) over the
+    demo world's 640 x 360 finds 93 % of the people at score 0.35 when letterboxed, 43 % when stretched (AP50 0.97 and
+    0.87). NanoDet's own recipe and the file's description stretch; YOLOX letterboxes."""
     threshold: float = 0.2
     """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
     nms_iou: float = 0.6
@@ -54,6 +60,7 @@ class OnnxDetector:
         path: Path,
         *,
         decoder: Decoder = "nanodet",
+        fit: Fit = "letterbox",
         threshold: float = 0.2,
         nms_iou: float = 0.6,
         min_side: float = 8.0,
@@ -62,7 +69,7 @@ class OnnxDetector:
         threads: int = 1,
         device: Literal["cpu", "cuda"] = "cpu",
     ) -> None:
-        self._path, self._decoder, self._person = path, decoder, person_class
+        self._path, self._decoder, self._fit, self._person = path, decoder, fit, person_class
         self._threshold, self._nms_iou, self._min_side = threshold, nms_iou, min_side
         self._session = _open_session(path, threads, device)
         inputs = self._session.get_inputs()
@@ -88,8 +95,11 @@ class OnnxDetector:
 
     def _run(self, images: Image) -> list[FloatArray]:
         """Return the model's outputs for up to one batch of images."""
-        prepare = _nanodet_input if self._decoder == "nanodet" else _yolox_input
-        batch = np.stack([prepare(image, self._width, self._height) for image in images])
+        width, height = self._fitted_size(images)
+        batch = np.stack([_on_grey(image, width, height, self._width, self._height) for image in images])
+        if self._decoder == "nanodet":
+            batch = (batch - _NANODET_MEAN_BGR) / _NANODET_STD_BGR
+        batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
         if self._fixed_batch and len(batch) < self._batch:
             batch = np.concatenate([batch, np.zeros((self._batch - len(batch), *batch.shape[1:]), np.float32)])
         outputs: list[FloatArray] = self._session.run(None, {self._input: batch})
@@ -104,7 +114,8 @@ class OnnxDetector:
             shapes = ", ".join(str(output.shape) for output in outputs)
             raise InputError(f"{self._path}: expected the outputs of a {self._decoder} model, got {shapes}") from error
         kept = suppress(boxes, scores, self._nms_iou) if np.isfinite(boxes).all() else slice(None)
-        ratio = self._to_video(footage)
+        width, height = self._fitted_size(footage.images)
+        ratio = footage.meta.width / width, footage.meta.height / height
         return clean_detections(
             frame,
             boxes[kept] * np.array([*ratio, *ratio], dtype=np.float32),
@@ -115,14 +126,13 @@ class OnnxDetector:
             min_side=self._min_side,
         )
 
-    def _to_video(self, footage: Footage) -> tuple[float, float]:
-        """Return the factors in x and y from the model's input to pixels of the original video."""
-        height, width = footage.images.shape[1:3]
-        to_video_x, to_video_y = footage.meta.width / width, footage.meta.height / height
-        if self._decoder == "nanodet":
-            return width / self._width * to_video_x, height / self._height * to_video_y
-        ratio = _letterbox_ratio(width, height, self._width, self._height)
-        return to_video_x / ratio, to_video_y / ratio
+    def _fitted_size(self, images: Image) -> tuple[int, int]:
+        """Return width and height that the images (N, h, w, 3) take up on the model's input."""
+        if self._fit == "stretch":
+            return self._width, self._height
+        height, width = images.shape[1:3]
+        ratio = min(self._width / width, self._height / height)
+        return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 
 def _open_session(path: Path, threads: int, device: str) -> Any:
@@ -150,11 +160,11 @@ def _open_session(path: Path, threads: int, device: str) -> Any:
         raise InputError(f"{path}: expected an ONNX model, got: {' '.join(str(error).split())}") from error
 
 
-def _nanodet_input(image: Image, width: int, height: int) -> FloatArray:
-    """Return an RGB image as NanoDet's input (3, height, width): stretched, BGR, standardised."""
-    stretched = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)[..., ::-1]
-    standard: FloatArray = (stretched - _NANODET_MEAN_BGR) / _NANODET_STD_BGR
-    return np.ascontiguousarray(standard.transpose(2, 0, 1))
+def _on_grey(image: Image, width: int, height: int, to_width: int, to_height: int) -> FloatArray:
+    """Return an RGB image as BGR (to_height, to_width, 3), 0 to 255: resized to width x height, at top left on grey."""
+    canvas = np.full((to_height, to_width, 3), _GREY, dtype=np.float32)
+    canvas[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)[..., ::-1]
+    return canvas
 
 
 def _decode_nanodet(
@@ -179,20 +189,6 @@ def _decode_nanodet(
         boxes.append(np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], axis=1))
         scores.append(score[cells])
     return np.concatenate(boxes), np.concatenate(scores)
-
-
-def _letterbox_ratio(width: int, height: int, to_width: int, to_height: int) -> float:
-    """Return by how much YOLOX scales an image so that it fits its input."""
-    return min(to_width / width, to_height / height)
-
-
-def _yolox_input(image: Image, width: int, height: int) -> FloatArray:
-    """Return an RGB image as YOLOX's input (3, height, width): fitted at top left, grey beside, BGR, 0 to 255."""
-    ratio = _letterbox_ratio(image.shape[1], image.shape[0], width, height)
-    size = int(image.shape[1] * ratio), int(image.shape[0] * ratio)
-    padded = np.full((height, width, 3), _YOLOX_GREY, dtype=np.float32)
-    padded[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)[..., ::-1]
-    return np.ascontiguousarray(padded.transpose(2, 0, 1))
 
 
 def _decode_yolox(

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from stvg.errors import InputError
-from stvg.world.make import footage_jobs, make_world
+from stvg.world.make import footage_jobs, make_world, write_video
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,24 @@ def test_annotations_agree_with_video_plan_and_detections(world: Path, split: st
             assert 0 <= x < x + w <= 640
             assert 0 <= y < y + h <= 360
         assert near_detections(world, key, item) > 0.5
+
+
+def test_video_keeps_colours_and_edges(tmp_path: Path) -> None:
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:, :48], image[:, 48:] = (200, 60, 40), (30, 90, 210)
+    write_video(tmp_path / "v.mp4", [image] * 3, 10, 96, 64)
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        seen = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(seen) == 3
+    for frame in seen:  # but for the columns that share a chroma sample with the edge's neighbours
+        assert np.abs(frame.astype(int) - image)[:, np.abs(np.arange(96) - 47.5) > 4].max() <= 8
+
+
+@pytest.mark.parametrize(("width", "height"), [(63, 48), (64, 47)])
+def test_video_of_odd_size(tmp_path: Path, width: int, height: int) -> None:
+    with pytest.raises(ValueError, match=f"expected an even width and height, got {width} x {height}"):
+        write_video(tmp_path / "v.mp4", [np.zeros((height, width, 3), np.uint8)], 10, width, height)
+    assert not (tmp_path / "v.mp4").exists()
 
 
 def near_detections(world: Path, key: str, item: dict) -> float:
