@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from spatial.detectors.onnx import OnnxConfig, OnnxDetector
-from stvg.config import dump_config, parse_config
+from stvg.config import dump_config, load_config, parse_config
 from stvg.errors import InputError
 from stvg.interfaces import Footage
+from stvg.recipe import Recipe
 from stvg.types import FloatArray, VideoMeta
 from stvg.video import read_footage
 
@@ -201,6 +202,13 @@ def test_config_has_the_detectors_defaults() -> None:
     assert {key: getattr(config, key) for key in OnnxDetector.__init__.__kwdefaults__} == (
         OnnxDetector.__init__.__kwdefaults__
     )
+
+
+def test_overrides_put_it_in_place_of_public_detections() -> None:
+    demo = Path(__file__).parents[3] / "configs" / "demo.yaml"
+    overrides = ["detector.kind=onnx", "detector.path=../shared/models/nanodet_416_coco.onnx"]
+    for order in (overrides, overrides[::-1]):
+        assert load_config(Recipe, demo, order).detector == OnnxConfig(path=Path(overrides[1].split("=")[1]))
 
 
 @needs_files
