@@ -34,8 +34,8 @@ class OnnxConfig:
     fit: Fit = "letterbox"
     """How a picture becomes the model's input: in proportion, at top left, with grey beside or below it, or stretched
     over all of it. Stretching a wide picture makes people thin, which costs confidence: NanoDet (416 x 416) over the
-    demo world's 640 x 360 finds 93 % of the people at score 0.35 when letterboxed, 43 % when stretched (AP50 0.97 and
-    0.87). NanoDet's own recipe and the file's description stretch; YOLOX letterboxes."""
+    demo world's 640 x 360 finds 95 % of the people at score 0.35 when letterboxed, 43 % when stretched (AP50 0.98 and
+    0.86; tests/spatial/test_world_detector.py). The notes beside the NanoDet file stretch; YOLOX letterboxes."""
     threshold: float = 0.2
     """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
     nms_iou: float = 0.6
