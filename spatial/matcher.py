@@ -57,8 +57,9 @@ class TubeLoss:
         )
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
         iou = cosines(embeddings.queries.iou, embeddings.maps.iou)
-        video_of_tube = torch.repeat_interleave(torch.tensor([len(item.clips) for item in batch]))
-        return tube_losses(contrastive, iou, torch.cat([item.ious for item in batch]), video_of_tube, self.config)
+        video_of_tube = torch.repeat_interleave(torch.tensor([len(item.clips) for item in batch], device=iou.device))
+        ious = torch.cat([item.ious for item in batch]).to(iou.device)
+        return tube_losses(contrastive, iou, ious, video_of_tube, self.config)
 
 
 class MMNTubeMatcher:
@@ -75,14 +76,16 @@ class MMNTubeMatcher:
         if not video.tubes:
             return [()] * len(queries)
         embeddings = self.model(tube_clips(video, self.num_clips), self.sentences([query.text for query in queries]))
-        contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
-        iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou))
-        return [tuple(self._map(tube, *maps) for tube, *maps in zip(video.tubes, iou_maps, contrastive_maps, strict=True))
-                for iou_maps, contrastive_maps in zip(iou, contrastive, strict=True)]  # fmt: skip
+        contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive).clamp(-1, 1).cpu()
+        iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou)).cpu()
+        answers = []
+        for own in zip(iou, contrastive, strict=True):
+            maps = (self._map(tube, *scores) for tube, *scores in zip(video.tubes, *own, strict=True))
+            answers.append(tuple(maps))
+        return answers
 
     def _map(self, tube: Tube, iou: Tensor, contrastive: Tensor) -> TubeMap:
         mask = self.model.mask
-        spans = cell_spans_frames(moment_cells(mask.numpy()), len(mask), tube.span.length)
+        spans = cell_spans_frames(moment_cells(mask.cpu().numpy()), len(mask), tube.span.length)
         filled = spans[:, 1] > spans[:, 0]
-        clamped = contrastive.clamp(-1, 1)
-        return TubeMap(tube.tube_id, spans[filled] + tube.start_frame, iou.numpy()[filled], clamped.numpy()[filled])
+        return TubeMap(tube.tube_id, spans[filled] + tube.start_frame, iou.numpy()[filled], contrastive.numpy()[filled])

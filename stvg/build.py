@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,18 @@ from spatial.matcher import MMNTubeMatcher
 from spatial.tracking import EngineTracker
 from stvg.config import dump_config
 from stvg.errors import InputError
-from stvg.fusion import FusionConfig, ScoreFusion
+from stvg.fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.fusion_search import read_fitted_weights
 from stvg.interfaces import Detector, FeatureExtractor
 from stvg.pipeline import Grounder, Preparer
 from stvg.recipe import DetectorConfig, Device, FeaturesConfig, Recipe, StageConfig, TemporalConfig
 from stvg.store import PreparedStore, source_fingerprint
-from temporal.localizer import MMNLocalizer, Streams
+from temporal.localizer import MMNLocalizer
 from temporal.network import MMN, make_mmn
 from temporal.sentences import CachedTokens, CachedVectors, SentenceSource
-from temporal.streams import people_streams, video_stream
+from temporal.streams import PeopleStreams, Streams, VideoStream
 from temporal.text_encoder import load_text_backbone, load_text_tokenizer
 from temporal.training import best_weights, check_same_config, load_weights, read_description
-
-STREAMS = {"video": video_stream, "people": people_streams}
 
 
 def build_preparer(recipe: Recipe) -> Preparer:
@@ -89,9 +86,9 @@ def build_grounder(recipe: Recipe) -> Grounder:
 
 
 def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
-    """Return the fusion of the recipe, or of another mode; joint weights fitted on val win over the recipe's."""
+    """Return the fusion of the recipe, or of another mode; weights that the recipe does not name are those fitted."""
     config: FusionConfig = recipe.fusion
-    weights = read_fitted_weights(fusion_file(recipe)) or config.weights
+    weights = config.weights or read_fitted_weights(fusion_file(recipe)) or JointWeights()
     return ScoreFusion(mode or config.mode, weights, config.max_extrapolation)
 
 
@@ -132,7 +129,8 @@ def fusion_file(recipe: Recipe) -> Path:
 
 def temporal_streams(recipe: Recipe) -> Streams:
     """Return what gives the temporal stage's streams of a video."""
-    return partial(STREAMS[recipe.temporal.streams], num_clips=recipe.temporal.network.num_pre_clips)
+    num_clips = recipe.temporal.network.num_pre_clips
+    return VideoStream(num_clips) if recipe.temporal.streams == "video" else PeopleStreams(num_clips)
 
 
 def describe_network(recipe: Recipe, stage: StageConfig, input_size: int) -> dict[str, Any]:
@@ -148,8 +146,8 @@ def text_learns(stage: StageConfig) -> bool:
     return stage.training.frozen_text_epochs < stage.training.epochs
 
 
-def build_network(stage: StageConfig, input_size: int) -> tuple[MMN, SentenceSource]:
-    """Return an untrained network for features of width `input_size`, and what it is given of sentences.
+def build_network(stage: StageConfig, input_size: int, device: Device) -> tuple[MMN, SentenceSource]:
+    """Return an untrained network on `device` for features of width `input_size`, and what it is given of sentences.
 
     Raises:
         InputError: sizes that do not fit each other, or a text encoder that cannot be loaded.
@@ -160,15 +158,16 @@ def build_network(stage: StageConfig, input_size: int) -> tuple[MMN, SentenceSou
         network = make_mmn(**sizes, text_backbone=backbone if text_learns(stage) else None)
     except ValueError as error:
         raise InputError(f"config: network: {error}") from error
+    network.to(device)
     return network, CachedTokens(tokenizer) if text_learns(stage) else CachedVectors(tokenizer, backbone)
 
 
 def _load_network(recipe: Recipe, stage: StageConfig, folder: Path, command: str) -> tuple[MMN, SentenceSource]:
-    path = best_weights(folder)
+    path = stage.checkpoint or best_weights(folder)
     stored = read_description(path, command)
     input_size = int(stored.get("input_size", 0))
     check_same_config(stored, describe_network(recipe, stage, input_size), path)
-    network, sentences = build_network(stage, input_size)
+    network, sentences = build_network(stage, input_size, recipe.device)
     load_weights(network, describe_network(recipe, stage, input_size), path, command)
     return network, sentences
 

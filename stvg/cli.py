@@ -48,13 +48,18 @@ def report_failures(failures: Sequence[_Failed]) -> ExitCode:
     return ExitCode.SOME_FAILED if failures else ExitCode.DONE
 
 
+def configure_logging() -> None:
+    """Write the log to stderr from INFO on, a line per message; for command lines and the processes they start."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+
+
 def run(main: Callable[[], int]) -> NoReturn:
     """Call a command's `main` and exit with what it returns; the log goes to stderr from INFO on.
 
     An InputError becomes one line on stderr and exit code 2, an interrupt from the keyboard exit code 130. Any other
     exception is a defect of this project and keeps its traceback.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    configure_logging()
     try:
         code = main()
     except InputError as error:

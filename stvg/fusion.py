@@ -17,7 +17,6 @@ Defined answers for the odd cases, each a valid prediction:
 """
 
 from collections.abc import Sequence
-from dataclasses import field
 from typing import Literal
 
 import numpy as np
@@ -48,7 +47,8 @@ class FusionConfig:
     """How both stages are joined."""
 
     mode: Literal["two_stage", "joint", "tube_mmn"] = "two_stage"
-    weights: JointWeights = field(default_factory=JointWeights)
+    weights: JointWeights | None = None
+    """Of the joint mode; None: those fitted on val, kept in output.root/fusion.json."""
     max_extrapolation: int = 10
     """Frames that a tube may be held beyond its first and last box to fill the span."""
 

@@ -68,6 +68,8 @@ class StageConfig:
     network: MMNConfig = field(default_factory=MMNConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    checkpoint: Path | None = None
+    """Weights to ground with, a .safetensors file; None: the best under output.root."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -1,6 +1,6 @@
 """The temporal stage: an MMN over the moments of a video, its training items and its answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,15 +8,12 @@ import torch
 from torch import Tensor
 
 from stvg.interfaces import PreparedVideo
-from stvg.parts import box_overlap
-from stvg.types import Annotation, FloatArray, MomentMap, Query
+from stvg.types import Annotation, MomentMap, Query
 from temporal.losses import LossConfig, Losses, loss_iou, mmn_losses
 from temporal.moment_map import cell_spans_frames, moment_cells, span_iou
 from temporal.network import MMN, cosines, iou_scores
 from temporal.sentences import SentenceSource
-
-Streams = Callable[[PreparedVideo], FloatArray]
-"""Gives the streams of a video, (S, P, D); see temporal.streams."""
+from temporal.streams import Streams
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,17 +34,13 @@ class MomentItem:
 def make_moment_item(annotation: Annotation, video: PreparedVideo, streams: Streams, mask: Tensor) -> MomentItem | None:
     """Return the training item of one annotated sentence; `mask` (N, N) is the network's.
 
-    Where each person has a stream of their own, the described one is the tube that overlaps the true one best; None
-    if none does.
+    None where no stream shows the described person.
     """
+    described = streams.described(annotation, video)
+    if described is None:
+        return None
     made = torch.from_numpy(streams(video))
-    described = 0
-    if len(made) > 1:
-        overlaps = [box_overlap(tube, annotation.tube) for tube in video.tubes]
-        described = int(np.argmax(overlaps))
-        if overlaps[described] == 0:
-            return None
-    cells, frames = moment_cells(mask.numpy()), video.meta.num_frames
+    cells, frames = moment_cells(mask.cpu().numpy()), video.meta.num_frames
     span = np.array([annotation.tube.span.start, annotation.tube.span.stop]) / frames
     ious = torch.zeros(len(made), len(cells))
     ious[described] = torch.from_numpy(span_iou((cells + np.array([0, 1])) / len(mask), span))
@@ -68,15 +61,17 @@ class MomentLoss:
 
     def __call__(self, batch: Sequence[MomentItem]) -> Losses:
         """Return the losses of a batch."""
-        streams = torch.cat([_at_input_width(item.streams, self.model) for item in batch])
+        streams = torch.cat([item.streams for item in batch])
         embeddings = self.model(streams, self.sentences([item.text for item in batch]))
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
         iou = cosines(embeddings.queries.iou, embeddings.maps.iou)
-        counts = torch.tensor([len(item.streams) for item in batch])
-        described = counts.cumsum(0) - counts + torch.tensor([item.described for item in batch])
-        ious, moments = torch.cat([item.ious for item in batch]), torch.stack([item.moment for item in batch])
+        device = iou.device
+        counts = torch.tensor([len(item.streams) for item in batch], device=device)
+        described = counts.cumsum(0) - counts + torch.tensor([item.described for item in batch], device=device)
+        ious = torch.cat([item.ious for item in batch]).to(device)
+        moments = torch.stack([item.moment for item in batch]).to(device)
         losses = mmn_losses(contrastive, iou, ious[described], described, moments, self.config)
-        own = iou[torch.repeat_interleave(counts), torch.arange(len(streams))]
+        own = iou[torch.repeat_interleave(counts), torch.arange(len(streams), device=device)]
         return replace(losses, iou=loss_iou(own, ious, self.config.min_iou, self.config.max_iou))
 
 
@@ -106,6 +101,6 @@ class MMNLocalizer:
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
         iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou))
         scores = ((0.5 * contrastive + 0.5).clamp(0, 1) ** self.power * iou).amax(dim=1)
-        spans = cell_spans_frames(moment_cells(mask.numpy()), len(mask), video.meta.num_frames)
+        spans = cell_spans_frames(moment_cells(mask.cpu().numpy()), len(mask), video.meta.num_frames)
         filled = spans[:, 1] > spans[:, 0]
-        return [MomentMap(spans[filled], row[filled]) for row in scores.numpy()]
+        return [MomentMap(spans[filled], row[filled]) for row in scores.cpu().numpy()]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from pydantic.dataclasses import dataclass as config_dataclass
 from torch import Tensor, nn
 
@@ -43,6 +44,8 @@ class MMNConfig:
     """side of a map convolution, cells"""
     conv_layers: int = 8
     """map convolutions, one after another"""
+    feature_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """share of the feature columns that training blanks, drawn anew for each stream and step; not in the paper"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,22 +67,33 @@ class Embeddings:
 class ClipPool(nn.Module):
     """Clip features (B, P, D) to the map's clips (B, H, N): a linear layer, ReLU, average over neighbours.
 
+    In training `feature_dropout` of the columns are blanked, a column in all clips of a stream alike.
+
     Raises:
         ValueError: N does not divide P, or the kernel does not give N clips.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, num_pre_clips: int, num_clips: int, kernel: int) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_pre_clips: int,
+        num_clips: int,
+        kernel: int,
+        feature_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         stride = num_pre_clips // num_clips
         if num_pre_clips % num_clips or not 0 <= num_pre_clips - kernel - stride * (num_clips - 1) < stride:
             raise ValueError(f"num_pre_clips, num_clips, pool_kernel: expected a kernel that pools {num_pre_clips} "
                              f"clips to {num_clips} at stride {stride}, got {kernel}")  # fmt: skip
+        self.dropout = nn.Dropout1d(feature_dropout)
         self.conv = nn.Conv1d(input_size, hidden_size, 1)
         self.pool = nn.AvgPool1d(kernel, stride)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Return the pooled clips (B, H, N)."""
-        pooled: Tensor = self.pool(self.conv(clips.transpose(1, 2)).relu())
+        pooled: Tensor = self.pool(self.conv(self.dropout(clips.transpose(1, 2))).relu())
         return pooled
 
 
@@ -114,8 +128,8 @@ class MMN(nn.Module):
         return self.moment_map.mask
 
     def encode_maps(self, clips: Tensor) -> MapEmbeddings:
-        """Return the moments of `clips` (B, P, D), the averaged features of B videos or tubes."""
-        maps = self.map_conv(self.moment_map(self.clip_pool(clips)))
+        """Return the moments of `clips` (B, P, D), the averaged features of B videos or tubes, from any device."""
+        maps = self.map_conv(self.moment_map(self.clip_pool(clips.to(self.mask.device))))
         moments = maps.flatten(2).index_select(2, self._cells)[..., None]
         return MapEmbeddings(self.contrastive_head(moments)[..., 0], self.iou_head(moments)[..., 0])
 
@@ -128,8 +142,8 @@ class MMN(nn.Module):
         if isinstance(queries, TokenBatch):
             if self.text_backbone is None:
                 raise ValueError("queries: expected sentence vectors (Q, H), got tokens for a network without backbone")
-            queries = self.text_backbone(queries)
-        embeddings: QueryEmbeddings = self.query_heads(queries)
+            queries = self.text_backbone(queries.to(self.mask.device))
+        embeddings: QueryEmbeddings = self.query_heads(queries.to(self.mask.device))
         return embeddings
 
     def forward(self, clips: Tensor, queries: TokenBatch | Tensor) -> Embeddings:
@@ -150,6 +164,7 @@ def make_mmn(
     pooling_counts: Sequence[int],
     conv_kernel: int,
     conv_layers: int,
+    feature_dropout: float = 0.0,
     text_backbone: TextBackbone | None = None,
 ) -> MMN:
     """Return a network of these sizes (see MMNConfig, whose fields are these), randomly initialised.
@@ -161,7 +176,7 @@ def make_mmn(
     """
     map_builder = make_moment_map(moment_map, num_clips, pooling_counts, hidden_size)
     return MMN(
-        clip_pool=ClipPool(input_size, hidden_size, num_pre_clips, num_clips, pool_kernel),
+        clip_pool=ClipPool(input_size, hidden_size, num_pre_clips, num_clips, pool_kernel, feature_dropout),
         moment_map=map_builder,
         map_conv=MapConv(hidden_size, hidden_size, conv_kernel, conv_layers, map_builder.mask),
         contrastive_head=nn.Conv2d(hidden_size, joint_size, 1),

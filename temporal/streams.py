@@ -4,35 +4,73 @@ With one stream per person a moment's score is the best of its streams, so that 
 by a clip in which red stands and somebody else sits. Benchmarks without tubes have the one stream of the video.
 """
 
+from typing import Protocol
+
 import numpy as np
 
 from stvg.interfaces import PreparedVideo
-from stvg.types import FloatArray
+from stvg.parts import box_overlap
+from stvg.types import Annotation, FloatArray
 from temporal.averaging import average_clips, clip_boundaries, normalise_features
 
 
-def video_stream(video: PreparedVideo, num_clips: int) -> FloatArray:
-    """Return the video's clip features, normalised and averaged to (1, P, D) float32."""
-    return average_clips(normalise_features(video.clip_features), num_clips, clamp=False)[None].astype(np.float32)
+class Streams(Protocol):
+    """Gives the streams of a video, and tells which of them an annotation is about."""
+
+    def __call__(self, video: PreparedVideo) -> FloatArray:
+        """Return the streams (S, P, D) float32, S >= 1."""
+        ...
+
+    def described(self, annotation: Annotation, video: PreparedVideo) -> int | None:
+        """Return the number of the stream that shows the annotated person, None where none does."""
+        ...
 
 
-def people_streams(video: PreparedVideo, num_clips: int) -> FloatArray:
-    """Return one stream per tube on the video's time line, (S, P, D') float32; zeros where the tube is absent.
+class VideoStream:
+    """The whole video as one stream of `num_clips` P clips."""
 
-    A video without tubes gives one stream of zeros, (1, P, 1).
-    """
-    if not video.tubes:
-        return np.zeros((1, num_clips, 1), dtype=np.float32)
-    streams = np.zeros((len(video.tubes), num_clips, video.tube_features[0].shape[1]), dtype=np.float32)
-    edges = clip_boundaries(video.meta.num_frames, num_clips, clamp=False)
-    for stream, tube, features in zip(streams, video.tubes, video.tube_features, strict=True):
-        # Frame f of the tube is described by row f * rows // frames: rows are equal parts of the tube.
-        rows = np.arange(tube.span.length) * len(features) // tube.span.length
-        normalised = normalise_features(features)
-        for clip in range(num_clips):
-            start, stop = max(edges[clip], tube.span.start), min(edges[clip + 1], tube.span.stop)
-            if start < stop:
-                stream[clip] = normalised[np.unique(rows[start - tube.span.start : stop - tube.span.start])].mean(
-                    axis=0
-                )
-    return streams
+    def __init__(self, num_clips: int) -> None:
+        self.num_clips = num_clips
+
+    def __call__(self, video: PreparedVideo) -> FloatArray:
+        """Return the video's clip features, normalised and averaged to (1, P, D) float32."""
+        return average_clips(normalise_features(video.clip_features), self.num_clips, clamp=False)[None].astype(
+            np.float32
+        )
+
+    def described(self, annotation: Annotation, video: PreparedVideo) -> int | None:
+        """Return 0: the video shows everybody."""
+        return 0
+
+
+class PeopleStreams:
+    """One stream of `num_clips` P clips per person."""
+
+    def __init__(self, num_clips: int) -> None:
+        self.num_clips = num_clips
+
+    def __call__(self, video: PreparedVideo) -> FloatArray:
+        """Return one stream per tube on the video's time line, (S, P, D') float32; zeros where the tube is absent.
+
+        A video without tubes gives one stream of zeros, (1, P, 1).
+        """
+        if not video.tubes:
+            return np.zeros((1, self.num_clips, 1), dtype=np.float32)
+        streams = np.zeros((len(video.tubes), self.num_clips, video.tube_features[0].shape[1]), dtype=np.float32)
+        edges = clip_boundaries(video.meta.num_frames, self.num_clips, clamp=False)
+        for stream, tube, features in zip(streams, video.tubes, video.tube_features, strict=True):
+            # Frame f of the tube is described by row f * rows // frames: rows are equal parts of the tube.
+            rows = np.arange(tube.span.length) * len(features) // tube.span.length
+            normalised = normalise_features(features)
+            for clip in range(self.num_clips):
+                start, stop = max(edges[clip], tube.span.start), min(edges[clip + 1], tube.span.stop)
+                if start < stop:
+                    stream[clip] = normalised[np.unique(rows[start - tube.span.start : stop - tube.span.start])].mean(
+                        axis=0
+                    )
+        return streams
+
+    def described(self, annotation: Annotation, video: PreparedVideo) -> int | None:
+        """Return the number of the tube that overlaps the true one best, None where none does."""
+        overlaps = [box_overlap(tube, annotation.tube) for tube in video.tubes]
+        return int(np.argmax(overlaps)) if any(overlaps) else None

@@ -67,6 +67,7 @@ class TrainingRun(Generic[Item]):
     `describe` is the config stored with the weights; `setting` is what else, beside `config` and `seed`, a run must
     agree in with the one that it takes up: its losses and its data. Items of one footage never meet in a batch, where
     each would count as the other's negative: `footages` says which footage each item is of, () that all differ.
+    `bar_position` is the line of the progress bar, where several trainings share a terminal.
     """
 
     model: nn.Module
@@ -81,6 +82,7 @@ class TrainingRun(Generic[Item]):
     describe: dict[str, Any]
     setting: dict[str, Any]
     footages: Sequence[str] = ()
+    bar_position: int = 0
 
 
 def train(run: TrainingRun[Item], resume: bool = False) -> Path:
@@ -101,7 +103,8 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
     started = time.monotonic()
     with SummaryWriter(str(run.folder / "events")) as writer:
-        bar = tqdm(range(first, run.config.epochs), desc=f"train {run.folder.name}", unit="epoch")
+        bar = tqdm(range(first, run.config.epochs), desc=f"train {run.folder.name}", unit="epoch",
+                   position=run.bar_position)  # fmt: skip
         for epoch in bar:
             losses = _train_epoch(run, epoch, optimizer, scheduler)
             score = _validate(run, epoch)

@@ -12,16 +12,13 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="take an interrupted training up again")
     arguments = parser.parse_intermixed_args()
 
-    from stvg.build import temporal_folder
     from stvg.commands.train import fit_fusion, train_matcher
     from stvg.config import load_config
     from stvg.recipe import Recipe
-    from temporal.training import best_weights
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     train_matcher(recipe, arguments.resume)
-    if best_weights(temporal_folder(recipe)).is_file():
-        fit_fusion(recipe)
+    fit_fusion(recipe)
     return ExitCode.DONE
 
 

@@ -11,7 +11,7 @@ from stvg.annotations import read_annotations
 from stvg.commands.ablate import Ablated, ablate
 from stvg.commands.ground import ground_split
 from stvg.commands.preprocess import preprocess
-from stvg.commands.train import fit_fusion, train_matcher, train_temporal
+from stvg.commands.train import train_both
 from stvg.config import load_config, override
 from stvg.files import write_json_atomically
 from stvg.metrics import score, summarise
@@ -40,12 +40,8 @@ def run_demo(config: Path, out: Path, submission: Path, clips: Mapping[str, int]
         make_world(recipe.data.root, clips["train"], clips["val"], clips["test"], seed)
     with _stage("prepare: decode, detect, track, link, describe"):
         preprocess(recipe, None, None)
-    with _stage("train the temporal stage"):
-        train_temporal(recipe, resume=True)
-    with _stage("train the tube matcher"):
-        train_matcher(recipe, resume=True)
-    with _stage("fit the joint weights on val"):
-        fit_fusion(recipe)
+    with _stage("train both stages, fit the joint weights on val"):
+        train_both(recipe, resume=True)
     with _stage("ground the test split"):
         ground_split(recipe, recipe.data.root / "test_queries.json", videos, submission)
         scores = score(read_annotations(test), read_submission(submission))

@@ -2,7 +2,11 @@
 
 import hashlib
 import logging
+import multiprocessing
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,6 +28,7 @@ from stvg.build import (
     temporal_folder,
     temporal_streams,
 )
+from stvg.cli import configure_logging
 from stvg.commands.splits import Reader, split_reader
 from stvg.config import dump_config
 from stvg.errors import InputError
@@ -36,63 +41,106 @@ from stvg.recipe import Recipe, StageConfig
 from stvg.spans import span_tiou
 from stvg.types import Annotation, FrameSpan, Prediction
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
+from temporal.losses import Losses
 from temporal.network import MMN
-from temporal.training import TrainingRun, train
+from temporal.training import TrainingRun, best_weights, train
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-def train_temporal(recipe: Recipe, resume: bool = False) -> None:
+def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> None:
     """Train the temporal stage; val's mean tIoU of the best moment chooses the checkpoint."""
-    streams = temporal_streams(recipe)
+    stage, streams = recipe.temporal, temporal_streams(recipe)
     annotations, read = _split(recipe, "train")
     val_annotations, val_read = _split(recipe, "val")
-    stage = recipe.temporal
     input_size = max(streams(read(item.query.video_id)).shape[2] for item in annotations[:8])
     torch.manual_seed(recipe.seed)
-    network, sentences = build_network(stage, input_size)
-    items, footages = _items(annotations, read, partial(make_moment_item, streams=streams, mask=network.mask))
+    network, sentences = build_network(stage, input_size, recipe.device)
 
     def validate() -> float:
-        localizer = MMNLocalizer(network, sentences, streams, stage.power)
-        return mean_tiou(val_annotations, val_read, localizer)
+        return mean_tiou(val_annotations, val_read, MMNLocalizer(network, sentences, streams, stage.power))
 
+    make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu())
     loss = MomentLoss(network, sentences, stage.loss)
-    run = TrainingRun(network, _text_parameters(network), loss, stage.loss.contrastive_weight, items, validate,
-                      stage.training, temporal_folder(recipe), recipe.seed,
-                      describe_network(recipe, stage, input_size), _setting(recipe, stage), footages)  # fmt: skip
-    train(run, resume)
+    run = _training_run(recipe, stage, network, _items(annotations, read, make_item), loss, validate)
+    train(replace(run, folder=temporal_folder(recipe), bar_position=bar_position), resume)
 
 
-def train_matcher(recipe: Recipe, resume: bool = False) -> None:
-    """Train the tube matcher; val's m_vIoU of its own maps alone (tube_mmn) chooses the checkpoint."""
+def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> None:
+    """Train the tube matcher; val's m_vIoU of its own maps alone (tube_mmn) chooses the checkpoint.
+
+    Raises:
+        InputError: nobody was found in any training video.
+    """
+    stage, num_clips = recipe.matcher, recipe.matcher.network.num_pre_clips
     annotations, read = _split(recipe, "train")
     val_annotations, val_read = _split(recipe, "val")
-    stage = recipe.matcher
     widths = (features.shape[1] for item in annotations for features in read(item.query.video_id).tube_features)
     input_size = next(widths, None)
     if input_size is None:
         raise InputError(f"{recipe.data.annotations('train')}: expected people in its videos, the detector found none")
     torch.manual_seed(recipe.seed + 1)
-    network, sentences = build_network(stage, input_size)
-    num_clips = stage.network.num_pre_clips
-    items, footages = _items(annotations, read, partial(make_tube_item, num_clips=num_clips, mask=network.mask))
+    network, sentences = build_network(stage, input_size, recipe.device)
 
     def validate() -> float:
-        matcher = MMNTubeMatcher(network, sentences, stage.network.num_pre_clips)
+        matcher = MMNTubeMatcher(network, sentences, num_clips)
         grounder = Grounder(WholeLocalizer(), matcher, build_fusion(recipe, "tube_mmn"))
         return score(val_annotations, ground_annotations(val_annotations, val_read, grounder)).m_viou
 
+    make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu())
     loss = TubeLoss(network, sentences, stage.loss)
-    run = TrainingRun(network, _text_parameters(network), loss, stage.loss.contrastive_weight, items, validate,
-                      stage.training, matcher_folder(recipe), recipe.seed,
-                      describe_network(recipe, stage, input_size), _setting(recipe, stage), footages)  # fmt: skip
-    train(run, resume)
+    run = _training_run(recipe, stage, network, _items(annotations, read, make_item), loss, validate)
+    train(replace(run, folder=matcher_folder(recipe), bar_position=bar_position), resume)
+
+
+def _training_run(
+    recipe: Recipe,
+    stage: StageConfig,
+    network: MMN,
+    items: tuple[list[Item], list[str]],
+    loss: Callable[[Sequence[Item]], Losses],
+    validate: Callable[[], float],
+) -> TrainingRun[Item]:
+    text = network.text_backbone
+    return TrainingRun(
+        model=network,
+        text_parameters=[] if text is None else list(text.parameters()),
+        loss=loss,
+        contrastive_weight=stage.loss.contrastive_weight,
+        train_items=items[0],
+        validate=validate,
+        config=stage.training,
+        folder=recipe.output.root,
+        seed=recipe.seed,
+        describe=describe_network(recipe, stage, network.clip_pool.conv.in_channels),
+        setting=_setting(recipe, stage),
+        footages=items[1],
+    )
+
+
+def train_both(recipe: Recipe, resume: bool = False) -> None:
+    """Train both stages at once, each on half of the cores, then fit the joint weights."""
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    with ProcessPoolExecutor(2, context, _start_training, (threads,)) as pool:
+        running = [
+            pool.submit(stage, recipe, resume, line) for line, stage in enumerate((train_temporal, train_matcher))
+        ]
+        for training in running:
+            training.result()
+    fit_fusion(recipe)
+
+
+def _start_training(threads: int) -> None:
+    configure_logging()
+    torch.set_num_threads(threads)
 
 
 def fit_fusion(recipe: Recipe) -> None:
-    """Fit the joint weights on val, with both stages' best checkpoints, and write what was found."""
+    """Fit the joint weights on val and write what was found; nothing is done while either stage is untrained."""
+    if not all(best_weights(folder(recipe)).is_file() for folder in (temporal_folder, matcher_folder)):
+        return
     annotations, read = _split(recipe, "val")
     localizer, matcher = load_localizer(recipe), load_matcher(recipe)
     samples = []
@@ -132,10 +180,6 @@ def _setting(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:
     annotations = hashlib.sha256(recipe.data.annotations("train").read_bytes()).hexdigest()
     losses = {f"loss.{key}": value for key, value in dump_config(stage.loss).items()}
     return {**losses, "annotations": annotations, "prepared": prepared_store(recipe, "train").recipe}
-
-
-def _text_parameters(network: MMN) -> list[torch.nn.Parameter]:
-    return [] if network.text_backbone is None else list(network.text_backbone.parameters())
 
 
 def mean_tiou(annotations: Sequence[Annotation], read: Reader, localizer: MMNLocalizer) -> float:

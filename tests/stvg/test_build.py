@@ -16,6 +16,7 @@ from stvg.errors import InputError
 from stvg.fusion import JointWeights
 from stvg.fusion_search import write_fitted_weights
 from stvg.recipe import Recipe
+from temporal.streams import PeopleStreams, VideoStream
 
 
 def recipe(**changes):
@@ -62,13 +63,15 @@ def test_text_learns(frozen, expected):
     assert text_learns(recipe(matcher={"training": {"frozen_text_epochs": frozen}}).matcher) is expected
 
 
-def test_fitted_weights_win(tmp_path):
-    one = recipe(output={"root": str(tmp_path)}, fusion={"mode": "joint", "weights": {"moment": 3.0}})
-    assert build_fusion(one).weights == JointWeights(3.0, 1.0, 1.0)
+def test_weights_of_the_recipe_win_over_fitted_ones_and_those_over_the_default(tmp_path):
+    one = recipe(output={"root": str(tmp_path)}, fusion={"mode": "joint"})
+    assert build_fusion(one).weights == JointWeights(1.0, 1.0, 1.0)
     assert build_fusion(one).mode == "joint"
     assert build_fusion(one, "tube_mmn").mode == "tube_mmn"
     write_fitted_weights(fusion_file(one), JointWeights(0.5, 1.0, 0.25), 0.1, 3)
     assert build_fusion(one).weights == JointWeights(0.5, 1.0, 0.25)
+    named = recipe(output={"root": str(tmp_path)}, fusion={"weights": {"moment": 3.0}})
+    assert build_fusion(named).weights == JointWeights(3.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("detector", [{"kind": "file"}, {"kind": "hog"}])
@@ -83,8 +86,8 @@ def test_a_model_file_that_is_missing():
         build_preparer(recipe(detector={"kind": "onnx", "path": "nowhere.onnx"}))
 
 
-@pytest.mark.parametrize(("streams", "name"), [("video", "video_stream"), ("people", "people_streams")])
-def test_streams(streams, name):
+@pytest.mark.parametrize(("streams", "kind"), [("video", VideoStream), ("people", PeopleStreams)])
+def test_streams(streams, kind):
     found = temporal_streams(recipe(temporal={"streams": streams, "network": {"num_pre_clips": 8}}))
-    assert found.func.__name__ == name
-    assert found.keywords == {"num_clips": 8}
+    assert type(found) is kind
+    assert found.num_clips == 8

@@ -1,6 +1,5 @@
 """Training items and answers of the temporal stage against loops."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
 from temporal.losses import LossConfig
 from temporal.moment_map import moment_cells
 from temporal.network import cosines, make_mmn
-from temporal.streams import people_streams, video_stream
+from temporal.streams import PeopleStreams, VideoStream
 
 N = 8
 QUERIES = [Query("q0", "a.mp4", "one"), Query("q1", "a.mp4", "two")]
@@ -47,7 +46,7 @@ def annotation(start, stop):
 
 def test_item_of_a_sentence():
     model, prepared = network(5), video()
-    item = make_moment_item(annotation(20, 50), prepared, partial(people_streams, num_clips=N), model.mask)
+    item = make_moment_item(annotation(20, 50), prepared, PeopleStreams(N), model.mask)
     assert item.text == "one"
     assert item.streams.shape == (2, N, 5)
     assert item.moment.tolist() == [0.25, 0.625]
@@ -58,11 +57,11 @@ def test_item_of_a_sentence():
         assert float(iou) == pytest.approx(len(cell & truth) / len(cell | truth))
 
 
-@pytest.mark.parametrize("streams", [video_stream, people_streams])
+@pytest.mark.parametrize("streams", [VideoStream, PeopleStreams])
 @pytest.mark.parametrize("num_frames", [80, 83, 9, 5, 1])
 def test_maps_lie_in_the_video(streams, num_frames):
     spans = ((0, num_frames), (num_frames // 2, num_frames // 2 + 1))
-    localizer = MMNLocalizer(network(5), sentences, partial(streams, num_clips=N), 0.5)
+    localizer = MMNLocalizer(network(5), sentences, streams(N), 0.5)
     found = localizer.localize(QUERIES, video(num_frames, spans))
     assert len(found) == 2
     for one in found:
@@ -76,10 +75,10 @@ def test_maps_lie_in_the_video(streams, num_frames):
 
 def test_scores_are_the_best_stream_of_the_published_formula():
     model, prepared = network(5), video()
-    found = MMNLocalizer(model, sentences, partial(people_streams, num_clips=N), 0.3).localize(QUERIES, prepared)
+    found = MMNLocalizer(model, sentences, PeopleStreams(N), 0.3).localize(QUERIES, prepared)
     with torch.no_grad():
         per_stream = [model(torch.from_numpy(stream)[None], sentences(["one", "two"]))
-                      for stream in people_streams(prepared, N)]  # fmt: skip
+                      for stream in PeopleStreams(N)(prepared)]  # fmt: skip
     for q in range(2):
         for k in range(int(model.mask.sum())):
             scores = []
@@ -91,16 +90,22 @@ def test_scores_are_the_best_stream_of_the_published_formula():
 
 
 def test_a_video_without_tubes_is_answered():
-    localizer = MMNLocalizer(network(5), sentences, partial(people_streams, num_clips=N), 0.5)
+    localizer = MMNLocalizer(network(5), sentences, PeopleStreams(N), 0.5)
     (found,) = localizer.localize(QUERIES[:1], video(spans=()))
     assert np.isfinite(found.scores).all()
     assert found.spans.max() == 80
 
 
-def test_loss_of_a_batch_with_a_video_without_tubes():
+@pytest.mark.parametrize("spans", [(), ((60, 80),), ((0, 10), (60, 80))])
+def test_a_person_whom_nobody_found_gives_no_item(spans):
+    assert make_moment_item(annotation(20, 50), video(spans=spans), PeopleStreams(N), network(5).mask) is None
+    assert make_moment_item(annotation(20, 50), video(spans=spans), VideoStream(N), network(5).mask) is not None
+
+
+def test_loss_of_a_batch():
     model = network(5)
-    streams = partial(people_streams, num_clips=N)
-    items = [make_moment_item(annotation(20, 50), one, streams, model.mask) for one in (video(), video(spans=()))]
+    items = [make_moment_item(annotation(20, 50), one, PeopleStreams(N), model.mask)
+             for one in (video(), video(spans=((10, 60),)))]  # fmt: skip
     losses = MomentLoss(model, sentences, LossConfig())(items)
     losses.total(1.0).backward()
     assert all(torch.isfinite(getattr(losses, name)) for name in ("vid", "sent", "iou"))
@@ -108,7 +113,7 @@ def test_loss_of_a_batch_with_a_video_without_tubes():
 
 
 def test_features_of_another_width_are_refused():
-    localizer = MMNLocalizer(network(7), sentences, partial(people_streams, num_clips=N), 0.5)
+    localizer = MMNLocalizer(network(7), sentences, PeopleStreams(N), 0.5)
     with pytest.raises(RuntimeError):
         localizer.localize(QUERIES, video())
 
@@ -123,7 +128,7 @@ def test_features_of_another_width_are_refused():
 )
 def test_the_described_stream_is_the_tube_that_overlaps_the_truth_best(spans, moment, described, reason):
     model, prepared = network(5), video(spans=spans)
-    item = make_moment_item(annotation(*moment), prepared, partial(people_streams, num_clips=N), model.mask)
+    item = make_moment_item(annotation(*moment), prepared, PeopleStreams(N), model.mask)
     if described is None:
         assert item is None, reason
         return

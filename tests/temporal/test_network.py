@@ -71,6 +71,14 @@ def test_refuses_sizes_that_do_not_fit(changes, message):
         small(**changes)
 
 
+def test_feature_dropout_blanks_whole_columns_in_training_only():
+    model, clips = small(feature_dropout=0.5), torch.ones(4, 16, 5)
+    assert torch.equal(model.eval().clip_pool.dropout(clips.transpose(1, 2)), clips.transpose(1, 2))
+    columns = model.train().clip_pool.dropout(clips.transpose(1, 2))
+    assert torch.equal(columns, columns[..., :1].expand_as(columns))
+    assert set(columns.unique().tolist()) == {0.0, 2.0}
+
+
 def test_cosines_are_those_of_a_loop():
     torch.manual_seed(0)
     queries, moments = torch.randn(3, 4), torch.randn(2, 4, 5, 5)
@@ -92,6 +100,6 @@ def test_scores_are_zero_outside_the_mask():
 def test_config_mirrors_the_builder_and_refuses_unknown_keys():
     config = parse_config(MMNConfig, {"num_clips": 8, "pooling_counts": [3, 2]}, "file.yaml")
     sizes = {name: getattr(config, name) for name in MMNConfig.__dataclass_fields__}
-    assert set(sizes) | {"input_size", "text_size"} == set(SIZES)
+    assert set(sizes) | {"input_size", "text_size"} == set(SIZES) | {"feature_dropout"}
     with pytest.raises(InputError, match="unknown key num_clip"):
         parse_config(MMNConfig, {"num_clip": 8}, "file.yaml")

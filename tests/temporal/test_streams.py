@@ -7,7 +7,7 @@ import pytest
 
 from stvg.interfaces import PreparedVideo
 from stvg.types import Tube, VideoMeta
-from temporal.streams import people_streams, video_stream
+from temporal.streams import PeopleStreams, VideoStream
 
 
 def tube(tube_id, start, length):
@@ -54,26 +54,26 @@ def by_frames(prepared, num_clips):
 )
 def test_people_streams_against_a_loop_over_frames(num_frames, tubes, num_rows, reason):
     prepared = video(num_frames, tubes, num_rows)
-    found = people_streams(prepared, 8)
+    found = PeopleStreams(8)(prepared)
     assert found.shape == (len(tubes), 8, 5)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_frames(prepared, 8), rtol=1e-5, atol=1e-6, err_msg=reason)
 
 
 def test_streams_are_zero_where_the_tube_is_absent():
-    found = people_streams(video(80, [tube(0, 20, 20)], [20]), 8)
+    found = PeopleStreams(8)(video(80, [tube(0, 20, 20)], [20]))
     assert np.abs(found[0]).sum(axis=1).astype(bool).tolist() == [False, False, True, True] + [False] * 4
 
 
 def test_a_video_without_tubes_gives_one_stream_of_zeros():
-    found = people_streams(video(64, [], []), 8)
+    found = PeopleStreams(8)(video(64, [], []))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.zeros((1, 8, 1)))
 
 
 def test_video_stream_is_the_mean_of_its_rows():
     prepared = video(64, [], [])
-    found = video_stream(prepared, 4)
+    found = VideoStream(4)(prepared)
     assert found.shape == (1, 4, 3)
     assert found.dtype == np.float32
     edges = [0, 3, 6, 8, 11]  # round(11 k / 4), halves to even
