@@ -2,7 +2,8 @@
 
 The matrix of two_stage crosses {mmn, truth, whole, uniform} moments with {matcher, truth, confident, largest, random}
 tubes; joint and tube_mmn stand beside it with the trained parts. Two controls answer with the caption of another clip
-and with no caption: what is left of the score then does not come from the sentence.
+and with no caption: what is left of the score then does not come from the sentence. Rows with a random part (uniform,
+random, shuffled captions) are the mean of DRAWS draws, query by query, so that luck does not rank them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +26,11 @@ from stvg.parts import (
     mean_confidence,
 )
 from stvg.pipeline import Grounder
-from stvg.types import Annotation, FloatArray, IntArray, Prediction, Query, Scores
+from stvg.types import Annotation, FloatArray, IntArray, Prediction, Query, QueryScore, Scores
 
 PARTS_TEMPORAL = ("mmn", "truth", "whole", "uniform")
 PARTS_SPATIAL = ("matcher", "truth", "confident", "largest", "random")
+DRAWS = 5
 CONTROLS = ("shuffled_captions", "no_caption")
 """Modes of the two control rows: two_stage, asked with other sentences."""
 
@@ -89,23 +91,28 @@ class Ablation:
 
     def run(self) -> list[AblationRow]:
         """Return the rows: the three modes, the rest of the two_stage matrix, the controls."""
-        localizers, matchers = self._localizers(), self._matchers()
         combinations = [("mmn", "matcher", mode) for mode in self.fusions]
         combinations += [(temporal, spatial, "two_stage") for temporal in PARTS_TEMPORAL for spatial in PARTS_SPATIAL]
         combinations += [("mmn", "matcher", control) for control in CONTROLS]
-        rows = []
-        for temporal, spatial, mode in tqdm(list(dict.fromkeys(combinations)), desc="ablate", unit="row"):
-            fusion = self.fusions["two_stage" if mode in CONTROLS else mode]
-            grounder = Grounder(localizers[temporal], matchers[spatial], fusion)
-            rows.append(self._row(temporal, spatial, mode, self._ground(grounder, self._queries(mode))))
-        return rows
+        bar = tqdm(list(dict.fromkeys(combinations)), desc="ablate", unit="row")
+        return [self._row(*combination) for combination in bar]
 
-    def _queries(self, mode: str) -> list[Query]:
+    def _row(self, temporal: str, spatial: str, mode: str) -> AblationRow:
+        drawn = temporal == "uniform" or spatial == "random" or mode == "shuffled_captions"
+        fusion = self.fusions["two_stage" if mode in CONTROLS else mode]
+        draws = []
+        for seed in range(self.seed, self.seed + (DRAWS if drawn else 1)):
+            grounder = Grounder(self._localizer(temporal, seed), self._matcher(spatial, seed), fusion)
+            draws.append(score(self.annotations, self._ground(grounder, self._queries(mode, seed))))
+        scores = mean_scores(draws)
+        return AblationRow(temporal, spatial, mode, scores, bootstrap_interval(per_query_viou(scores), self.seed))
+
+    def _queries(self, mode: str, seed: int) -> list[Query]:
         queries = [annotation.query for annotation in self.annotations]
         if mode == "no_caption":
             return [replace(query, text="") for query in queries]
         if mode == "shuffled_captions":
-            return shuffle_captions(queries, self.seed)
+            return shuffle_captions(queries, seed)
         return queries
 
     def _ground(self, grounder: Grounder, queries: Sequence[Query]) -> list[Prediction]:
@@ -118,21 +125,28 @@ class Ablation:
             for prediction in grounder.ground(asked, self.load(video_id))
         ]
 
-    def _row(self, temporal: str, spatial: str, mode: str, predictions: Sequence[Prediction]) -> AblationRow:
-        scores = score(self.annotations, predictions)
-        return AblationRow(temporal, spatial, mode, scores, bootstrap_interval(per_query_viou(scores), self.seed))
-
-    def _localizers(self) -> dict[str, MomentLocalizer]:
+    def _localizer(self, name: str, seed: int) -> MomentLocalizer:
         truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
-        uniform = UniformLocalizer(self.cells, self.num_clips, self.seed)
-        parts = (self.localizer, TruthLocalizer(truth), WholeLocalizer(), uniform)
-        return dict(zip(PARTS_TEMPORAL, parts, strict=True))
+        uniform = UniformLocalizer(self.cells, self.num_clips, seed)
+        parts: tuple[MomentLocalizer, ...] = (self.localizer, TruthLocalizer(truth), WholeLocalizer(), uniform)
+        return dict(zip(PARTS_TEMPORAL, parts, strict=True))[name]
 
-    def _matchers(self) -> dict[str, TubeMatcher]:
+    def _matcher(self, name: str, seed: int) -> TubeMatcher:
         truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
         parts = (self.matcher, TruthMatcher(truth), PreferenceMatcher(mean_confidence), PreferenceMatcher(mean_area),
-                 PreferenceMatcher(SeededPreference(self.seed)))  # fmt: skip
-        return dict(zip(PARTS_SPATIAL, parts, strict=True))
+                 PreferenceMatcher(SeededPreference(seed)))  # fmt: skip
+        return dict(zip(PARTS_SPATIAL, parts, strict=True))[name]
+
+
+def mean_scores(draws: Sequence[Scores]) -> Scores:
+    """Return the scores of one split averaged over several draws, means and each query alike."""
+    per_query = tuple(
+        QueryScore(same[0].query_id, float(np.mean([q.tiou for q in same])), float(np.mean([q.viou for q in same])))
+        for same in zip(*(one.per_query for one in draws), strict=True)
+    )
+    viou_at = {level: float(np.mean([one.viou_at[level] for one in draws])) for level in draws[0].viou_at}
+    m_tiou, m_viou = (float(np.mean([getattr(one, name) for one in draws])) for name in ("m_tiou", "m_viou"))
+    return Scores(draws[0].protocol, m_tiou, m_viou, viou_at, per_query)
 
 
 def shuffle_captions(queries: Sequence[Query], seed: int) -> list[Query]:

@@ -87,7 +87,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     recipe = load_config(Recipe, ROOT / "configs" / "demo.yaml", SHORT)
     config.write_text(yaml.safe_dump(dump_config(recipe)))
     made = Road(root, config, {})
-    clips = ["--train", 4, "--val", 2, "--test", 2, "--seed", 3]
+    clips = ["--train", 1, "--val", 1, "--test", 2, "--seed", 3]
     for name, arguments in {
         "make_demo_world": ["--out", made.world, *clips],
         "preprocess": [*made.options, "--workers", 1],

@@ -13,12 +13,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of everything but the submission")
     parser.add_argument("--submission", type=Path, default=Path("submissions/demo/results.json"))
     parser.add_argument(
-        "--train", type=int, default=960, help="training clips, four to a footage (default %(default)s)"
+        "--train", type=int, default=240, help="training videos, four clips of each (default %(default)s)"
     )
     parser.add_argument(
-        "--val", type=int, default=160, help="validation clips, four to a footage (default %(default)s)"
+        "--val", type=int, default=40, help="validation videos, four clips of each (default %(default)s)"
     )
-    parser.add_argument("--test", type=int, default=80, help="test clips (default %(default)s)")
+    parser.add_argument("--test", type=int, default=80, help="test videos, one clip of each (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the world (default %(default)s)")
     arguments = parser.parse_args()
 

@@ -29,7 +29,7 @@ OVERLAYS = 6
 def run_demo(config: Path, out: Path, submission: Path, clips: Mapping[str, int], seed: int) -> None:
     """Run every stage under `out`, write the submission, print the table and where everything is.
 
-    `clips` are the numbers of clips of train, val and test; `seed` makes the world. Finished work is not done again.
+    `videos` are the numbers of videos of train, val and test; `seed` makes the world. Finished work is not done again.
 
     Raises:
         InputError: as the stages.

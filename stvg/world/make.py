@@ -49,14 +49,12 @@ class FootageJob:
 
 
 def footage_jobs(out: Path, counts: dict[Split, int], seed: int) -> list[FootageJob]:
-    """Return the footage of a world with so many clips; its seed depends on the world's, its split and number alone."""
+    """Return so many footages of each split; a footage's seed depends on the world's, its split and number alone."""
     jobs: list[FootageJob] = []
     for split, count in counts.items():
-        per_footage = CLIPS_PER_FOOTAGE[split]
-        for number, first in enumerate(range(0, count, per_footage)):
+        for number in range(count):
             state = np.random.SeedSequence([seed, get_args(Split).index(split), number])
-            clips = range(min(per_footage, count - first))
-            keys = tuple(f"{clip + 1}_w{len(jobs) + 1:04d}.mp4" for clip in clips)
+            keys = tuple(f"{clip + 1}_w{len(jobs) + 1:04d}.mp4" for clip in range(CLIPS_PER_FOOTAGE[split]))
             jobs.append(FootageJob(keys, split, int(state.generate_state(1, np.uint64)[0]), out))
     return jobs
 
@@ -64,11 +62,12 @@ def footage_jobs(out: Path, counts: dict[Split, int], seed: int) -> list[Footage
 def make_world(out: Path, train: int, val: int, test: int, seed: int, workers: int | None = None) -> None:
     """Write a world to the folder `out`: videos/*.mp4, {train,val,test}.json, test_queries.json, detections/*.txt.
 
-    The same seed gives the same bytes however many `workers` (None: all cores) there are. Clips that are finished are
+    `train`, `val` and `test` are numbers of footages, of which each carries CLIPS_PER_FOOTAGE clips of its split. The
+    same seed gives the same bytes however many `workers` (None: all cores) there are. Clips that are finished are
     not made again; the hidden folder .truth remembers their true boxes.
 
     Raises:
-        InputError: a number of clips below 1, a negative seed, fewer than one worker, or `out` cannot be written.
+        InputError: a number of footages below 1, a negative seed, fewer than one worker, or `out` cannot be written.
     """
     counts: dict[Split, int] = {"train": train, "val": val, "test": test}
     for name, value, least in (*((split, count, 1) for split, count in counts.items()), ("seed", seed, 0),

@@ -14,7 +14,7 @@ from stvg.world.make import footage_jobs, make_world, write_video
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("world")
-    make_world(out, train=5, val=1, test=1, seed=7, workers=2)
+    make_world(out, train=2, val=1, test=1, seed=7, workers=2)
     return out
 
 
@@ -23,13 +23,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_same_bytes_whatever_the_workers(world: Path, tmp_path: Path) -> None:
-    make_world(tmp_path, train=5, val=1, test=1, seed=7, workers=1)
+    make_world(tmp_path, train=2, val=1, test=1, seed=7, workers=1)
     assert contents(tmp_path) == contents(world)
 
 
 def test_files(world: Path) -> None:
     names = {name for name in contents(world) if not name.startswith(".")}
-    stems = ["1_w0001", "2_w0001", "3_w0001", "4_w0001", "1_w0002", "1_w0003", "1_w0004"]
+    stems = [f"{clip}_w{footage:04d}" for footage in (1, 2, 3) for clip in (1, 2, 3, 4)] + ["1_w0004"]
     assert names == {
         "train.json", "val.json", "test.json", "test_queries.json",
         *(f"videos/{stem}.mp4" for stem in stems), *(f"detections/{stem}.txt" for stem in stems),
@@ -40,7 +40,7 @@ def test_files(world: Path) -> None:
 def test_annotations_agree_with_video_plan_and_detections(world: Path, split: str) -> None:
     """Read without the project's readers."""
     items = json.loads((world / f"{split}.json").read_text())
-    jobs = [job for job in footage_jobs(world, {"train": 5, "val": 1, "test": 1}, 7) if job.split == split]
+    jobs = [job for job in footage_jobs(world, {"train": 2, "val": 1, "test": 1}, 7) if job.split == split]
     plans = {key: plan for job in jobs for key, plan in job.plans().items()}
     assert items.keys() == plans.keys()
     for key, item in items.items():
@@ -112,21 +112,21 @@ def test_queries_are_the_test_captions(world: Path) -> None:
 def test_finished_clips_are_kept_and_broken_ones_made_again(world: Path) -> None:
     before = contents(world)
     videos = {path: path.stat().st_mtime_ns for path in (world / "videos").iterdir()}
-    lost = world / "videos" / "1_w0002.mp4"
+    lost = world / "videos" / "1_w0004.mp4"
     lost.unlink()
-    make_world(world, train=5, val=1, test=1, seed=7, workers=1)
+    make_world(world, train=2, val=1, test=1, seed=7, workers=1)
     assert contents(world) == before
     again = {path for path, time in videos.items() if path.stat().st_mtime_ns != time}
     assert again == {lost}
 
 
 def test_seeds_of_footage_differ_and_do_not_depend_on_the_counts() -> None:
-    small = footage_jobs(Path(), {"train": 8, "val": 8, "test": 2}, 0)
-    large = footage_jobs(Path(), {"train": 200, "val": 200, "test": 50}, 0)
+    small = footage_jobs(Path(), {"train": 2, "val": 2, "test": 2}, 0)
+    large = footage_jobs(Path(), {"train": 50, "val": 50, "test": 50}, 0)
     assert len({job.seed for job in large}) == 150
     assert len({key for job in large for key in job.keys}) == 450
     assert {(job.split, job.seed) for job in small} < {(job.split, job.seed) for job in large}
-    assert not {job.seed for job in large} & {job.seed for job in footage_jobs(Path(), {"train": 200}, 1)}
+    assert not {job.seed for job in large} & {job.seed for job in footage_jobs(Path(), {"train": 50}, 1)}
 
 
 @pytest.mark.parametrize(
