@@ -138,7 +138,8 @@ def describe_network(recipe: Recipe, stage: StageConfig, input_size: int) -> dic
     features = {f"features.{key}": value for key, value in dump_config(recipe.features).items()}
     streams = {"streams": stage.streams} if isinstance(stage, TemporalConfig) else {}
     text = {"text": stage.text, "text_learns": text_learns(stage)}
-    return {"input_size": input_size, **features, **text, **streams, **dump_config(stage.network)}
+    sizes = {key: value for key, value in dump_config(stage.network).items() if key != "feature_dropout"}
+    return {"input_size": input_size, **features, **text, **streams, **sizes}
 
 
 def text_learns(stage: StageConfig) -> bool:

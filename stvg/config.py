@@ -80,9 +80,11 @@ def _set(values: dict[str, Any], override: str) -> None:
         raise InputError(f"argument {override!r}: expected key=value, for example data.root=DIR")
     *parents, leaf = key.split(".")
     for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
+        below = values.get(parent, {})
+        if not isinstance(below, dict):
             raise InputError(f"argument {override!r}: {parent} has no keys below it")
+        values[parent] = dict(below)  # a copy: what a YAML alias shares is set for this one key alone
+        values = values[parent]
     try:
         values[leaf] = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -61,7 +61,6 @@ class MapConv(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps (B, H, N, N) from `maps` (B, D, N, N), which are zero outside the mask."""
-        maps = maps.contiguous(memory_format=torch.channels_last)  # the CPU convolves this layout faster
         for layer, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             maps = norm(conv(maps)).relu()
             maps = maps * self._cell_weights(layer, maps.dtype)

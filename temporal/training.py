@@ -35,15 +35,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
-    """The recipe of one training run; the defaults are MMN's for Charades-STA but for the number of epochs."""
+    """The recipe of one training run; the defaults are those published for Charades-STA."""
 
     epochs: int = Field(default=18, ge=1)
     batch_size: int = Field(default=48, ge=1)
     """Videos per step."""
-    lr: float = 8e-4
+    lr: float = 1e-4
     text_lr_scale: float = 0.1
     """The text encoder learns at this multiple of lr ..."""
-    frozen_text_epochs: int = 7
+    frozen_text_epochs: int = 4
     """... and not at all in the first epochs; a number >= epochs keeps it as it came."""
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 1e-5

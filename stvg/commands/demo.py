@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 OVERLAYS = 6
 
 
-def run_demo(config: Path, out: Path, submission: Path, clips: Mapping[str, int], seed: int) -> None:
+def run_demo(config: Path, out: Path, submission: Path, counts: Mapping[str, int], seed: int) -> None:
     """Run every stage under `out`, write the submission, print the table and where everything is.
 
-    `videos` are the numbers of videos of train, val and test; `seed` makes the world. Finished work is not done again.
+    `counts` are the numbers of videos of train, val and test; `seed` makes the world. Finished work is not done again.
 
     Raises:
         InputError: as the stages.
@@ -37,7 +37,7 @@ def run_demo(config: Path, out: Path, submission: Path, clips: Mapping[str, int]
     recipe = load_config(Recipe, config, [override("data.root", out / "world"), override("output.root", out)])
     test, videos = recipe.data.annotations("test"), recipe.data.videos
     with _stage("make the demo world"):
-        make_world(recipe.data.root, clips["train"], clips["val"], clips["test"], seed)
+        make_world(recipe.data.root, counts["train"], counts["val"], counts["test"], seed)
     with _stage("prepare: decode, detect, track, link, describe"):
         preprocess(recipe, None, None)
     with _stage("train both stages, fit the joint weights on val"):

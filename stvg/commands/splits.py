@@ -48,4 +48,4 @@ def prepare_wherever(
     own = prepared_store(recipe, name)
     missing = {video_id: path for video_id, path in paths.items() if video_id not in homes}
     failures = prepare_split(recipe, name, missing, workers) if missing else []
-    return (lambda video_id: homes.get(video_id, own).read(video_id)), failures
+    return lru_cache(maxsize=None)(lambda video_id: homes.get(video_id, own).read(video_id)), failures

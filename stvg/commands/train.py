@@ -179,6 +179,7 @@ def _setting(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:
     """Return what a training may not change in while it is interrupted, beside its own config."""
     annotations = hashlib.sha256(recipe.data.annotations("train").read_bytes()).hexdigest()
     losses = {f"loss.{key}": value for key, value in dump_config(stage.loss).items()}
+    losses["network.feature_dropout"] = stage.network.feature_dropout
     return {**losses, "annotations": annotations, "prepared": prepared_store(recipe, "train").recipe}
 
 

@@ -91,3 +91,14 @@ def test_dump_is_what_yaml_and_parse_take_back():
     whole = Whole(root=Path("a/b"), count=9, part=Part(0.25, "b", (3,)))
     assert dump_config(whole) == {"root": "a/b", "count": 9, "part": {"rate": 0.25, "kind": "b", "sizes": [3]}}
     assert parse_config(Whole, yaml.safe_load(yaml.safe_dump(dump_config(whole))), "here") == whole
+
+
+def test_an_override_leaves_what_an_alias_shares(tmp_path):
+    @dataclass(frozen=True, config=STRICT)
+    class Twins:
+        one: Part
+        other: Part
+
+    path = tmp_path / "recipe.yaml"
+    path.write_text("one: &shared {rate: 1.0}\nother: *shared\n", encoding="utf-8")
+    assert load_config(Twins, path, ["one.rate=2.0"]) == Twins(Part(2.0), Part(1.0))
