@@ -26,7 +26,7 @@ from stvg.parts import (
     mean_confidence,
 )
 from stvg.pipeline import Grounder
-from stvg.types import Annotation, FloatArray, IntArray, Prediction, Query, QueryScore, Scores
+from stvg.types import Annotation, FloatArray, IntArray, MomentMap, Prediction, Query, QueryScore, Scores, TubeMap
 
 PARTS_TEMPORAL = ("mmn", "truth", "whole", "uniform")
 PARTS_SPATIAL = ("matcher", "truth", "confident", "largest", "random")
@@ -72,6 +72,29 @@ class Difference:
         return {"a": self.a, "b": self.b, "difference": self.difference, "ci": list(self.ci)}
 
 
+class _Kept:
+    """A trained stage that answers each question once, however many rows ask it; see MomentLocalizer, TubeMatcher."""
+
+    def __init__(self, localizer: MomentLocalizer, matcher: TubeMatcher) -> None:
+        self._localizer, self._matcher = localizer, matcher
+        self._moments: dict[Query, MomentMap] = {}
+        self._maps: dict[Query, tuple[TubeMap, ...]] = {}
+
+    def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
+        """Return the localizer's maps."""
+        new = [query for query in queries if query not in self._moments]
+        if new:
+            self._moments.update(zip(new, self._localizer.localize(new, video), strict=True))
+        return [self._moments[query] for query in queries]
+
+    def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
+        """Return the matcher's maps."""
+        new = [query for query in queries if query not in self._maps]
+        if new:
+            self._maps.update(zip(new, self._matcher.match(new, video), strict=True))
+        return [self._maps[query] for query in queries]
+
+
 @dataclass(frozen=True)
 class Ablation:
     """Grounds the annotated queries with any combination of parts.
@@ -91,11 +114,12 @@ class Ablation:
 
     def run(self) -> list[AblationRow]:
         """Return the rows: the three modes, the rest of the two_stage matrix, the controls."""
+        kept = _Kept(self.localizer, self.matcher)
         combinations = [("mmn", "matcher", mode) for mode in self.fusions]
         combinations += [(temporal, spatial, "two_stage") for temporal in PARTS_TEMPORAL for spatial in PARTS_SPATIAL]
         combinations += [("mmn", "matcher", control) for control in CONTROLS]
         bar = tqdm(list(dict.fromkeys(combinations)), desc="ablate", unit="row")
-        return [self._row(*combination) for combination in bar]
+        return [replace(self, localizer=kept, matcher=kept)._row(*combination) for combination in bar]
 
     def _row(self, temporal: str, spatial: str, mode: str) -> AblationRow:
         drawn = temporal == "uniform" or spatial == "random" or mode == "shuffled_captions"

@@ -89,7 +89,7 @@ def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
     """Return the fusion of the recipe, or of another mode; weights that the recipe does not name are those fitted."""
     config: FusionConfig = recipe.fusion
     weights = config.weights or read_fitted_weights(fusion_file(recipe)) or JointWeights()
-    return ScoreFusion(mode or config.mode, weights, config.max_extrapolation)
+    return ScoreFusion(mode or config.mode, weights, config.max_extrapolation, config.contrastive_power)
 
 
 def load_localizer(recipe: Recipe) -> MMNLocalizer:

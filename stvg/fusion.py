@@ -49,6 +49,8 @@ class FusionConfig:
     mode: Literal["two_stage", "joint", "tube_mmn"] = "two_stage"
     weights: JointWeights | None = None
     """Of the joint mode; None: those fitted on val, kept in output.root/fusion.json."""
+    contrastive_power: float = 1.0
+    """p of iou x (0.5 contrastive + 0.5)^p, by which two_stage ranks the tubes at a span."""
     max_extrapolation: int = 10
     """Frames that a tube may be held beyond its first and last box to fill the span."""
 
@@ -56,10 +58,13 @@ class FusionConfig:
 class ScoreFusion:
     """stvg.interfaces.Fusion over the scores of both stages."""
 
-    def __init__(self, mode: str, weights: JointWeights, max_extrapolation: int) -> None:
+    def __init__(
+        self, mode: str, weights: JointWeights, max_extrapolation: int, contrastive_power: float = 1.0
+    ) -> None:
         self.mode = mode
         self.weights = weights
         self.max_extrapolation = max_extrapolation
+        self.contrastive_power = contrastive_power
 
     def fuse(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Prediction:
         """Return the prediction for one query (see the module's text for every odd case)."""
@@ -68,7 +73,7 @@ class ScoreFusion:
             return _prediction(query, centre_tube(video.meta, best_moment), 0.0)
         choice = None
         if self.mode == "two_stage":
-            choice = choose_tube(best_moment, maps, video.tubes)
+            choice = choose_tube(best_moment, maps, video.tubes, self.contrastive_power)
         elif self.mode == "joint":
             choice = choose_cell(maps, [joint_scores(moments, tube_map, self.weights) for tube_map in maps])
         if choice is None:
@@ -77,26 +82,38 @@ class ScoreFusion:
         return _prediction(query, cover(video.tubes[index], span, self.max_extrapolation), score)
 
 
-def choose_tube(span: FrameSpan, maps: Sequence[TubeMap], tubes: Sequence[Tube]) -> tuple[int, FrameSpan, float] | None:
+def choose_tube(
+    span: FrameSpan, maps: Sequence[TubeMap], tubes: Sequence[Tube], contrastive_power: float = 1.0
+) -> tuple[int, FrameSpan, float] | None:
     """Return (tube index, span, score) of the tube that fits the sentence best inside `span`, None if none meets it.
 
-    A tube's score at a span is the mean of iou x (0.5 contrastive + 0.5) over its cells, weighted by the
+    A tube's score at a span is the mean of iou x (0.5 contrastive + 0.5)^p over its cells, weighted by the
     _SHARPNESS-th power of their tIoU with the span: the cells nearest to the span decide.
     """
     scores = np.full(len(tubes), -np.inf)
     for index, (tube_map, tube) in enumerate(zip(maps, tubes, strict=True)):
         if min(span.stop, tube.span.stop) > max(span.start, tube.span.start):
             near = pairwise_tiou(tube_map.spans, np.array([[span.start, span.stop]]))[:, 0] ** _SHARPNESS
-            scores[index] = np.average(tube_map.iou * (0.5 * tube_map.contrastive + 0.5), weights=near + _TINY)
+            fit = tube_map.iou * (0.5 * tube_map.contrastive + 0.5) ** contrastive_power
+            scores[index] = np.average(fit, weights=near + _TINY)
     index = int(np.argmax(scores))
     return (index, span, float(scores[index])) if scores[index] > -np.inf else None
 
 
 def joint_scores(moments: MomentMap, tube_map: TubeMap, weights: JointWeights) -> FloatArray:
     """Return the joint log score (K,) float32 of each cell of a tube's map."""
-    logs = np.log(np.maximum(joint_terms(moments, tube_map), _TINY))
-    scores: FloatArray = logs @ np.array([weights.moment, weights.iou, weights.contrastive], dtype=np.float32)
-    return scores
+    return weigh(joint_logs(moments, tube_map), weights)
+
+
+def joint_logs(moments: MomentMap, tube_map: TubeMap) -> FloatArray:
+    """Return the logs of joint_terms, (K, 3) float32."""
+    return np.log(np.maximum(joint_terms(moments, tube_map), _TINY))
+
+
+def weigh(logs: FloatArray, weights: JointWeights) -> FloatArray:
+    """Return the weighted sums (K,) float32 of `logs` (K, 3)."""
+    sums: FloatArray = logs @ np.array([weights.moment, weights.iou, weights.contrastive], dtype=np.float32)
+    return sums
 
 
 def joint_terms(moments: MomentMap, tube_map: TubeMap) -> FloatArray:

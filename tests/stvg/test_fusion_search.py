@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from stvg.errors import InputError
-from stvg.fusion import JointWeights
+from stvg.fusion import JointWeights, ScoreFusion
 from stvg.fusion_search import (
     WEIGHT_GRID,
     FusionSample,
     fit_joint_weights,
-    joint_m_viou,
     read_fitted_weights,
     write_fitted_weights,
 )
 from stvg.interfaces import PreparedVideo
+from stvg.metrics import score
 from stvg.types import Annotation, MomentMap, Query, Tube, TubeMap, VideoMeta
 
 
@@ -34,6 +34,13 @@ def sample(number, moments, ious, contrastive):
     maps = tuple(TubeMap(k, spans, ious[k], contrastive[k]) for k in (0, 1))
     prepared = PreparedVideo(meta, np.zeros((1, 1)), tubes, (np.zeros((1, 1)),) * 2)
     return FusionSample(Annotation(query, truth), prepared, MomentMap(spans, moments), maps)
+
+
+def joint_m_viou(samples, weights, max_extrapolation):
+    """The search's objective, by way of the fusion itself."""
+    fusion = ScoreFusion("joint", weights, max_extrapolation)
+    found = [fusion.fuse(one.annotation.query, one.video, one.moments, one.maps) for one in samples]
+    return score([one.annotation for one in samples], found).m_viou
 
 
 def test_planted_weights_are_found():
