@@ -70,4 +70,5 @@ def _questions(rows: Sequence[AblationRow]) -> list[tuple[AblationRow, AblationR
     others = [row_of(rows, "mmn", "matcher", mode) for mode in ("joint", "tube_mmn")]
     controls = [row for row in rows if row.mode not in MODES]
     pairs = [(main, temporal_only), (main, spatial_only), *((other, main) for other in others)]
-    return pairs + [(control, temporal_only) for control in controls]
+    chance = row_of(rows, "uniform", "random", "two_stage")
+    return pairs + [(control, level) for control in controls for level in (temporal_only, chance)]
