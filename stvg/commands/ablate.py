@@ -63,10 +63,8 @@ def ablate(recipe: Recipe, annotations: Path, videos: Path, out: Path) -> Ablate
 def _questions(rows: Sequence[AblationRow]) -> list[tuple[AblationRow, AblationRow]]:
     """Return the pairs of rows whose difference says something."""
     main = row_of(rows, "mmn", "matcher", "two_stage")
-    temporal_only, spatial_only = (
-        row_of(rows, "mmn", "random", "two_stage"),
-        row_of(rows, "whole", "matcher", "two_stage"),
-    )
+    temporal_only = row_of(rows, "mmn", "random", "two_stage")
+    spatial_only = row_of(rows, "whole", "matcher", "two_stage")
     others = [row_of(rows, "mmn", "matcher", mode) for mode in ("joint", "tube_mmn")]
     controls = [row for row in rows if row.mode not in MODES]
     pairs = [(main, temporal_only), (main, spatial_only), *((other, main) for other in others)]
