@@ -50,7 +50,7 @@ def parse_config(schema: type[T], values: Any, source: str) -> T:
         return TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        key = _typed_key(first["loc"], values) or "the whole file"
         if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             raise InputError(f"{source}: unknown key {key}") from error
         if first["type"] in ("missing", "missing_argument"):
@@ -65,6 +65,16 @@ def override(key: str, path: Path) -> str:
     'data.root="my data #1"'
     """
     return f"{key}={json.dumps(str(path))}"
+
+
+def _typed_key(location: Sequence[int | str], values: Any) -> str:
+    """Return the key as the user types it: pydantic's location without the tags of unions, which no file has."""
+    typed = []
+    for part in location[:-1]:
+        if isinstance(values, dict) and part in values:
+            typed.append(part)
+            values = values[part]
+    return ".".join(str(part) for part in [*typed, *location[-1:]])
 
 
 def dump_config(config: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def main() -> int:
         return report_failures([Failure(str(arguments.video), NOBODY)])
     span = prediction.tube.span
     print(f"{arguments.video.name}: frames {span.start + 1} to {span.stop}, tube {prediction.tube.tube_id}, "
-          f"score {prediction.score:.3f}; see {arguments.out}")  # fmt: skip
+          f"score {prediction.score:.3g}; see {arguments.out}")  # fmt: skip
     return ExitCode.DONE
 
 

@@ -35,7 +35,7 @@ def test_overrides_of_the_two_roots(path):
     ("change", "message"),
     [
         ({"detector": {"kind": "magic"}}, "detector: .*magic"),
-        ({"detector": {"kind": "hog", "folder": "x"}}, "unknown key detector.hog.folder"),
+        ({"detector": {"kind": "hog", "folder": "x"}}, "unknown key detector.folder"),
         ({"device": "gpu"}, "device: .*'cpu' or 'cuda'"),
         ({"video": {"stride": 0}}, "video.stride: .*greater than or equal to 1"),
         ({"temporal": {"training": {"epochs": 0}}}, "temporal.training.epochs: .*greater than or equal to 1"),
