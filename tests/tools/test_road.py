@@ -105,6 +105,22 @@ def test_other_modes_answer_validly(tool, road, tmp_path, mode):
     assert checked.code == 0, checked.stdout
 
 
+def test_named_checkpoints_are_used(tool, road, tmp_path):
+    for stage in ("temporal", "matcher"):
+        (tmp_path / stage).mkdir()
+        (road.out / stage / "best.safetensors").rename(tmp_path / stage / "mine.safetensors")
+    try:
+        asked = ["--annotations", road.world / "test.json", "--videos", road.world / "videos"]
+        done = tool("infer_stvg", *road.options, *asked, "--out", tmp_path / "none.json")
+        assert (done.code, "run tools/train_temporal.py" in done.stderr) == (2, True)
+        named = [f"{stage}.checkpoint={tmp_path / stage / 'mine.safetensors'}" for stage in ("temporal", "matcher")]
+        assert tool("infer_stvg", *road.options, *named, *asked, "--out", tmp_path / "named.json").code == 0
+    finally:
+        for stage in ("temporal", "matcher"):
+            (tmp_path / stage / "mine.safetensors").rename(road.out / stage / "best.safetensors")
+    assert (tmp_path / "named.json").read_bytes() == road.submission.read_bytes()
+
+
 def test_one_video_with_one_sentence_by_subprocess(tool, road, tmp_path):
     video = sorted((road.world / "videos").glob("*.mp4"))[0]
     command = [sys.executable, "tools/infer_stvg.py", *road.options, "--video", video, "--query",
