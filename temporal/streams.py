@@ -59,15 +59,16 @@ class PeopleStreams:
         streams = np.zeros((len(video.tubes), self.num_clips, video.tube_features[0].shape[1]), dtype=np.float32)
         edges = clip_boundaries(video.meta.num_frames, self.num_clips, clamp=False)
         for stream, tube, features in zip(streams, video.tubes, video.tube_features, strict=True):
-            # Frame f of the tube is described by row f * rows // frames: rows are equal parts of the tube.
-            rows = np.arange(tube.span.length) * len(features) // tube.span.length
-            normalised = normalise_features(features)
-            for clip in range(self.num_clips):
-                start, stop = max(edges[clip], tube.span.start), min(edges[clip + 1], tube.span.stop)
-                if start < stop:
-                    stream[clip] = normalised[np.unique(rows[start - tube.span.start : stop - tube.span.start])].mean(
-                        axis=0
-                    )
+            starts = np.maximum(edges[:-1], tube.span.start) - tube.start_frame
+            stops = np.minimum(edges[1:], tube.span.stop) - tube.start_frame
+            present = starts < stops
+            # Rows are equal parts of the tube: frame f is described by row f * rows // frames.
+            first = starts[present] * len(features) // tube.span.length
+            last = (stops[present] - 1) * len(features) // tube.span.length + 1
+            sums = np.concatenate(
+                [np.zeros((1, features.shape[1])), normalise_features(features).cumsum(axis=0, dtype=np.float64)]
+            )
+            stream[present] = (sums[last] - sums[first]) / (last - first)[:, None]
         return streams
 
     def described(self, annotation: Annotation, video: PreparedVideo) -> int | None:

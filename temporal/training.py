@@ -52,6 +52,10 @@ class TrainingConfig:
     warmup_steps: int = 0
     cosine: bool = False
     """Let lr fall to zero along a cosine over the whole run, in place of the milestones."""
+    crops: int = Field(default=0, ge=0)
+    """Random crops in time made of each item beforehand; each epoch draws the whole item or one of them."""
+    crop_share: float = Field(default=0.3, ge=0, lt=1)
+    """Most of a video, as a share, that a crop cuts off at either end."""
     clip_norm: float = 5.0
     full_contrastive_epochs: int = 7
     """After so many epochs the contrastive terms count 0.01 of their weight (the official log says "only bce")."""
@@ -67,6 +71,7 @@ class TrainingRun(Generic[Item]):
     `describe` is the config stored with the weights; `setting` is what else, beside `config` and `seed`, a run must
     agree in with the one that it takes up: its losses and its data. Items of one footage never meet in a batch, where
     each would count as the other's negative: `footages` says which footage each item is of, () that all differ.
+    `crops` are further versions of each item, () for none; an epoch sees each item as it is or as one of them.
     `bar_position` is the line of the progress bar, where several trainings share a terminal.
     """
 
@@ -82,6 +87,7 @@ class TrainingRun(Generic[Item]):
     describe: dict[str, Any]
     setting: dict[str, Any]
     footages: Sequence[str] = ()
+    crops: Sequence[Sequence[Item]] = ()
     bar_position: int = 0
 
 
@@ -234,7 +240,15 @@ def _batches(run: TrainingRun[Item], epoch: int) -> Iterator[list[Item]]:
         rounds[place].append(index)
     for order in rounds:
         for start in range(0, len(order), run.config.batch_size):
-            yield [run.train_items[index] for index in order[start : start + run.config.batch_size]]
+            yield [_version(run, index) for index in order[start : start + run.config.batch_size]]
+
+
+def _version(run: TrainingRun[Item], index: int) -> Item:
+    """Return an item, or one of its crops, each with the same probability."""
+    if not run.crops:
+        return run.train_items[index]
+    versions = [run.train_items[index], *run.crops[index]]
+    return versions[int(torch.randint(len(versions), ()))]
 
 
 def _validate(run: TrainingRun[Item], epoch: int) -> float | None:

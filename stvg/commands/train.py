@@ -6,9 +6,9 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from stvg.build import (
 from stvg.cli import configure_logging
 from stvg.commands.splits import Reader, split_reader
 from stvg.config import dump_config
+from stvg.cropping import crop_randomly
 from stvg.errors import InputError
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
 from stvg.interfaces import PreparedVideo
@@ -43,10 +44,19 @@ from stvg.types import Annotation, FrameSpan, Prediction
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
 from temporal.losses import Losses
 from temporal.network import MMN
-from temporal.training import TrainingRun, best_weights, train
+from temporal.training import TrainingConfig, TrainingRun, best_weights, train
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class _TrainSet(Generic[Item]):
+    """The items of a split, the footage and the crops of each."""
+
+    items: list[Item]
+    footages: list[str]
+    crops: list[list[Item]]
 
 
 def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> None:
@@ -63,7 +73,7 @@ def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) 
 
     make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu())
     loss = MomentLoss(network, sentences, stage.loss)
-    run = _training_run(recipe, stage, network, _items(annotations, read, make_item), loss, validate)
+    run = _training_run(recipe, stage, network, _train_set(recipe, stage.training, make_item), loss, validate)
     train(replace(run, folder=temporal_folder(recipe), bar_position=bar_position), resume)
 
 
@@ -90,7 +100,7 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
 
     make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu())
     loss = TubeLoss(network, sentences, stage.loss)
-    run = _training_run(recipe, stage, network, _items(annotations, read, make_item), loss, validate)
+    run = _training_run(recipe, stage, network, _train_set(recipe, stage.training, make_item), loss, validate)
     train(replace(run, folder=matcher_folder(recipe), bar_position=bar_position), resume)
 
 
@@ -98,7 +108,7 @@ def _training_run(
     recipe: Recipe,
     stage: StageConfig,
     network: MMN,
-    items: tuple[list[Item], list[str]],
+    data: _TrainSet[Item],
     loss: Callable[[Sequence[Item]], Losses],
     validate: Callable[[], float],
 ) -> TrainingRun[Item]:
@@ -108,14 +118,15 @@ def _training_run(
         text_parameters=[] if text is None else list(text.parameters()),
         loss=loss,
         contrastive_weight=stage.loss.contrastive_weight,
-        train_items=items[0],
+        train_items=data.items,
         validate=validate,
         config=stage.training,
         folder=recipe.output.root,
         seed=recipe.seed,
         describe=describe_network(recipe, stage, network.clip_pool.conv.in_channels),
         setting=_setting(recipe, stage),
-        footages=items[1],
+        footages=data.footages,
+        crops=data.crops,
     )
 
 
@@ -157,22 +168,26 @@ def _split(recipe: Recipe, split: str) -> tuple[tuple[Annotation, ...], Reader]:
     return read_annotations(recipe.data.annotations(split)), split_reader(recipe, split)
 
 
-def _items(
-    annotations: Sequence[Annotation], read: Reader, make: Callable[[Annotation, PreparedVideo], Item | None]
-) -> tuple[list[Item], list[str]]:
-    """Return the training items of those annotations that give one, and the footage of each."""
-    made: list[Item] = []
-    footages: list[str] = []
+def _train_set(
+    recipe: Recipe, config: TrainingConfig, make: Callable[[Annotation, PreparedVideo], Item | None]
+) -> _TrainSet[Item]:
+    """Make the training items of those annotations that give one, and their crops."""
+    annotations, read = _split(recipe, "train")
+    made = _TrainSet[Item]([], [], [])
+    rng = np.random.default_rng(recipe.seed)
     for annotation in tqdm(annotations, desc="read train", unit="query"):
         video = read(annotation.query.video_id)
-        item = make(annotation, video)
-        if item is not None:
-            made.append(item)
-            footages.append(video.footage or annotation.query.video_id)
-    if len(made) < len(annotations):
+        versions = [make(annotation, video)]
+        versions += [make(*crop_randomly(annotation, video, config.crop_share, rng)) for _ in range(config.crops)]
+        whole, *crops = versions
+        if whole is not None:
+            made.items.append(whole)
+            made.footages.append(video.footage or annotation.query.video_id)
+            made.crops.append([crop for crop in crops if crop is not None])
+    if len(made.items) < len(annotations):
         logger.info("left out %d of %d training queries: nobody was found where their person is",
-                    len(annotations) - len(made), len(annotations))  # fmt: skip
-    return made, footages
+                    len(annotations) - len(made.items), len(annotations))  # fmt: skip
+    return made
 
 
 def _setting(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:

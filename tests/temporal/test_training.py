@@ -304,3 +304,17 @@ def test_items_of_one_footage_never_meet(tmp_path, footages, sizes, reason):
         assert [len(batch) for batch in epoch] == sizes, reason
         assert sorted(item for batch in epoch for item in batch) == sorted(footage_of)
         assert all(len({footage_of[item] for item in batch}) == len(batch) for batch in epoch), reason
+
+
+def test_crops_stand_in_for_their_items(tmp_path):
+    whole, crop = [torch.full((4,), float(k)) for k in range(8)], [torch.full((4,), 100.0 + k) for k in range(8)]
+    crops = [[one] if k % 2 else [] for k, one in enumerate(crop)]
+    run, seen = make_run(tmp_path, train_items=whole, crops=crops)
+    train(run)
+    drawn = [value for batch in seen for value in batch]
+    assert sorted({value % 100 for value in drawn}) == list(range(8))
+    assert {value for value in drawn if value >= 100} - {101.0, 103.0, 105.0, 107.0} == set()
+    assert 0 < sum(value >= 100 for value in drawn) < len(drawn) / 2
+    again, seen_again = make_run(tmp_path / "again", train_items=whole, crops=crops)
+    train(again)
+    assert seen_again == seen

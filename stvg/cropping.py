@@ -1,0 +1,53 @@
+"""Random crops in time: one annotated video becomes several for training."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from stvg.interfaces import PreparedVideo
+from stvg.types import Annotation, FloatArray, FrameSpan, Tube
+
+
+def crop_randomly(
+    annotation: Annotation, video: PreparedVideo, max_share: float, rng: np.random.Generator
+) -> tuple[Annotation, PreparedVideo]:
+    """Return the annotation and video cut to a random window of frames that holds the whole moment.
+
+    At most `max_share` of the video, in [0, 1), is cut off at either end. Frame numbers begin anew at the window.
+    """
+    frames, moment = video.meta.num_frames, annotation.tube.span
+    most = int(max_share * frames)
+    start = int(rng.integers(0, min(moment.start, most) + 1))
+    stop = int(rng.integers(max(moment.stop, frames - most), frames + 1))
+    return crop_to(annotation, video, FrameSpan(start, stop))
+
+
+def crop_to(annotation: Annotation, video: PreparedVideo, window: FrameSpan) -> tuple[Annotation, PreparedVideo]:
+    """Return the annotation and video cut to `window`, which holds the whole moment; tubes outside are dropped."""
+    tubes, features = [], []
+    for tube, rows in zip(video.tubes, video.tube_features, strict=True):
+        if tube.span.start < window.stop and tube.span.stop > window.start:
+            inside = tube.crop(window)
+            tubes.append(_moved(inside, window.start))
+            features.append(_rows_of(rows, tube.span, inside.span))
+    whole = FrameSpan(0, video.meta.num_frames)
+    cut = replace(
+        video,
+        meta=replace(video.meta, num_frames=window.length),
+        clip_features=_rows_of(video.clip_features, whole, window),
+        tubes=tuple(tubes),
+        tube_features=tuple(features),
+    )
+    return replace(annotation, tube=_moved(annotation.tube, window.start)), cut
+
+
+def _moved(tube: Tube, start: int) -> Tube:
+    """Return the tube in frames counted from `start` on."""
+    return replace(tube, start_frame=tube.start_frame - start)
+
+
+def _rows_of(rows: FloatArray, whole: FrameSpan, part: FrameSpan) -> FloatArray:
+    """Return those of `rows`, equal parts of the frames `whole`, that show frames of `part`; at least one."""
+    first = (part.start - whole.start) * len(rows) // whole.length
+    last = (part.stop - 1 - whole.start) * len(rows) // whole.length
+    return rows[first : last + 1]
