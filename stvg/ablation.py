@@ -157,7 +157,7 @@ class Ablation:
 
     def _matcher(self, name: str, seed: int) -> TubeMatcher:
         truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
-        parts = (self.matcher, TruthMatcher(truth), PreferenceMatcher(mean_confidence), PreferenceMatcher(mean_area),
+        parts: tuple[TubeMatcher, ...] = (self.matcher, TruthMatcher(truth), PreferenceMatcher(mean_confidence), PreferenceMatcher(mean_area),
                  PreferenceMatcher(SeededPreference(seed)))  # fmt: skip
         return dict(zip(PARTS_SPATIAL, parts, strict=True))[name]
 

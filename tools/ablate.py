@@ -21,6 +21,7 @@ def main() -> int:
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     ablated = ablate(recipe, arguments.annotations, arguments.videos, arguments.out)
     print(rows_to_text(ablated.rows))
+    print(f"see {arguments.out}")
     return report_failures(ablated.failures)
 
 

@@ -41,6 +41,9 @@ class FileDetector:
             InputError: no file for this video, not MOT text, or a frame past the video's end.
         """
         path = detections_path(self._folder, footage.meta.path)
+        if not path.is_file():
+            raise InputError(f"{path}: expected the public detections of {footage.meta.video_id}, found none "
+                             "(detector.kind is file; another detector needs no such file)")  # fmt: skip
         return detections_in(read_mot(path), footage, path, threshold=self._threshold, min_side=self._min_side)
 
 

@@ -88,8 +88,7 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> Predictio
     logger.info("found %d people's tubes in %s in %.1f s", len(prepared.tubes), video, time.monotonic() - started)
     query = Query(video.name, video.name, text)
     prediction = grounder.ground([query], prepared)[0]
-    others = [tube for tube in prepared.tubes if tube.tube_id != prediction.tube.tube_id]
-    write_overlay(video, out / f"{video.stem}_overlay.mp4", prediction.tube, text, None, others)
+    write_overlay(video, out / f"{video.stem}_overlay.mp4", prediction.tube, text, None, prepared.tubes)
     write_submission(out / "results.json", [prediction], {video.name: _size(prepared.meta)})
     return prediction
 
