@@ -157,8 +157,13 @@ class Ablation:
 
     def _matcher(self, name: str, seed: int) -> TubeMatcher:
         truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
-        parts: tuple[TubeMatcher, ...] = (self.matcher, TruthMatcher(truth), PreferenceMatcher(mean_confidence), PreferenceMatcher(mean_area),
-                 PreferenceMatcher(SeededPreference(seed)))  # fmt: skip
+        parts: tuple[TubeMatcher, ...] = (
+            self.matcher,
+            TruthMatcher(truth),
+            PreferenceMatcher(mean_confidence),
+            PreferenceMatcher(mean_area),
+            PreferenceMatcher(SeededPreference(seed)),
+        )
         return dict(zip(PARTS_SPATIAL, parts, strict=True))[name]
 
 

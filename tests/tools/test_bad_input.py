@@ -80,7 +80,7 @@ def test_single_video_that_cannot_be_read(tool, road, tmp_path, make, message):
         pytest.param(["features.flow_width=80"], SENTENCE,
                      ("temporal/best.safetensors", "another config: features.flow_width"), id="other features"),
         pytest.param(["detector.folder=nowhere"], SENTENCE,
-                     ("nowhere", "expected a readable MOT text file"), id="no detections"),
+                     ("nowhere", "expected the public detections of"), id="no detections"),
     ],
 )  # fmt: skip
 def test_single_video_with_a_bad_query_or_config(tool, road, tmp_path, options, query, parts):
