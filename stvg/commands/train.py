@@ -173,7 +173,7 @@ def _train_set(
 ) -> _TrainSet[Item]:
     """Make the training items of those annotations that give one, and their crops."""
     annotations, read = _split(recipe, "train")
-    made = _TrainSet[Item]([], [], [])
+    made: _TrainSet[Item] = _TrainSet([], [], [])
     rng = np.random.default_rng(recipe.seed)
     for annotation in tqdm(annotations, desc="read train", unit="query"):
         video = read(annotation.query.video_id)

@@ -86,7 +86,8 @@ def test_ablate_alone_gives_the_same_files(tool, road, tmp_path):
     assert done.code == 0
     assert files(tmp_path / "a") == {"ablation.json", "ablation.md", "ablation.png", "differences.json"}
     assert (tmp_path / "a" / "ablation.json").read_bytes() == (road.out / "ablation.json").read_bytes()
-    assert len(done.stdout.splitlines()) == 25
+    lines = done.stdout.splitlines()
+    assert (len(lines), lines[-1]) == (26, f"see {tmp_path / 'a'}"), "a head, 24 rows, the folder"
 
 
 def test_grounding_the_split_again_gives_the_same_bytes(tool, road, tmp_path):
