@@ -1,4 +1,4 @@
-"""Detections linked over time by an online tracker of the PyPI package `trackers`.
+"""Detections linked over time by an online tracker of the package `trackers`.
 
 The package's trackers know neither shot cuts nor original frame numbers: here each shot gets a fresh tracker at the
 rate of the sampled frames, and its tracks become tubes on original frame numbers. Detections that it leaves without an
