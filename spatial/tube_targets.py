@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from stvg.boxes import elementwise_iou
 from stvg.types import Tube
 from temporal.moment_map import cell_spans_frames
 
@@ -72,16 +73,6 @@ def _sums_of_box_iou(start: int, boxes: Floats, truth_start: int, truth: Floats,
     first, stop = max(start, truth_start), min(start + len(boxes), truth_start + len(truth))
     if first < stop:
         pair = boxes[first - start : stop - start], truth[first - truth_start : stop - truth_start]
-        ious[first - start + 1 : stop - start + 1] = _box_iou(*pair, pixel_offset)
+        ious[first - start + 1 : stop - start + 1] = elementwise_iou(*pair, plus_one=bool(pixel_offset))
     sums: Floats = np.cumsum(ious)
     return sums
-
-
-def _box_iou(a: Floats, b: Floats, pixel_offset: int) -> Floats:
-    """Return the IoU (T,) of boxes `a` and `b` (T, 4), row by row; 0 where both are without area."""
-    size = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]) + pixel_offset
-    inter = np.maximum(size, 0).prod(axis=1)
-    areas = [(boxes[:, 2:] - boxes[:, :2] + pixel_offset).prod(axis=1) for boxes in (a, b)]
-    union = areas[0] + areas[1] - inter
-    iou: Floats = np.divide(inter, union, out=np.zeros(len(a)), where=union > 0)
-    return iou
