@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spatial.tube_decoding import decode_tubes
-from spatial.tube_losses import tube_losses
+from spatial.tube_losses import lay_out_videos, tube_losses
 from spatial.tube_targets import tube_iou_map
 from stvg.errors import InputError
 from temporal.golden import (
@@ -102,12 +102,10 @@ def _decoded_result(golden: GoldenFile, video: int) -> dict[str, Any]:
 
 
 def _train_losses(golden: GoldenFile, embeddings: Embeddings, mask: Tensor) -> Losses:
-    videos = range(_num_videos(golden))
-    counts = torch.tensor([len(_tubes(golden, video)) for video in videos])
+    targets = [golden.tensor(f"iou2d/{video}")[:, mask][None] for video in range(_num_videos(golden))]
     return tube_losses(
         cosines(embeddings.queries.contrastive, embeddings.maps.contrastive),
         cosines(embeddings.queries.iou, embeddings.maps.iou),
-        torch.cat([golden.tensor(f"iou2d/{video}") for video in videos])[:, mask],
-        torch.repeat_interleave(torch.arange(len(counts)), counts),
+        *lay_out_videos(targets),
         golden_loss_config(golden),
     )

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spatial.tube_losses import tube_losses
+from spatial.tube_losses import lay_out_videos, tube_losses
 from spatial.tube_targets import tube_targets
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, Query, Tube, TubeMap
 from temporal.averaging import average_clips, normalise_features
+from temporal.batch import BatchEmbedder
 from temporal.losses import LossConfig, Losses
 from temporal.moment_map import cell_spans_frames, moment_cells
 from temporal.network import MMN, cosines, iou_scores
@@ -20,20 +21,31 @@ from temporal.sentences import SentenceSource
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TubeItem:
-    """One training sentence: `clips` (M, P, D) of its video's M >= 1 tubes, `ious` (M, K) of their maps' cells."""
+    """The Q sentences of a training video with M >= 1 tubes: `clips` (M, P, D), targets `ious` (Q, M, K)."""
 
-    text: str
+    texts: tuple[str, ...]
     clips: Tensor
     ious: Tensor
 
+    @property
+    def num_maps(self) -> int:
+        """The number of tubes, M."""
+        return len(self.clips)
 
-def make_tube_item(annotation: Annotation, video: PreparedVideo, num_clips: int, mask: Tensor) -> TubeItem | None:
-    """Return the training item of one annotated sentence, None for a video without tubes; `mask` is the network's."""
+    def read_clips(self) -> Tensor:
+        """Return the clips."""
+        return self.clips
+
+
+def make_tube_item(
+    annotations: Sequence[Annotation], video: PreparedVideo, num_clips: int, mask: Tensor
+) -> TubeItem | None:
+    """Return the training item of one video's annotated sentences, None without tubes; `mask` is the network's."""
     if not video.tubes:
         return None
-    targets = np.stack([tube_targets(tube, annotation.tube, len(mask)) for tube in video.tubes])
-    ious = torch.tensor(targets, dtype=torch.float32)[:, mask]
-    return TubeItem(annotation.query.text, tube_clips(video, num_clips), ious)
+    targets = [[tube_targets(tube, one.tube, len(mask)) for tube in video.tubes] for one in annotations]
+    ious = torch.tensor(np.array(targets), dtype=torch.float32)[..., mask]
+    return TubeItem(tuple(one.query.text for one in annotations), tube_clips(video, num_clips), ious)
 
 
 def tube_clips(video: PreparedVideo, num_clips: int) -> Tensor:
@@ -43,23 +55,19 @@ def tube_clips(video: PreparedVideo, num_clips: int) -> Tensor:
 
 
 class TubeLoss:
-    """MMN-STVG's losses over a batch of videos with one sentence each."""
+    """MMN-STVG's losses over a batch of videos, each with any number of sentences (there: one)."""
 
-    def __init__(self, model: MMN, sentences: SentenceSource, config: LossConfig) -> None:
-        self.model = model
-        self.sentences = sentences
+    def __init__(self, embed: BatchEmbedder, config: LossConfig) -> None:
+        self.embed = embed
         self.config = config
 
     def __call__(self, batch: Sequence[TubeItem]) -> Losses:
         """Return the losses of a batch."""
-        embeddings = self.model(
-            torch.cat([item.clips for item in batch]), self.sentences([item.text for item in batch])
-        )
+        embeddings = self.embed(batch)
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
         iou = cosines(embeddings.queries.iou, embeddings.maps.iou)
-        video_of_tube = torch.repeat_interleave(torch.tensor([len(item.clips) for item in batch], device=iou.device))
-        ious = torch.cat([item.ious for item in batch]).to(iou.device)
-        return tube_losses(contrastive, iou, ious, video_of_tube, self.config)
+        ious, own = lay_out_videos([item.ious.to(iou.device) for item in batch])
+        return tube_losses(contrastive, iou, ious, own, self.config)
 
 
 class MMNTubeMatcher:

@@ -1,28 +1,38 @@
 """The losses of the MMN over tubes, from cosines between all sentences and all moments of all tubes of a batch.
 
-Shapes: V videos with one sentence each, T tubes of all videos in order, K candidate moments of a tube's map (its
-masked cells, row by row). `cosines` (V, T, K) holds every sentence against every moment; `video_of_tube` (T,) int64
-is sorted and names every video; `ious` (T, K) are the tubes' targets against the truth of their own video.
+Shapes: Q sentences, T tubes of all videos, K candidate moments of a tube's map (its masked cells, row by row).
+`cosines` (Q, T, K) holds every sentence against every moment; `own` (Q, T) bool says which tubes are of a sentence's
+own video, at least one; `ious` (Q, T, K) are the targets of those against the sentence's truth, 0 elsewhere.
 
-Source: atao99/MMN-STVG (tan/modeling/tan/loss.py). Mode "match" reproduces that code, faults included; "corrected" is
-without them (see tube_loss_vid, tube_loss_sent).
+Source: atao99/MMN-STVG (tan/modeling/tan/loss.py), where each video has one sentence. Mode "match" reproduces that
+code, faults included; "corrected" is without them (see tube_loss_vid, tube_loss_sent).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from temporal.losses import LOG_EPSILON, LossConfig, Losses, LossMode, loss_iou
+from temporal.batch import same_video
+from temporal.losses import LOG_EPSILON, LossConfig, Losses, LossMode, Negatives, loss_iou
 
 _SAME_IOU = 1e-6
 """Cells whose IoU is less than this below the positive's are further positives in the official code."""
 
 
+def lay_out_videos(ious: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return `ious` (Q, T, K) and `own` (Q, T) of a batch from the targets (Q_v, M_v, K) of each of its videos."""
+    own = same_video([one.shape[0] for one in ious], [one.shape[1] for one in ious]).to(ious[0].device)
+    laid_out = ious[0].new_zeros(*own.shape, ious[0].shape[2])
+    laid_out[own] = torch.cat([one.flatten(0, 1) for one in ious])
+    return laid_out, own
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Positives:
-    """Each video's moment of highest IoU: `tube` (V,) in the batch, `cell` (V,), `iou` (V,); `first_tube` (V,)."""
+    """Each sentence's moment of highest IoU: `tube` (Q,) in the batch, `cell` (Q,), `iou` (Q,); `first_tube` (Q,)."""
 
     tube: Tensor
     cell: Tensor
@@ -30,17 +40,15 @@ class _Positives:
     first_tube: Tensor
 
 
-def _positives(ious: Tensor, video_of_tube: Tensor, num_videos: int) -> _Positives:
+def _positives(ious: Tensor, own: Tensor) -> _Positives:
     """Return the positives; of equal IoUs the first cell of the first tube."""
-    own = F.one_hot(video_of_tube, num_videos).T.bool()
-    flat = ious.expand(num_videos, -1, -1).masked_fill(~own[:, :, None], -torch.inf).flatten(1)
-    iou, index = flat.max(dim=1)
-    cells = ious.shape[1]
+    iou, index = ious.masked_fill(~own[:, :, None], -torch.inf).flatten(1).max(dim=1)
+    cells = ious.shape[2]
     return _Positives(tube=index // cells, cell=index % cells, iou=iou, first_tube=own.int().argmax(dim=1))
 
 
 def _mean(losses: Tensor, positives: _Positives, mode: LossMode) -> Tensor:
-    """Return the mean over videos (V,); "corrected" leaves out those in which no tube ever meets the truth."""
+    """Return the mean over sentences (Q,); "corrected" leaves out those whose truth no tube ever meets."""
     if mode == "match":
         return losses.mean()
     has_positive = positives.iou > 0
@@ -48,29 +56,44 @@ def _mean(losses: Tensor, positives: _Positives, mode: LossMode) -> Tensor:
 
 
 def tube_loss_vid(
-    cosines: Tensor, ious: Tensor, video_of_tube: Tensor, *, tau: float, margin: float, mode: LossMode
+    cosines: Tensor,
+    ious: Tensor,
+    own: Tensor,
+    *,
+    removal_iou: float,
+    tau: float,
+    margin: float,
+    mode: LossMode,
+    negatives: Negatives = "all",
 ) -> Tensor:
-    """Return the loss that tells, for each video's positive moment, its sentence from all sentences of the batch.
+    """Return the loss that tells, for each sentence's positive moment, that sentence from all of the batch.
 
-    Cross entropy with logits cos / tau, `margin` taken off the own sentence. Mode "corrected" skips videos without any
-    positive, that is, whose best IoU is 0.
+    Cross entropy with logits cos / tau, `margin` taken off the own sentence. Other sentences of the same video whose
+    truth the moment meets with IoU >= `removal_iou` are left out, as in MMN; with one sentence a video there are none.
+    With `negatives` "own_video" the sentences of all other videos are left out too.
+    Mode "corrected" skips sentences without any positive, that is, whose best IoU is 0.
     """
-    videos = torch.arange(len(cosines), device=cosines.device)
-    positives = _positives(ious, video_of_tube, len(cosines))
+    queries = torch.arange(len(cosines), device=cosines.device)
+    positives = _positives(ious, own)
+    is_self = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
+    left_out = (removal_iou <= ious[:, positives.tube, positives.cell].T) & ~is_self
+    if negatives == "own_video":
+        left_out |= ~own[:, positives.tube].T
     logits = cosines[:, positives.tube, positives.cell].T
-    logits = (logits - margin * torch.eye(len(cosines), dtype=logits.dtype, device=logits.device)) / tau
-    return _mean(F.cross_entropy(logits, videos, reduction="none"), positives, mode)
+    logits = ((logits - margin * is_self.to(logits.dtype)) / tau).masked_fill(left_out, -torch.inf)
+    return _mean(F.cross_entropy(logits, queries, reduction="none"), positives, mode)
 
 
 def tube_loss_sent(
     cosines: Tensor,
     ious: Tensor,
-    video_of_tube: Tensor,
+    own: Tensor,
     *,
     negative_iou: float,
     tau: float,
     margin: float,
     mode: LossMode,
+    negatives: Negatives = "all",
 ) -> Tensor:
     """Return the loss that tells, for each sentence, its positive moment from the moments of all tubes of the batch.
 
@@ -83,64 +106,68 @@ def tube_loss_sent(
       the second video on a wrong tube is left out; other tubes of the video are negatives whatever their IoU.
 
     Mode "corrected", against the positive itself, the cells of all tubes of the video with IoU < negative_iou, and all
-    cells of the other videos; videos whose best IoU is 0 are skipped.
+    cells of the other videos; sentences whose best IoU is 0 are skipped.
+
+    With `negatives` "own_video" the tubes of other videos are left out in either mode.
     """
-    num_videos, num_tubes, _ = cosines.shape
-    videos = torch.arange(num_videos, device=cosines.device)
-    positives = _positives(ious, video_of_tube, num_videos)
-    positive_logits = ((cosines[videos, positives.tube, positives.cell] - margin) / tau)[:, None]
+    queries = torch.arange(len(cosines), device=cosines.device)
+    positives = _positives(ious, own)
+    positive_logits = ((cosines[queries, positives.tube, positives.cell] - margin) / tau)[:, None]
     logits = cosines / tau
+    if negatives == "own_video":
+        logits = logits.masked_fill(~own[:, :, None], -torch.inf)
     if mode == "match":
-        removed = F.one_hot(positives.tube - positives.first_tube, num_tubes).bool()
-        others = logits.masked_fill(removed[:, :, None], -torch.inf)
-        negatives = [others.flatten(1), _same_tube_logits(cosines, ious, positives, negative_iou, margin) / tau]
+        removed = F.one_hot(positives.tube - positives.first_tube, cosines.shape[1]).bool()
+        kept = logits.masked_fill(removed[:, :, None], -torch.inf)
+        others = [kept.flatten(1), _same_tube_logits(cosines, ious, positives, negative_iou, margin) / tau]
     else:
-        own = F.one_hot(video_of_tube, num_videos).T.bool()
         excluded = own[:, :, None] & (ious >= negative_iou)
-        excluded[videos, positives.tube, positives.cell] = True
-        negatives = [logits.masked_fill(excluded, -torch.inf).flatten(1)]
-    epsilon = logits.new_full((num_videos, 1), LOG_EPSILON)
-    denominators = torch.cat([positive_logits, *negatives, epsilon], dim=1).logsumexp(dim=1)
+        excluded[queries, positives.tube, positives.cell] = True
+        others = [logits.masked_fill(excluded, -torch.inf).flatten(1)]
+    epsilon = logits.new_full((len(cosines), 1), LOG_EPSILON)
+    denominators = torch.cat([positive_logits, *others, epsilon], dim=1).logsumexp(dim=1)
     return _mean(denominators - positive_logits[:, 0], positives, mode)
 
 
 def _same_tube_logits(
     cosines: Tensor, ious: Tensor, positives: _Positives, negative_iou: float, margin: float
 ) -> Tensor:
-    """Return the official similarities (V, K) of each sentence with the cells of its positive tube, before / tau."""
-    videos = torch.arange(len(cosines), device=cosines.device)
-    tube_ious = ious[positives.tube]
+    """Return the official similarities (Q, K) of each sentence with the cells of its positive tube, before / tau."""
+    queries = torch.arange(len(cosines), device=cosines.device)
+    tube_ious = ious[queries, positives.tube]
     is_negative = (tube_ious < negative_iou).to(cosines.dtype)
     is_top = (tube_ious >= positives.iou[:, None] - _SAME_IOU).to(cosines.dtype)
-    return cosines[videos, positives.tube] * (is_negative + is_top) - margin * is_top
+    return cosines[queries, positives.tube] * (is_negative + is_top) - margin * is_top
 
 
 def tube_losses(
-    contrastive_cosines: Tensor, iou_cosines: Tensor, ious: Tensor, video_of_tube: Tensor, config: LossConfig
+    contrastive_cosines: Tensor, iou_cosines: Tensor, ious: Tensor, own: Tensor, config: LossConfig
 ) -> Losses:
     """Return all three losses of a batch.
 
-    `contrastive_cosines` and `iou_cosines` (V, T, K) come from temporal.network.cosines with the masked cells picked;
-    of the latter only each tube's own sentence counts. `config.num_positives` and `removal_iou` have no part here.
+    `contrastive_cosines` and `iou_cosines` (Q, T, K) come from temporal.network.cosines with the masked cells picked;
+    of the latter only those with tubes of the own video count. `config.num_positives` has no part here.
     """
-    own_iou = iou_cosines[video_of_tube, torch.arange(len(ious), device=ious.device)]
     return Losses(
         vid=tube_loss_vid(
             contrastive_cosines,
             ious,
-            video_of_tube,
+            own,
+            removal_iou=config.removal_iou,
             tau=config.tau_video,
             margin=config.margin,
             mode=config.mode,
+            negatives=config.negatives,
         ),
         sent=tube_loss_sent(
             contrastive_cosines,
             ious,
-            video_of_tube,
+            own,
             negative_iou=config.negative_iou,
             tau=config.tau_sentence,
             margin=config.margin,
             mode=config.mode,
+            negatives=config.negatives,
         ),
-        iou=loss_iou(own_iou, ious, config.min_iou, config.max_iou),
+        iou=loss_iou(iou_cosines[own], ious[own], config.min_iou, config.max_iou),
     )

@@ -1,78 +1,98 @@
 """The temporal stage: an MMN over the moments of a video, its training items and its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, MomentMap, Query
+from temporal.batch import BatchEmbedder, same_video
 from temporal.losses import LossConfig, Losses, loss_iou, mmn_losses
 from temporal.moment_map import cell_spans_frames, moment_cells, span_iou
 from temporal.network import MMN, cosines, iou_scores
 from temporal.sentences import SentenceSource
 from temporal.streams import Streams
 
+Floats = npt.NDArray[np.floating[Any]]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MomentItem:
-    """One training sentence: `streams` (S, P, D), of which the one of number `described` shows what it tells.
+    """The Q training sentences of a video with S streams, the sentence q being told by the stream `described[q]`.
 
-    `ious` (S, K) is the tIoU of each cell with the true moment in that stream, 0 in all others; `moment` (2,) is the
-    moment in shares of the video.
+    `read_clips` gives the streams (S, P, D); `described` (Q,) int64; `ious` (Q, K) is the tIoU of each cell with a
+    sentence's true moment in its stream (0 in all others); `moments` (Q, 2) are the moments in shares of the video.
     """
 
-    text: str
-    streams: Tensor
-    described: int
+    texts: tuple[str, ...]
+    num_maps: int
+    read_clips: Callable[[], Tensor]
+    described: Tensor
     ious: Tensor
-    moment: Tensor
+    moments: Tensor
 
 
-def make_moment_item(annotation: Annotation, video: PreparedVideo, streams: Streams, mask: Tensor) -> MomentItem | None:
-    """Return the training item of one annotated sentence; `mask` (N, N) is the network's.
+def moment_ious(moments: Floats, mask: Tensor) -> Tensor:
+    """Return the tIoU (Q, K) float32 of the masked cells of `mask` (N, N) with `moments` (Q, 2), shares of a video."""
+    cells = (moment_cells(mask.cpu().numpy()) + np.array([0, 1])) / len(mask)
+    return torch.from_numpy(span_iou(cells, moments[:, None])).float()
 
-    None where no stream shows the described person.
+
+def make_moment_item(
+    annotations: Sequence[Annotation], video: PreparedVideo, streams: Streams, mask: Tensor
+) -> MomentItem | None:
+    """Return the training item of one video's annotated sentences; `mask` (N, N) is the network's.
+
+    Sentences whose person no stream shows are left out; None where none is left.
     """
-    described = streams.described(annotation, video)
-    if described is None:
+    described = [(one, streams.described(one, video)) for one in annotations]
+    shown = [(one, stream) for one, stream in described if stream is not None]
+    if not shown:
         return None
     made = torch.from_numpy(streams(video))
-    cells, frames = moment_cells(mask.cpu().numpy()), video.meta.num_frames
-    span = np.array([annotation.tube.span.start, annotation.tube.span.stop]) / frames
-    ious = torch.zeros(len(made), len(cells))
-    ious[described] = torch.from_numpy(span_iou((cells + np.array([0, 1])) / len(mask), span))
-    return MomentItem(annotation.query.text, made, described, ious, torch.tensor(span, dtype=torch.float32))
+    spans = [[one.tube.span.start, one.tube.span.stop] for one, _ in shown]
+    moments = np.array(spans, dtype=np.float64) / video.meta.num_frames
+    return MomentItem(
+        texts=tuple(one.query.text for one, _ in shown),
+        num_maps=len(made),
+        read_clips=lambda: made,
+        described=torch.tensor([stream for _, stream in shown]),
+        ious=moment_ious(moments, mask),
+        moments=torch.from_numpy(moments).float(),
+    )
 
 
 class MomentLoss:
-    """MMN's losses over a batch of videos with one sentence each.
+    """MMN's losses over a batch of videos, each with any number of sentences.
 
     With several streams per video each stream stands for a video of MMN: the moments of the others, be they of the
     same footage, are negatives, and the IoU branch learns 0 there. With one stream this is MMN as published.
     """
 
-    def __init__(self, model: MMN, sentences: SentenceSource, config: LossConfig) -> None:
-        self.model = model
-        self.sentences = sentences
+    def __init__(self, embed: BatchEmbedder, config: LossConfig) -> None:
+        self.embed = embed
         self.config = config
 
     def __call__(self, batch: Sequence[MomentItem]) -> Losses:
         """Return the losses of a batch."""
-        streams = torch.cat([item.streams for item in batch])
-        embeddings = self.model(streams, self.sentences([item.text for item in batch]))
+        embeddings = self.embed(batch)
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
         iou = cosines(embeddings.queries.iou, embeddings.maps.iou)
-        device = iou.device
-        counts = torch.tensor([len(item.streams) for item in batch], device=device)
-        described = counts.cumsum(0) - counts + torch.tensor([item.described for item in batch], device=device)
-        ious = torch.cat([item.ious for item in batch]).to(device)
-        moments = torch.stack([item.moment for item in batch]).to(device)
-        losses = mmn_losses(contrastive, iou, ious[described], described, moments, self.config)
-        own = iou[torch.repeat_interleave(counts), torch.arange(len(streams), device=device)]
-        return replace(losses, iou=loss_iou(own, ious, self.config.min_iou, self.config.max_iou))
+        own = same_video([len(item.texts) for item in batch], [item.num_maps for item in batch]).to(iou.device)
+        firsts = np.cumsum([0, *(item.num_maps for item in batch)])[:-1]
+        described = torch.cat([item.described + int(first) for item, first in zip(batch, firsts, strict=True)])
+        described = described.to(iou.device)
+        ious = torch.cat([item.ious for item in batch]).to(iou.device)
+        moments = torch.cat([item.moments for item in batch]).to(iou.device)
+        losses = mmn_losses(contrastive, iou, ious, described, moments, self.config)
+        query, stream = own.nonzero(as_tuple=True)
+        targets = ious[query] * (stream == described[query])[:, None]
+        return replace(losses, iou=loss_iou(iou[own], targets, self.config.min_iou, self.config.max_iou))
 
 
 def _at_input_width(streams: Tensor, model: MMN) -> Tensor:

@@ -20,6 +20,7 @@ from stvg.config import STRICT
 from temporal.network import IOU_SCALE
 
 LossMode = Literal["match", "corrected"]
+Negatives = Literal["all", "own_video"]
 
 LOG_EPSILON = -13.815510557964274
 """log(1e-6): what the official code adds inside the logarithm of the sentence loss's denominator."""
@@ -45,6 +46,8 @@ class LossConfig:
     """temperature of the loss over sentences"""
     tau_sentence: float = 0.1
     """temperature of the loss over moments"""
+    negatives: Negatives = "all"
+    """own_video: sentences and moments of other videos are no negatives, as methods before MMN had it"""
     margin: float = 0.4
     """taken off the cosine of each positive pair"""
     contrastive_weight: float = 0.05
@@ -84,18 +87,21 @@ def loss_vid(
     removal_iou: float,
     tau: float,
     margin: float,
+    negatives: Negatives = "all",
 ) -> Tensor:
     """Return the loss that tells, for a positive moment, its sentence from all sentences of the batch.
 
     `moments` (Q, 2) are the true start and end of each sentence. For each sentence and each of its `num_positives`
     cells of highest tIoU: cross entropy over all sentences with logits cos / tau, `margin` taken off the own one.
-    Other sentences of the same video with moments that overlap at `removal_iou` or more are left out. There is nothing
-    to correct here, so this loss has one mode.
+    Other sentences of the same video with moments that overlap at `removal_iou` or more are left out; with `negatives`
+    "own_video" those of all other videos too. There is nothing to correct here, so this loss has one mode.
     """
     positives = ious.topk(num_positives, dim=1).indices
     logits = cosines[:, video_of_query[:, None], positives].permute(1, 2, 0)
     own = torch.eye(len(ious), dtype=torch.bool, device=ious.device)
     left_out = _overlapping(moments, video_of_query, removal_iou) & ~own
+    if negatives == "own_video":
+        left_out |= video_of_query[:, None] != video_of_query
     logits = ((logits - margin * own[:, None].to(logits.dtype)) / tau).masked_fill(left_out[:, None], -torch.inf)
     return (logits.logsumexp(dim=2) - logits.diagonal(dim1=0, dim2=2).T).mean()
 
@@ -118,11 +124,13 @@ def loss_sent(
     tau: float,
     margin: float,
     mode: LossMode,
+    negatives: Negatives = "all",
 ) -> Tensor:
     """Return the loss that tells, for a sentence, its positive moments from the moments of all videos of the batch.
 
     Logits are cos / tau, `margin` taken off the positive; the negatives are the cells of the own video below
-    `negative_iou` and every cell of the other videos; 1e-6 is added inside the logarithm of the sum.
+    `negative_iou` and, unless `negatives` is "own_video", every cell of the other videos; 1e-6 is added inside the
+    logarithm of the sum.
 
     Mode "match": cells of the own video from `negative_iou` on count with cosine 0 (the official code multiplies by a
     mask before the exponential), and a positive below `negative_iou` is also a negative. Mode "corrected": neither.
@@ -135,11 +143,12 @@ def loss_sent(
         own_logits = own_logits.masked_fill(ious >= negative_iou, 0.0)
     else:
         own_logits = own_logits.masked_fill(ious >= negative_iou, -torch.inf).scatter(1, positives, -torch.inf)
-    is_own = F.one_hot(video_of_query, cosines.shape[1]).bool()
-    other_logits = (cosines / tau).masked_fill(is_own[:, :, None], -torch.inf).flatten(1)
-    epsilon = other_logits.new_full((len(ious), 1), LOG_EPSILON)
-    negatives = torch.cat([own_logits, other_logits, epsilon], dim=1).logsumexp(dim=1, keepdim=True)
-    return (torch.logaddexp(positive_logits, negatives) - positive_logits).mean()
+    logits = [own_logits, own_logits.new_full((len(ious), 1), LOG_EPSILON)]
+    if negatives == "all":
+        is_own = F.one_hot(video_of_query, cosines.shape[1]).bool()
+        logits.append((cosines / tau).masked_fill(is_own[:, :, None], -torch.inf).flatten(1))
+    denominators = torch.cat(logits, dim=1).logsumexp(dim=1, keepdim=True)
+    return (torch.logaddexp(positive_logits, denominators) - positive_logits).mean()
 
 
 def mmn_losses(
@@ -166,6 +175,7 @@ def mmn_losses(
             removal_iou=config.removal_iou,
             tau=config.tau_video,
             margin=config.margin,
+            negatives=config.negatives,
         ),
         sent=loss_sent(
             contrastive_cosines,
@@ -176,6 +186,7 @@ def mmn_losses(
             tau=config.tau_sentence,
             margin=config.margin,
             mode=config.mode,
+            negatives=config.negatives,
         ),
         iou=loss_iou(own_iou, ious, config.min_iou, config.max_iou),
     )

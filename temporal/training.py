@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import torch
 from pydantic import Field
@@ -26,6 +26,7 @@ from tqdm import tqdm
 from stvg.config import STRICT, dump_config
 from stvg.errors import InputError
 from stvg.files import writing
+from temporal.batch import Precision
 from temporal.losses import Losses
 from temporal.optimizer import clip_and_step, make_optimizer
 
@@ -39,7 +40,7 @@ class TrainingConfig:
 
     epochs: int = Field(default=18, ge=1)
     batch_size: int = Field(default=48, ge=1)
-    """Videos per step."""
+    """Videos per step, each with all its sentences."""
     lr: float = 1e-4
     text_lr_scale: float = 0.1
     """The text encoder learns at this multiple of lr ..."""
@@ -52,10 +53,14 @@ class TrainingConfig:
     warmup_steps: int = 0
     cosine: bool = False
     """Let lr fall to zero along a cosine over the whole run, in place of the milestones."""
+    precision: Precision = "float32"
+    """bfloat16: the network's forward and backward pass under autocast; weights and losses stay float32."""
     crops: int = Field(default=0, ge=0)
-    """Random crops in time made of each item beforehand; each epoch draws the whole item or one of them."""
+    """Random crops in time made of each sentence beforehand; each epoch draws the whole video or one of them."""
     crop_share: float = Field(default=0.3, ge=0, lt=1)
     """Most of a video, as a share, that a crop cuts off at either end."""
+    concatenations: int = Field(default=0, ge=0)
+    """Random joins of each sentence's video with another one, made and drawn as the crops are."""
     clip_norm: float = 5.0
     full_contrastive_epochs: int = 7
     """After so many epochs the contrastive terms count 0.01 of their weight (the official log says "only bce")."""
@@ -69,10 +74,9 @@ class TrainingRun(Generic[Item]):
     """Everything that one training needs.
 
     `describe` is the config stored with the weights; `setting` is what else, beside `config` and `seed`, a run must
-    agree in with the one that it takes up: its losses and its data. Items of one footage never meet in a batch, where
-    each would count as the other's negative: `footages` says which footage each item is of, () that all differ.
-    `crops` are further versions of each item, () for none; an epoch sees each item as it is or as one of them.
-    `bar_position` is the line of the progress bar, where several trainings share a terminal.
+    agree in with the one that it takes up: its losses and its data. `versions` are further versions of each item, ()
+    for none; an epoch sees each item as it is or as one of them. `bar_position` is the line of the progress bar, where
+    several trainings share a terminal.
     """
 
     model: nn.Module
@@ -86,8 +90,7 @@ class TrainingRun(Generic[Item]):
     seed: int
     describe: dict[str, Any]
     setting: dict[str, Any]
-    footages: Sequence[str] = ()
-    crops: Sequence[Sequence[Item]] = ()
+    versions: Sequence[Sequence[Item]] = ()
     bar_position: int = 0
 
 
@@ -104,15 +107,15 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     recipe = run.config
     optimizer = make_optimizer(run.model, run.text_parameters, lr=recipe.lr, text_lr_scale=recipe.text_lr_scale,
                                betas=recipe.betas, weight_decay=recipe.weight_decay)  # fmt: skip
-    steps_per_epoch = sum(1 for _ in _batches(run, 0))
+    steps_per_epoch = math.ceil(len(run.train_items) / recipe.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(run.config, steps_per_epoch))
     first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
     started = time.monotonic()
     with SummaryWriter(str(run.folder / "events")) as writer:
-        bar = tqdm(range(first, run.config.epochs), desc=f"train {run.folder.name}", unit="epoch",
-                   position=run.bar_position)  # fmt: skip
-        for epoch in bar:
-            losses = _train_epoch(run, epoch, optimizer, scheduler)
+        bar = tqdm(total=recipe.epochs * steps_per_epoch, initial=first * steps_per_epoch, unit="step",
+                   desc=f"train {run.folder.name}", position=run.bar_position)  # fmt: skip
+        for epoch in range(first, recipe.epochs):
+            losses = _train_epoch(run, epoch, optimizer, scheduler, bar)
             score = _validate(run, epoch)
             if score is not None and score > best:
                 best = score
@@ -120,7 +123,9 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
             _save_state(run, optimizer, scheduler, epoch + 1, best)
             for name, value in {**losses, **({} if score is None else {"val": score})}.items():
                 writer.add_scalar(name, value, epoch + 1)
-            bar.set_postfix({**{name: f"{value:.3f}" for name, value in losses.items()}, "best": f"{best:.4f}"})
+            bar.set_postfix({"epoch": epoch + 1, **{name: f"{value:.3f}" for name, value in losses.items()},
+                             "best": f"{best:.4f}"})  # fmt: skip
+        bar.close()
     logger.info("trained %s: best val score %.4f, %d epochs in %.1f s",
                 run.folder, best, run.config.epochs - first, time.monotonic() - started)  # fmt: skip
     return best_weights(run.folder)
@@ -206,9 +211,11 @@ def _train_epoch(
     epoch: int,
     optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LambdaLR,
+    bar: "tqdm[NoReturn]",
 ) -> dict[str, float]:
     """Train one epoch; return the mean of each loss term."""
     run.model.train()
+    torch.manual_seed(_epoch_seed(run, epoch))
     for parameter in run.text_parameters:
         parameter.requires_grad_(epoch >= run.config.frozen_text_epochs)
     weight = run.contrastive_weight * (1.0 if epoch < run.config.full_contrastive_epochs else 0.01)
@@ -222,33 +229,29 @@ def _train_epoch(
         for name in sums:
             sums[name] += float(getattr(losses, name).detach())
         count += 1
+        bar.update()
     return {name: value / count for name, value in sums.items()}
 
 
 def _batches(run: TrainingRun[Item], epoch: int) -> Iterator[list[Item]]:
-    """Yield the epoch's batches in an order drawn from (seed, epoch); dropout is seeded alike.
-
-    The items are dealt into rounds, the first of each footage, the second of each, and so on; batches stay in a round.
-    """
-    torch.manual_seed(run.seed * 100_003 + epoch)
-    rounds: list[list[int]] = []
-    dealt: dict[str, int] = {}
-    for index in torch.randperm(len(run.train_items)).tolist():
-        footage = run.footages[index] if run.footages else str(index)
-        place = dealt[footage] = dealt.get(footage, -1) + 1
-        rounds.extend([[]] if place == len(rounds) else [])
-        rounds[place].append(index)
-    for order in rounds:
-        for start in range(0, len(order), run.config.batch_size):
-            yield [_version(run, index) for index in order[start : start + run.config.batch_size]]
+    """Yield the epoch's batches, in an order and with the versions of items that (seed, epoch) alone decide."""
+    generator = torch.Generator().manual_seed(_epoch_seed(run, epoch))
+    order = torch.randperm(len(run.train_items), generator=generator).tolist()
+    draws = torch.rand(len(order), generator=generator).tolist()
+    for start in range(0, len(order), run.config.batch_size):
+        part = slice(start, start + run.config.batch_size)
+        yield [_version(run, index, draw) for index, draw in zip(order[part], draws[part], strict=True)]
 
 
-def _version(run: TrainingRun[Item], index: int) -> Item:
-    """Return an item, or one of its crops, each with the same probability."""
-    if not run.crops:
-        return run.train_items[index]
-    versions = [run.train_items[index], *run.crops[index]]
-    return versions[int(torch.randint(len(versions), ()))]
+def _epoch_seed(run: TrainingRun[Item], epoch: int) -> int:
+    return run.seed * 100_003 + epoch
+
+
+def _version(run: TrainingRun[Item], index: int, draw: float) -> Item:
+    """Return an item or one of its versions, each with the same probability; `draw` is uniform in [0, 1)."""
+    further = run.versions[index] if run.versions else ()
+    choice = int(draw * (1 + len(further)))
+    return further[choice - 1] if choice else run.train_items[index]
 
 
 def _validate(run: TrainingRun[Item], epoch: int) -> float | None:

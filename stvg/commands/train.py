@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from spatial.matcher import MMNTubeMatcher, TubeLoss, make_tube_item
 from stvg.annotations import read_annotations
+from stvg.augmentation import concatenate_randomly, crop_randomly
 from stvg.build import (
     build_fusion,
     build_network,
@@ -31,7 +32,6 @@ from stvg.build import (
 from stvg.cli import configure_logging
 from stvg.commands.splits import Reader, split_reader
 from stvg.config import dump_config
-from stvg.cropping import crop_randomly
 from stvg.errors import InputError
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
 from stvg.interfaces import PreparedVideo
@@ -41,22 +41,22 @@ from stvg.pipeline import Grounder
 from stvg.recipe import Recipe, StageConfig
 from stvg.spans import span_tiou
 from stvg.types import Annotation, FrameSpan, Prediction
+from temporal.batch import BatchEmbedder, BatchItem
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
 from temporal.losses import Losses
 from temporal.network import MMN
 from temporal.training import TrainingConfig, TrainingRun, best_weights, train
 
 logger = logging.getLogger(__name__)
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=BatchItem)
 
 
 @dataclass(frozen=True, slots=True)
 class _TrainSet(Generic[Item]):
-    """The items of a split, the footage and the crops of each."""
+    """The items of a split, one a footage, and further versions of each."""
 
     items: list[Item]
-    footages: list[str]
-    crops: list[list[Item]]
+    versions: list[list[Item]]
 
 
 def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> None:
@@ -72,7 +72,7 @@ def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) 
         return mean_tiou(val_annotations, val_read, MMNLocalizer(network, sentences, streams, stage.power))
 
     make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu())
-    loss = MomentLoss(network, sentences, stage.loss)
+    loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision), stage.loss)
     run = _training_run(recipe, stage, network, _train_set(recipe, stage.training, make_item), loss, validate)
     train(replace(run, folder=temporal_folder(recipe), bar_position=bar_position), resume)
 
@@ -99,7 +99,7 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
         return score(val_annotations, ground_annotations(val_annotations, val_read, grounder)).m_viou
 
     make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu())
-    loss = TubeLoss(network, sentences, stage.loss)
+    loss = TubeLoss(BatchEmbedder(network, sentences, stage.training.precision), stage.loss)
     run = _training_run(recipe, stage, network, _train_set(recipe, stage.training, make_item), loss, validate)
     train(replace(run, folder=matcher_folder(recipe), bar_position=bar_position), resume)
 
@@ -125,8 +125,7 @@ def _training_run(
         seed=recipe.seed,
         describe=describe_network(recipe, stage, network.clip_pool.conv.in_channels),
         setting=_setting(recipe, stage),
-        footages=data.footages,
-        crops=data.crops,
+        versions=data.versions,
     )
 
 
@@ -168,26 +167,51 @@ def _split(recipe: Recipe, split: str) -> tuple[tuple[Annotation, ...], Reader]:
     return read_annotations(recipe.data.annotations(split)), split_reader(recipe, split)
 
 
-def _train_set(
-    recipe: Recipe, config: TrainingConfig, make: Callable[[Annotation, PreparedVideo], Item | None]
-) -> _TrainSet[Item]:
-    """Make the training items of those annotations that give one, and their crops."""
+MakeItem = Callable[[Sequence[Annotation], PreparedVideo], Item | None]
+
+
+def _train_set(recipe: Recipe, config: TrainingConfig, make: MakeItem[Item]) -> _TrainSet[Item]:
+    """Make one training item of each footage, with the sentences of all its clips, and its further versions.
+
+    Clips of one footage belong together: apart they would count as each other's negatives.
+    """
     annotations, read = _split(recipe, "train")
-    made: _TrainSet[Item] = _TrainSet([], [], [])
-    rng = np.random.default_rng(recipe.seed)
-    for annotation in tqdm(annotations, desc="read train", unit="query"):
-        video = read(annotation.query.video_id)
-        versions = [make(annotation, video)]
-        versions += [make(*crop_randomly(annotation, video, config.crop_share, rng)) for _ in range(config.crops)]
-        whole, *crops = versions
+    groups: dict[str, list[Annotation]] = {}
+    for annotation in annotations:
+        video_id = annotation.query.video_id
+        groups.setdefault(read(video_id).footage or video_id, []).append(annotation)
+    made: _TrainSet[Item] = _TrainSet([], [])
+    rng, sentences = np.random.default_rng(recipe.seed), 0
+    for group in tqdm(groups.values(), desc="read train", unit="video"):
+        whole = make(group, read(group[0].query.video_id))
         if whole is not None:
             made.items.append(whole)
-            made.footages.append(video.footage or annotation.query.video_id)
-            made.crops.append([crop for crop in crops if crop is not None])
-    if len(made.items) < len(annotations):
-        logger.info("left out %d of %d training queries: nobody was found where their person is",
-                    len(annotations) - len(made.items), len(annotations))  # fmt: skip
+            made.versions.append(_versions(group, annotations, read, config, make, rng))
+            sentences += len(whole.texts)
+    logger.info("%d training sentences in %d videos%s", sentences, len(made.items),
+                f"; left out {len(annotations) - sentences}: nobody was found where their person is"
+                if sentences < len(annotations) else "")  # fmt: skip
     return made
+
+
+def _versions(
+    group: Sequence[Annotation],
+    annotations: Sequence[Annotation],
+    read: Reader,
+    config: TrainingConfig,
+    make: MakeItem[Item],
+    rng: np.random.Generator,
+) -> list[Item]:
+    """Return the crops and the joins of each sentence of a footage."""
+    augmented = []
+    for annotation in group:
+        video = read(annotation.query.video_id)
+        augmented += [crop_randomly(annotation, video, config.crop_share, rng) for _ in range(config.crops)]
+        others = [read(annotations[int(rng.integers(len(annotations)))].query.video_id)
+                  for _ in range(config.concatenations)]  # fmt: skip
+        augmented += [concatenate_randomly(annotation, video, other, rng) for other in others]
+    items = [make([annotation], video) for annotation, video in augmented]
+    return [item for item in items if item is not None]
 
 
 def _setting(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:

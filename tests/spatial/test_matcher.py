@@ -10,6 +10,7 @@ from spatial.matcher import MMNTubeMatcher, TubeLoss, make_tube_item, tube_clips
 from stvg.boxes import elementwise_iou
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, Query, Tube, VideoMeta
+from temporal.batch import BatchEmbedder
 from temporal.losses import LossConfig
 from temporal.moment_map import moment_cells
 from temporal.network import cosines, make_mmn
@@ -47,10 +48,11 @@ def truth(start, stop):
 
 def test_item_holds_the_viou_of_every_cell():
     prepared, wanted, mask = video((0, 64), (20, 52)), truth(16, 40), network().mask
-    item = make_tube_item(wanted, prepared, N, mask)
-    assert item.text == "one"
+    item = make_tube_item([wanted, truth(0, 9)], prepared, N, mask)
+    assert item.texts == ("one", "one")
+    assert item.ious.shape[:2] == (2, 2)
     assert item.clips.shape == (2, N, 5)
-    for one, row in zip(prepared.tubes, item.ious, strict=True):
+    for one, row in zip(prepared.tubes, item.ious[0], strict=True):
         step = one.span.length // N
         for (first, last), value in zip(moment_cells(mask.numpy()), row, strict=True):
             cell = set(range(one.span.start + step * first, one.span.start + step * (last + 1)))
@@ -62,7 +64,7 @@ def test_item_holds_the_viou_of_every_cell():
 
 def test_a_video_without_tubes_gives_no_item_and_empty_maps():
     model = network()
-    assert make_tube_item(truth(0, 9), video(), N, model.mask) is None
+    assert make_tube_item([truth(0, 9)], video(), N, model.mask) is None
     assert MMNTubeMatcher(model, sentences, N).match(QUERIES, video()) == [(), ()]
 
 
@@ -105,8 +107,8 @@ def test_clips_are_means_of_unit_rows():
 
 def test_loss_learns_from_videos_with_different_numbers_of_tubes():
     model = network()
-    items = [make_tube_item(truth(16, 40), one, N, model.mask) for one in (video((0, 64), (20, 52)), video((10, 50)))]
-    losses = TubeLoss(model, sentences, LossConfig())(items)
+    items = [make_tube_item([truth(16, 40)], one, N, model.mask) for one in (video((0, 64), (20, 52)), video((10, 50)))]
+    losses = TubeLoss(BatchEmbedder(model, sentences), LossConfig())(items)
     losses.total(1.0).backward()
     assert all(torch.isfinite(getattr(losses, name)) for name in ("vid", "sent", "iou"))
     assert model.clip_pool.conv.weight.grad.abs().sum() > 0

@@ -8,8 +8,9 @@ import torch
 
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, Query, Tube, VideoMeta
+from temporal.batch import BatchEmbedder
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
-from temporal.losses import LossConfig
+from temporal.losses import LossConfig, loss_iou, mmn_losses
 from temporal.moment_map import moment_cells
 from temporal.network import cosines, make_mmn
 from temporal.streams import PeopleStreams, VideoStream
@@ -46,12 +47,11 @@ def annotation(start, stop):
 
 def test_item_of_a_sentence():
     model, prepared = network(5), video()
-    item = make_moment_item(annotation(20, 50), prepared, PeopleStreams(N), model.mask)
-    assert item.text == "one"
-    assert item.streams.shape == (2, N, 5)
-    assert item.moment.tolist() == [0.25, 0.625]
-    assert item.described == 0, "of equal overlap the first"
-    assert not item.ious[1].any()
+    item = make_moment_item([annotation(20, 50)], prepared, PeopleStreams(N), model.mask)
+    assert item.texts == ("one",)
+    assert item.read_clips().shape == (item.num_maps, N, 5) == (2, N, 5)
+    assert item.moments.tolist() == [[0.25, 0.625]]
+    assert item.described.tolist() == [0], "of equal overlap the first"
     for (first, last), iou in zip(moment_cells(model.mask.numpy()), item.ious[0], strict=True):
         cell, truth = set(range(10 * first, 10 * last + 10)), set(range(20, 50))
         assert float(iou) == pytest.approx(len(cell & truth) / len(cell | truth))
@@ -98,18 +98,53 @@ def test_a_video_without_tubes_is_answered():
 
 @pytest.mark.parametrize("spans", [(), ((60, 80),), ((0, 10), (60, 80))])
 def test_a_person_whom_nobody_found_gives_no_item(spans):
-    assert make_moment_item(annotation(20, 50), video(spans=spans), PeopleStreams(N), network(5).mask) is None
-    assert make_moment_item(annotation(20, 50), video(spans=spans), VideoStream(N), network(5).mask) is not None
+    assert make_moment_item([annotation(20, 50)], video(spans=spans), PeopleStreams(N), network(5).mask) is None
+    assert make_moment_item([annotation(20, 50)], video(spans=spans), VideoStream(N), network(5).mask) is not None
 
 
 def test_loss_of_a_batch():
     model = network(5)
-    items = [make_moment_item(annotation(20, 50), one, PeopleStreams(N), model.mask)
+    items = [make_moment_item([annotation(20, 50)], one, PeopleStreams(N), model.mask)
              for one in (video(), video(spans=((10, 60),)))]  # fmt: skip
-    losses = MomentLoss(model, sentences, LossConfig())(items)
+    losses = MomentLoss(BatchEmbedder(model, sentences), LossConfig())(items)
     losses.total(1.0).backward()
     assert all(torch.isfinite(getattr(losses, name)) for name in ("vid", "sent", "iou"))
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_losses_of_several_sentences_and_streams_are_those_of_loops():
+    """Two videos with 2 and 1 sentences and 2 and 1 streams: the losses of four "videos" of MMN, one a stream."""
+    model = network(5).requires_grad_(requires_grad=False)
+    pair = [annotation(20, 50), annotation(60, 80)]
+    given = (pair, video()), ([annotation(20, 50)], video(spans=((10, 60),)))
+    items = [make_moment_item(truths, prepared, PeopleStreams(N), model.mask) for truths, prepared in given]
+    assert items[0].described.tolist() == [0, 1], "the second moment is shown by the second tube alone"
+    config = LossConfig(mode="corrected")
+    found = MomentLoss(BatchEmbedder(model, sentences), config)(items)
+    embeddings = model(torch.cat([item.read_clips() for item in items]), sentences(["one"] * 3))
+    contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
+    iou = cosines(embeddings.queries.iou, embeddings.maps.iou)
+    ious = torch.cat([item.ious for item in items])
+    described, moments = torch.tensor([0, 1, 2]), torch.cat([item.moments for item in items])
+    expected = mmn_losses(contrastive, iou, ious, described, moments, config)
+    assert float(found.vid) == pytest.approx(float(expected.vid), rel=1e-5)
+    assert float(found.sent) == pytest.approx(float(expected.sent), rel=1e-5)
+    terms = [loss_iou(iou[q, stream], ious[q] * (stream == described[q]), 0.5, 1.0)
+             for q, streams in enumerate(([0, 1], [0, 1], [2])) for stream in streams]  # fmt: skip
+    assert float(found.iou) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-5)
+
+
+def test_bfloat16_is_near_float32():
+    model = network(5).train()
+    items = [make_moment_item([annotation(20, 50)], video(), PeopleStreams(N), model.mask)]
+    exact, half = (MomentLoss(BatchEmbedder(model, sentences, precision), LossConfig())(items)
+                   for precision in ("float32", "bfloat16"))  # fmt: skip
+    for name in ("vid", "sent", "iou"):
+        assert getattr(half, name).dtype == torch.float32
+        assert getattr(half, name).item() == pytest.approx(getattr(exact, name).item(), rel=0.05, abs=0.02)
+    assert half.iou.item() != exact.iou.item(), "autocast was on"
+    half.total(1.0).backward()
+    assert model.clip_pool.conv.weight.grad.dtype == torch.float32
 
 
 def test_features_of_another_width_are_refused():
@@ -128,10 +163,9 @@ def test_features_of_another_width_are_refused():
 )
 def test_the_described_stream_is_the_tube_that_overlaps_the_truth_best(spans, moment, described, reason):
     model, prepared = network(5), video(spans=spans)
-    item = make_moment_item(annotation(*moment), prepared, PeopleStreams(N), model.mask)
+    item = make_moment_item([annotation(*moment)], prepared, PeopleStreams(N), model.mask)
     if described is None:
         assert item is None, reason
         return
-    assert item.described == described, reason
-    assert item.ious[described].max() > 0.5
-    assert not item.ious[1 - described].any()
+    assert item.described.tolist() == [described], reason
+    assert item.ious[0].max() > 0.5

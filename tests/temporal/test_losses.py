@@ -31,7 +31,7 @@ def moment_iou(a, b):
     return inter / ((a[1] - a[0]) + (b[1] - b[0]) - inter)
 
 
-def naive_vid(cosines, ious, video_of_query, moments, top, removal):
+def naive_vid(cosines, ious, video_of_query, moments, top, removal, negatives):
     terms = []
     cosines, ious, moments = cosines.tolist(), ious.tolist(), moments.tolist()
     for query, video in enumerate(video_of_query.tolist()):
@@ -40,13 +40,14 @@ def naive_vid(cosines, ious, video_of_query, moments, top, removal):
             for other, other_video in enumerate(video_of_query.tolist()):
                 logit = (cosines[other][video][cell] - MARGIN * (other == query)) / TAU
                 overlapping = other_video == video and moment_iou(moments[query], moments[other]) >= removal
-                if other == query or not overlapping:
+                foreign = negatives == "own_video" and other_video != video
+                if other == query or not (overlapping or foreign):
                     total += math.exp(logit)
             terms.append(math.log(total) - (cosines[query][video][cell] - MARGIN) / TAU)
     return sum(terms) / len(terms)
 
 
-def naive_sent(cosines, ious, video_of_query, top, negative, mode):
+def naive_sent(cosines, ious, video_of_query, top, negative, mode, negatives):
     terms = []
     cosines, ious = cosines.tolist(), ious.tolist()
     for query, video in enumerate(video_of_query.tolist()):
@@ -56,6 +57,8 @@ def naive_sent(cosines, ious, video_of_query, top, negative, mode):
             total = math.exp(logit)
             for other in range(len(cosines[query])):
                 for cell, cosine in enumerate(cosines[query][other]):
+                    if other != video and negatives == "own_video":
+                        continue
                     if other != video:
                         total += math.exp(cosine / TAU)
                     elif mode == "match":
@@ -69,24 +72,24 @@ def naive_sent(cosines, ious, video_of_query, top, negative, mode):
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("top", [1, 3])
 @pytest.mark.parametrize("removal", [0.2, 0.5, 1.1])
-def test_loss_vid_is_that_of_naive_loops(seed, top, removal):
-    cosines, ious, video_of_query, moments = batch(seed)
-    found = loss_vid(
-        cosines, ious, video_of_query, moments, num_positives=top, removal_iou=removal, tau=TAU, margin=MARGIN
-    )
-    assert found.item() == pytest.approx(naive_vid(cosines, ious, video_of_query, moments, top, removal), rel=1e-12)
+@pytest.mark.parametrize("negatives", ["all", "own_video"])
+def test_loss_vid_is_that_of_naive_loops(seed, top, removal, negatives):
+    given = batch(seed)
+    found = loss_vid(*given, num_positives=top, removal_iou=removal, tau=TAU, margin=MARGIN, negatives=negatives)
+    assert found.item() == pytest.approx(naive_vid(*given, top, removal, negatives), rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("top", [1, 3])
 @pytest.mark.parametrize("mode", ["match", "corrected"])
 @pytest.mark.parametrize("spread", [1.0, 0.01])
-def test_loss_sent_is_that_of_naive_loops(seed, top, mode, spread):
-    cosines, ious, video_of_query, _ = batch(seed, spread)
+@pytest.mark.parametrize("negatives", ["all", "own_video"])
+def test_loss_sent_is_that_of_naive_loops(seed, top, mode, spread, negatives):
+    given = batch(seed, spread)[:3]
     found = loss_sent(
-        cosines, ious, video_of_query, num_positives=top, negative_iou=0.5, tau=TAU, margin=MARGIN, mode=mode
+        *given, num_positives=top, negative_iou=0.5, tau=TAU, margin=MARGIN, mode=mode, negatives=negatives
     )
-    assert found.item() == pytest.approx(naive_sent(cosines, ious, video_of_query, top, 0.5, mode), rel=1e-12)
+    assert found.item() == pytest.approx(naive_sent(*given, top, 0.5, mode, negatives), rel=1e-12)
 
 
 def test_the_modes_differ_only_in_the_own_video():

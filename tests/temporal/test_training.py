@@ -276,45 +276,15 @@ def test_files_that_are_no_weights(tmp_path, make, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("footages", "sizes", "reason"),
-    [
-        ((), [3, 3, 2], "all differ"),
-        ("abcdefgh", [3, 3, 2], "all differ"),
-        ("aabbccdd", [3, 1, 3, 1], "two of each: two rounds of four"),
-        ("aaaabcde", [3, 2, 1, 1, 1], "one footage has four: rounds of five, one, one, one"),
-        ("aaaaaaaa", [1] * 8, "only one footage"),
-    ],
-)
-def test_items_of_one_footage_never_meet(tmp_path, footages, sizes, reason):
-    run, _ = make_run(tmp_path, footages=tuple(footages))
-    batches = []
-
-    def loss(batch):
-        """Without the BatchNorm, which refuses a batch of one item."""
-        batches.append([float(item[0]) for item in batch])
-        out = run.model.head(torch.stack(batch)).mean()
-        return Losses(vid=out, sent=out, iou=out)
-
-    train(dataclasses.replace(run, loss=loss))
-    footage_of = {float(item[0]): name for item, name in zip(run.train_items, footages or "abcdefgh", strict=True)}
-    per_epoch = [batches[start : start + len(sizes)] for start in range(0, len(batches), len(sizes))]
-    assert len(per_epoch) == CONFIG.epochs
-    for epoch in per_epoch:
-        assert [len(batch) for batch in epoch] == sizes, reason
-        assert sorted(item for batch in epoch for item in batch) == sorted(footage_of)
-        assert all(len({footage_of[item] for item in batch}) == len(batch) for batch in epoch), reason
-
-
-def test_crops_stand_in_for_their_items(tmp_path):
+def test_versions_stand_in_for_their_items(tmp_path):
     whole, crop = [torch.full((4,), float(k)) for k in range(8)], [torch.full((4,), 100.0 + k) for k in range(8)]
     crops = [[one] if k % 2 else [] for k, one in enumerate(crop)]
-    run, seen = make_run(tmp_path, train_items=whole, crops=crops)
+    run, seen = make_run(tmp_path, train_items=whole, versions=crops)
     train(run)
     drawn = [value for batch in seen for value in batch]
     assert sorted({value % 100 for value in drawn}) == list(range(8))
     assert {value for value in drawn if value >= 100} - {101.0, 103.0, 105.0, 107.0} == set()
     assert 0 < sum(value >= 100 for value in drawn) < len(drawn) / 2
-    again, seen_again = make_run(tmp_path / "again", train_items=whole, crops=crops)
+    again, seen_again = make_run(tmp_path / "again", train_items=whole, versions=crops)
     train(again)
     assert seen_again == seen

@@ -1,11 +1,11 @@
-"""Random crops in time: one annotated video becomes several for training."""
+"""Random crops in time and random joins with other videos: one annotated video becomes several for training."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from stvg.interfaces import PreparedVideo
-from stvg.types import Annotation, FloatArray, FrameSpan, Tube
+from stvg.types import Annotation, FloatArray, FrameSpan, IntArray, Tube
 
 
 def crop_randomly(
@@ -39,6 +39,42 @@ def crop_to(annotation: Annotation, video: PreparedVideo, window: FrameSpan) -> 
         tube_features=tuple(features),
     )
     return replace(annotation, tube=_moved(annotation.tube, window.start)), cut
+
+
+def concatenate_randomly(
+    annotation: Annotation, video: PreparedVideo, other: PreparedVideo, rng: np.random.Generator
+) -> tuple[Annotation, PreparedVideo]:
+    """Return the annotation and video with `other` before or after it, each order with the same probability."""
+    if rng.random() < 0.5:
+        return annotation, concatenate(video, other)
+    moved = replace(annotation, tube=_moved(annotation.tube, -other.meta.num_frames))
+    return moved, concatenate(other, video)
+
+
+def concatenate(first: PreparedVideo, second: PreparedVideo) -> PreparedVideo:
+    """Return both videos one after the other as one, with the tubes of both; names and size are those of the first.
+
+    The rows of the clip features are again equal parts of the whole, as many per frame as the denser video has.
+    """
+    shift = first.meta.num_frames
+    total = shift + second.meta.num_frames
+    density = max(len(video.clip_features) / video.meta.num_frames for video in (first, second))
+    rows = max(1, round(density * total))
+    centres = (2 * np.arange(rows) + 1) * total // (2 * rows)
+    clips = [_clips_at(first, centres[centres < shift]), _clips_at(second, centres[centres >= shift] - shift)]
+    later = [replace(_moved(tube, -shift), tube_id=tube.tube_id + len(first.tubes)) for tube in second.tubes]
+    return replace(
+        first,
+        meta=replace(first.meta, num_frames=total),
+        clip_features=np.concatenate(clips),
+        tubes=(*first.tubes, *later),
+        tube_features=(*first.tube_features, *second.tube_features),
+    )
+
+
+def _clips_at(video: PreparedVideo, frames: IntArray) -> FloatArray:
+    """Return the rows of the clip features that show these frames."""
+    return video.clip_features[frames * len(video.clip_features) // video.meta.num_frames]
 
 
 def _moved(tube: Tube, start: int) -> Tube:

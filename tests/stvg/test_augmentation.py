@@ -1,11 +1,12 @@
-"""Crops in time against loops over frames."""
+"""Crops and joins in time against loops over frames."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stvg.cropping import crop_randomly, crop_to
+from stvg.augmentation import concatenate, concatenate_randomly, crop_randomly, crop_to
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, FrameSpan, Query, Tube, VideoMeta
 
@@ -65,3 +66,32 @@ def test_random_windows_hold_the_moment_and_differ(max_share):
         starts.add(start)
         lengths.add(cut.meta.num_frames)
     assert (len(starts) > 5) == (len(lengths) > 5) == (max_share > 0.05)
+
+
+@pytest.mark.parametrize(("density", "rows"), [(1.0, 200), (0.1, 200)])
+def test_a_join_keeps_every_frame(density, rows):
+    """Each frame's clip row and every tube's boxes are those of its own video, the sparser clips repeated."""
+    first, second = video((0, 100), (20, 60)), video((5, 95), rows_per_frame=0.5)
+    second = replace(second, clip_features=1000 + second.clip_features[:: int(1 / density)])
+    joined = concatenate(first, second)
+    assert joined.meta.num_frames == 200
+    assert len(joined.clip_features) == rows
+    assert joined.clip_features[:100, 0].tolist() == list(range(100))
+    assert joined.clip_features[100:, 0].tolist() == [1000 + frame // int(1 / density) * int(1 / density)
+                                                      for frame in range(100)]  # fmt: skip
+    assert [(one.tube_id, one.span.start, one.span.stop) for one in joined.tubes] == [
+        (0, 0, 100), (1, 20, 60), (2, 105, 195)]  # fmt: skip
+    np.testing.assert_array_equal(joined.tubes[2].boxes_xyxy, second.tubes[0].boxes_xyxy)
+    np.testing.assert_array_equal(joined.tube_features[2], second.tube_features[0])
+
+
+def test_a_random_join_moves_the_truth_with_its_video():
+    rng = np.random.default_rng(0)
+    starts = []
+    for _ in range(40):
+        annotation, joined = concatenate_randomly(TRUTH, video((0, 100)), video((20, 60)), rng)
+        starts.append(annotation.tube.start_frame)
+        own = max(joined.tubes, key=lambda one: one.span.length)
+        assert own.start_frame == annotation.tube.start_frame - 30
+        np.testing.assert_array_equal(annotation.tube.boxes_xyxy, TRUTH.tube.boxes_xyxy)
+    assert set(starts) == {30, 130}
