@@ -29,9 +29,13 @@ from stvg.files import writing
 from temporal.batch import Precision
 from temporal.losses import Losses
 from temporal.optimizer import clip_and_step, make_optimizer
+from temporal.weight_check import known_sizes, weight_problems
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
+
+ORIGIN = "origin"
+"""Key of a checkpoint's config that says whose weights these are, where another project trained them."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -153,26 +157,32 @@ def read_description(path: Path, command: str) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, describe: dict[str, Any], path: Path, command: str) -> None:
-    """Load what `save_weights` wrote into a model of the same config.
+    """Load what `save_weights` wrote, or tools/convert_checkpoint.py, into a model of the same config.
 
     Raises:
-        InputError: no such file (`command` is what makes it), not safetensors, or weights of another config.
+        InputError: no such file (`command` is what makes it), not safetensors, weights of another config, or not
+            exactly this model's names and shapes.
     """
     stored, state = _read_weights(path, command)
-    check_same_config(stored, describe, path)
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    if missing or unexpected:
-        raise InputError(f"{path}: expected exactly this model's weights, missing {missing}, unexpected {unexpected}")
+    own = model.state_dict()
+    check_same_config(stored, {**known_sizes(own), **describe} if ORIGIN in stored else describe, path)
+    problems = weight_problems({name: tuple(value.shape) for name, value in own.items()}, state)
+    if problems:
+        raise InputError(f"{path}: expected exactly this model's weights, found: {'; '.join(problems)}")
+    model.load_state_dict(state)
 
 
 def check_same_config(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
     """Compare the config stored in the checkpoint `path` with the wanted one.
 
+    A converted checkpoint (one with ORIGIN) knows only what follows from its tensors; the rest is as wanted.
+
     Raises:
         InputError: they differ; the message names the first key that does.
     """
     wanted = json.loads(json.dumps(wanted))
-    differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+    keys = stored.keys() & wanted.keys() if ORIGIN in stored else stored.keys() | wanted.keys()
+    differing = sorted(key for key in keys if stored.get(key) != wanted.get(key))
     if differing:
         key = differing[0]
         raise InputError(f"{path}: a checkpoint of another config: {key} is {stored.get(key)!r} there, "
