@@ -11,12 +11,13 @@ from spatial.tube_losses import lay_out_videos, tube_losses
 from spatial.tube_targets import tube_targets
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, Query, Tube, TubeMap
-from temporal.averaging import average_clips, normalise_features
+from temporal.averaging import average_clips
 from temporal.batch import BatchEmbedder
 from temporal.losses import LossConfig, Losses
 from temporal.moment_map import cell_spans_frames, moment_cells
 from temporal.network import MMN, cosines, iou_scores
 from temporal.sentences import SentenceSource
+from temporal.streams import tube_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +51,7 @@ def make_tube_item(
 
 def tube_clips(video: PreparedVideo, num_clips: int) -> Tensor:
     """Return the features of the video's tubes, normalised and averaged to (M, P, D) float32."""
-    clips = [average_clips(normalise_features(features), num_clips, clamp=False) for features in video.tube_features]
+    clips = [average_clips(rows, num_clips, clamp=False) for rows in tube_rows(video)]
     return torch.from_numpy(np.stack(clips))
 
 

@@ -27,9 +27,10 @@ class Footage:
 class PreparedVideo:
     """All that grounding needs of a video, without its pixels.
 
-    `clip_features` (C, D) float32: C equal parts of the whole video; `tubes` the candidates; `tube_features` one
-    (T_k, D') float32 for each tube: T_k equal parts of the tube. `footage` is the same for videos with the same
-    content, such as clips that one footage carries; "" where nobody asked.
+    `clip_features` (C, D) float32: C equal parts of the whole video, D = 0 where it came without; `tubes` the
+    candidates; `tube_features` one (T_k, D') float32 for each tube: T_k equal parts of the tube. `footage` is the same
+    for videos with the same content, such as clips that one footage carries; "" where nobody asked. `normalised` says
+    that the rows of `tube_features` have the lengths that networks are to see; else each is divided by its length.
     """
 
     meta: VideoMeta
@@ -37,6 +38,7 @@ class PreparedVideo:
     tubes: tuple[Tube, ...]
     tube_features: tuple[FloatArray, ...]
     footage: str = ""
+    normalised: bool = False
 
 
 class Detector(Protocol):

@@ -38,13 +38,14 @@ class PreparedStore:
     """The prepared videos of one split under one recipe.
 
     `path` ends in .h5; `recipe` is the hash of everything in the config that the arrays depend on. Videos stored under
-    another recipe, or made from another file, count as absent.
+    another recipe, or made from another file, count as absent. `command` is what fills the store.
     """
 
-    def __init__(self, path: Path, recipe: str) -> None:
+    def __init__(self, path: Path, recipe: str, command: str = "tools/preprocess.py") -> None:
         self.path = path
         self.parts = path.with_suffix(".parts")
         self.recipe = recipe
+        self.command = command
 
     def part(self, video_id: str) -> Path:
         """Return where the worker that prepared `video_id` puts it."""
@@ -71,9 +72,7 @@ class PreparedStore:
                 with _open(path) as file:
                     if video_id in file and file[video_id].attrs["recipe"] == self.recipe:
                         return _read_group(video_id, file[video_id])
-        raise InputError(
-            f"{self.path}: expected {video_id} prepared with this config, found none; run tools/preprocess.py"
-        )
+        raise InputError(f"{self.path}: expected {video_id} prepared with this config, found none; run {self.command}")
 
     def write_part(self, prepared: PreparedVideo, source: str) -> None:
         """Store one video beside the split's file; atomic."""
@@ -124,8 +123,9 @@ def _open(path: Path) -> h5py.File:
 def _write_group(group: h5py.Group, prepared: PreparedVideo) -> None:
     meta = prepared.meta
     group.attrs.update(
-        path=str(meta.path), num_frames=meta.num_frames, fps=meta.fps, width=meta.width, height=meta.height
-    )
+        path=str(meta.path), num_frames=meta.num_frames, fps=meta.fps, width=meta.width, height=meta.height,
+        normalised=prepared.normalised,
+    )  # fmt: skip
     group["clip_features"] = prepared.clip_features
     for index, (tube, features) in enumerate(zip(prepared.tubes, prepared.tube_features, strict=True)):
         tube_group = group.create_group(f"tubes/{index:03d}")
@@ -146,4 +146,5 @@ def _read_group(video_id: str, group: h5py.Group) -> PreparedVideo:
         features.append(np.asarray(stored["features"], dtype=np.float32))
     meta = VideoMeta(video_id, Path(attrs["path"]), *numbers)
     clip_features = np.asarray(group["clip_features"], dtype=np.float32)
-    return PreparedVideo(meta, clip_features, tuple(tubes), tuple(features), str(attrs["source"]))
+    normalised = bool(attrs.get("normalised", False))
+    return PreparedVideo(meta, clip_features, tuple(tubes), tuple(features), str(attrs["source"]), normalised)

@@ -26,6 +26,12 @@ class Streams(Protocol):
         ...
 
 
+def tube_rows(video: PreparedVideo) -> tuple[FloatArray, ...]:
+    """Return the features (T_k, D') of each tube, every row divided by its length where they did not come so."""
+    rows = video.tube_features
+    return rows if video.normalised else tuple(normalise_features(one).astype(np.float32, copy=False) for one in rows)
+
+
 class VideoStream:
     """The whole video as one stream of `num_clips` P clips."""
 
@@ -58,16 +64,14 @@ class PeopleStreams:
             return np.zeros((1, self.num_clips, 1), dtype=np.float32)
         streams = np.zeros((len(video.tubes), self.num_clips, video.tube_features[0].shape[1]), dtype=np.float32)
         edges = clip_boundaries(video.meta.num_frames, self.num_clips, clamp=False)
-        for stream, tube, features in zip(streams, video.tubes, video.tube_features, strict=True):
+        for stream, tube, features in zip(streams, video.tubes, tube_rows(video), strict=True):
             starts = np.maximum(edges[:-1], tube.span.start) - tube.start_frame
             stops = np.minimum(edges[1:], tube.span.stop) - tube.start_frame
             present = starts < stops
             # Rows are equal parts of the tube: frame f is described by row f * rows // frames.
             first = starts[present] * len(features) // tube.span.length
             last = (stops[present] - 1) * len(features) // tube.span.length + 1
-            sums = np.concatenate(
-                [np.zeros((1, features.shape[1])), normalise_features(features).cumsum(axis=0, dtype=np.float64)]
-            )
+            sums = np.concatenate([np.zeros((1, features.shape[1])), features.cumsum(axis=0, dtype=np.float64)])
             stream[present] = (sums[last] - sums[first]) / (last - first)[:, None]
         return streams
 

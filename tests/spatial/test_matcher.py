@@ -1,5 +1,6 @@
 """Training items and answers of the tube matcher against loops."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,8 @@ def test_clips_are_means_of_unit_rows():
     prepared = video((0, 16))
     rows = prepared.tube_features[0] / np.linalg.norm(prepared.tube_features[0], axis=1, keepdims=True)
     np.testing.assert_allclose(tube_clips(prepared, N)[0], rows.reshape(N, 2, 5).mean(axis=1), rtol=1e-5)
+    as_they_came = prepared.tube_features[0].reshape(N, 2, 5).mean(axis=1)
+    np.testing.assert_allclose(tube_clips(replace(prepared, normalised=True), N)[0], as_they_came, rtol=1e-5)
 
 
 def test_loss_learns_from_videos_with_different_numbers_of_tubes():

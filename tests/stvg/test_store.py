@@ -1,5 +1,6 @@
 """Prepared videos survive being stored, whole or not at all, and only for the recipe and file they were made from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -25,7 +26,7 @@ def prepared(name="a.mp4", seed=0, num_tubes=2):
 
 
 def same(a, b):
-    assert a.meta == b.meta
+    assert (a.meta, a.normalised) == (b.meta, b.normalised)
     np.testing.assert_array_equal(a.clip_features, b.clip_features)
     assert len(a.tubes) == len(b.tubes) == len(a.tube_features) == len(b.tube_features)
     for one, other in zip(a.tubes, b.tubes, strict=True):
@@ -51,6 +52,14 @@ def test_round_trip_before_and_after_packing(store, num_tubes):
     store.pack()
     assert [path.name for path in store.path.parent.iterdir()] == ["train.h5"]
     same(store.read("a.mp4"), video)
+
+
+def test_rows_that_came_normalised_stay_so_and_clips_may_be_without_features(store):
+    video = replace(prepared(), normalised=True, clip_features=np.zeros((1, 0), np.float32))
+    store.write_part(video, "source")
+    store.pack()
+    same(store.read("a.mp4"), video)
+    assert store.read("a.mp4").clip_features.shape == (1, 0)
 
 
 def test_packing_merges_and_replaces(store):

@@ -1,5 +1,6 @@
 """Streams of clips against a loop over frames."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from stvg.interfaces import PreparedVideo
 from stvg.types import Tube, VideoMeta
-from temporal.streams import PeopleStreams, VideoStream
+from temporal.streams import PeopleStreams, VideoStream, tube_rows
 
 
 def tube(tube_id, start, length):
@@ -80,3 +81,12 @@ def test_video_stream_is_the_mean_of_its_rows():
     for clip in range(4):
         rows = [unit(row) for row in prepared.clip_features[edges[clip] : edges[clip + 1]]]
         np.testing.assert_allclose(found[0, clip], np.mean(rows, axis=0), rtol=1e-5)
+
+
+def test_rows_that_came_normalised_keep_their_lengths():
+    prepared = video(64, [tube(0, 0, 64)], [32])
+    already = replace(prepared, normalised=True)
+    assert tube_rows(already) is prepared.tube_features
+    np.testing.assert_allclose(np.linalg.norm(tube_rows(prepared)[0], axis=1), 1, rtol=1e-6)
+    found = PeopleStreams(8)(already)[0]
+    np.testing.assert_allclose(found, prepared.tube_features[0].reshape(8, 4, 5).mean(axis=1), rtol=1e-5, atol=1e-6)
