@@ -86,4 +86,6 @@ def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
 
 
 def _shown(shape: Shape) -> str:
-    return f"({', '.join('any' if length is None else str(length) for length in shape)})"
+    """Return a shape as Python writes it."""
+    lengths = ["any" if length is None else str(length) for length in shape]
+    return f"({lengths[0]},)" if len(lengths) == 1 else f"({', '.join(lengths)})"

@@ -1,0 +1,43 @@
+"""Files of torch.save, read as tensors and plain data: nothing in them is ever executed."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stvg.errors import InputError
+
+_ZIP_MAGIC = b"PK\x03\x04"
+_LONGEST_NAME = 100
+
+
+def read_torch_file(path: Path) -> Any:
+    """Return what torch.save wrote to `path`, tensors on the CPU; torch's weights_only reader admits no code.
+
+    Tensors of files in the zip form stay on disk until they are looked at.
+
+    Raises:
+        InputError: no such file, damaged, of another kind, or one that would have to execute something: the message
+            names what.
+    """
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    except OSError as error:
+        raise InputError(f"{path}: expected a file of torch.save, got: {error.strerror or error}") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols: the error below is all that a user needs
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except Exception as error:  # torch promises no set of exceptions for damaged files
+        raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong with a file, in few words; torch's own text is an essay."""
+    refused = re.search(r"GLOBAL (\S+)", str(error))
+    if refused:
+        return f"expected tensors and plain data, refused to execute {refused[1][:_LONGEST_NAME]}"
+    return f"expected a whole file of torch.save, found one that cannot be read ({type(error).__name__})"
