@@ -79,13 +79,15 @@ def _our_weights(official: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
             ours[our_name(name) or ""] = value
     shapes = official_shapes(known_sizes(ours))
     problems = weight_problems(shapes, used)
-    problems += [f"{name} expected finite numbers" for name in shapes if name in used and not _is_sound(name, used)]
+    problems += [problem for name in shapes if name in used and (problem := _number_problem(name, used[name]))]
     if problems:
         raise InputError(f"{path}: expected exactly the weights of an MMN, found: {'; '.join(problems)}")
     return {name: value.clone(memory_format=torch.contiguous_format) for name, value in ours.items()}
 
 
-def _is_sound(name: str, weights: dict[str, Tensor]) -> bool:
-    """Tell whether a weight is of finite floating numbers; a count of batches is an integer."""
-    value = weights[name]
-    return bool(value.isfinite().all()) and value.is_floating_point() != name.endswith("num_batches_tracked")
+def _number_problem(name: str, value: Tensor) -> str | None:
+    """Return what is wrong with the numbers of a weight: all are finite and floating but the count of batches."""
+    whole = name.endswith("num_batches_tracked")
+    if value.is_floating_point() == whole or value.is_complex():
+        return f"{name} expected {'whole' if whole else 'floating'} numbers, got {value.dtype}"
+    return None if bool(value.isfinite().all()) else f"{name} expected finite numbers"

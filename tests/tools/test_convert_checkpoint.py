@@ -1,0 +1,76 @@
+"""From an official checkpoint to answers: convert it, name it in a recipe, match."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertTokenizerFast, DistilBertConfig, DistilBertModel
+
+from spatial.matcher import MMNTubeMatcher
+from stvg.build import load_matcher
+from stvg.config import parse_config
+from stvg.errors import InputError
+from stvg.interfaces import PreparedVideo
+from stvg.recipe import Recipe
+from stvg.types import Query, Tube, VideoMeta
+from temporal.network import make_mmn
+from temporal.sentences import CachedTokens
+from temporal.text_encoder import load_text_backbone, load_text_tokenizer
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "woman", "walks", "sits", "down"]
+SIZES = {"num_pre_clips": 8, "num_clips": 8, "pool_kernel": 1, "hidden_size": 8, "joint_size": 6,
+         "moment_map": "pool", "pooling_counts": [3, 2], "conv_kernel": 3, "conv_layers": 2}  # fmt: skip
+OFFICIAL = (("clip_pool.conv.", "featpool.conv."), ("map_conv.convs.", "proposal_conv.convs."),
+            ("map_conv.norms.", "proposal_conv.bn."), ("contrastive_head.", "proposal_conv.conv1x1_contrastive."),
+            ("iou_head.", "proposal_conv.conv1x1_iou."), ("text_backbone.encoder.", "text_encoder.bert."),
+            ("query_heads.norm.", "text_encoder.layernorm."), ("query_heads.iou.", "text_encoder.fc_out1."),
+            ("query_heads.contrastive.", "text_encoder.fc_out2."))  # fmt: skip
+
+
+@pytest.fixture
+def text(tmp_path):
+    """A tiny DistilBERT with its tokenizer, as save_pretrained leaves them."""
+    torch.manual_seed(0)
+    folder = tmp_path / "text"
+    config = DistilBertConfig(vocab_size=11, dim=8, n_layers=1, n_heads=2, hidden_dim=8, max_position_embeddings=12)
+    DistilBertModel(config).save_pretrained(folder)
+    BertTokenizerFast(vocab={word: index for index, word in enumerate(WORDS)}).save_pretrained(folder)
+    return str(folder)
+
+
+def prepared():
+    rng = np.random.default_rng(0)
+    tubes = tuple(Tube(k, 3, np.tile([1.0, 2.0, 30.0, 40.0], (20, 1)), np.ones(20), np.ones(20, bool)) for k in (0, 1))
+    features = tuple(rng.normal(size=(20, 5)).astype(np.float32) for _ in tubes)
+    meta = VideoMeta("a.mp4", Path("a.mp4"), 40, 10.0, 64, 48)
+    return PreparedVideo(meta, np.zeros((1, 5), np.float32), tubes, features)
+
+
+def test_a_converted_matcher_answers_as_the_network_that_was_saved(tool, tmp_path, text):
+    torch.manual_seed(1)
+    network = make_mmn(**SIZES, input_size=5, text_size=8, text_backbone=load_text_backbone(text))
+    for norm in network.map_conv.norms:
+        norm.running_mean.normal_()
+    state = {}
+    for name, value in network.state_dict().items():
+        ours, theirs = next(pair for pair in OFFICIAL if name.startswith(pair[0]))
+        state[f"module.{theirs}{name.removeprefix(ours)}"] = value
+    torch.save({"model": state, "epoch": 9}, tmp_path / "pool_model_9e.pth")
+    target = tmp_path / "new" / "winner.safetensors"
+    done = tool("convert_checkpoint", tmp_path / "pool_model_9e.pth", target)
+    assert (done.code, done.stderr) == (0, "")
+    assert {"input_size: 5", "hidden_size: 8", "joint_size: 6", "text_layers: 1"} < set(done.stdout.splitlines())
+
+    matcher = {"text": text, "network": SIZES, "checkpoint": str(target)}
+    values = {"data": {"root": "."}, "output": {"root": "."}, "detector": {"kind": "file"}, "matcher": matcher}
+    queries, video = [Query("a.mp4", "a.mp4", "the man sits down")], prepared()
+    found = load_matcher(parse_config(Recipe, values, "recipe")).match(queries, video)
+    expected = MMNTubeMatcher(network, CachedTokens(load_text_tokenizer(text)), 8).match(queries, video)
+    for one, other in zip(found[0], expected[0], strict=True):
+        np.testing.assert_array_equal(one.iou, other.iou)
+        np.testing.assert_array_equal(one.contrastive, other.contrastive)
+
+    matcher["network"] = SIZES | {"conv_layers": 4}
+    with pytest.raises(InputError, match=r"winner.safetensors: .*: conv_layers is 2 there, 4 here"):
+        load_matcher(parse_config(Recipe, values, "recipe"))
