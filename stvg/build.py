@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,20 @@ from stvg.fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.fusion_search import read_fitted_weights
 from stvg.interfaces import Detector, FeatureExtractor
 from stvg.pipeline import Grounder, Preparer
-from stvg.recipe import DetectorConfig, Device, FeaturesConfig, Recipe, StageConfig, TemporalConfig
+from stvg.recipe import (
+    BenchmarkRecipe,
+    DetectorConfig,
+    Device,
+    FeaturesConfig,
+    Recipe,
+    StageConfig,
+    TemporalConfig,
+)
 from stvg.store import PreparedStore, source_fingerprint
+from temporal.feature_file import ClipReader, FeatureFile
 from temporal.localizer import MMNLocalizer
 from temporal.network import MMN, make_mmn
+from temporal.ranker import MomentRanker
 from temporal.sentences import CachedTokens, CachedVectors, SentenceSource
 from temporal.streams import PeopleStreams, Streams, VideoStream
 from temporal.text_encoder import load_text_backbone, load_text_tokenizer
@@ -92,6 +102,43 @@ def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
     return ScoreFusion(mode or config.mode, weights, config.max_extrapolation, config.contrastive_power)
 
 
+def feature_file(recipe: BenchmarkRecipe) -> FeatureFile:
+    """Return the features of a benchmark's videos.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    return FeatureFile(recipe.data.root / recipe.data.features, recipe.data.inner)
+
+
+def clip_reader(recipe: BenchmarkRecipe, file: FeatureFile) -> ClipReader:
+    """Return what reads the clips of a benchmark's videos."""
+    data, num_clips = recipe.data, recipe.temporal.network.num_pre_clips
+    return ClipReader(file, num_clips, clamp=data.clamp, memory_gib=data.memory_gib)
+
+
+def make_ranker(recipe: BenchmarkRecipe, network: MMN, sentences: SentenceSource) -> MomentRanker:
+    """Return the ranker of a benchmark around a network."""
+    return MomentRanker(
+        network,
+        sentences,
+        recipe.temporal.network.num_pre_clips,
+        clamp=recipe.data.clamp,
+        power=recipe.temporal.power,
+        nms_threshold=recipe.recall.nms_threshold,
+    )
+
+
+def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None = None) -> MomentRanker:
+    """Return a trained network of a benchmark: that of `checkpoint`, or the best under output.root.
+
+    Raises:
+        InputError: as build_grounder.
+    """
+    stage = recipe.temporal if checkpoint is None else replace(recipe.temporal, checkpoint=checkpoint)
+    return make_ranker(recipe, *_load_network(recipe, stage, temporal_folder(recipe), "tools/train_temporal.py"))
+
+
 def load_localizer(recipe: Recipe) -> MMNLocalizer:
     """Return the trained temporal stage.
 
@@ -112,7 +159,7 @@ def load_matcher(recipe: Recipe) -> MMNTubeMatcher:
     return MMNTubeMatcher(network, sentences, recipe.matcher.network.num_pre_clips)
 
 
-def temporal_folder(recipe: Recipe) -> Path:
+def temporal_folder(recipe: Recipe | BenchmarkRecipe) -> Path:
     """Return where the temporal stage's training leaves its checkpoints."""
     return recipe.output.root / "temporal"
 
@@ -133,9 +180,12 @@ def temporal_streams(recipe: Recipe) -> Streams:
     return VideoStream(num_clips) if recipe.temporal.streams == "video" else PeopleStreams(num_clips)
 
 
-def describe_network(recipe: Recipe, stage: StageConfig, input_size: int) -> dict[str, Any]:
+def describe_network(recipe: Recipe | BenchmarkRecipe, stage: StageConfig, input_size: int) -> dict[str, Any]:
     """Return what a checkpoint says of the network that it belongs to, and of the features that it reads."""
-    features = {f"features.{key}": value for key, value in dump_config(recipe.features).items()}
+    if isinstance(recipe, BenchmarkRecipe):
+        features = {"clamp": recipe.data.clamp}
+    else:
+        features = {f"features.{key}": value for key, value in dump_config(recipe.features).items()}
     streams = {"streams": stage.streams} if isinstance(stage, TemporalConfig) else {}
     text = {"text": stage.text, "text_learns": text_learns(stage)}
     sizes = {key: value for key, value in dump_config(stage.network).items() if key != "feature_dropout"}
@@ -163,7 +213,9 @@ def build_network(stage: StageConfig, input_size: int, device: Device) -> tuple[
     return network, CachedTokens(tokenizer) if text_learns(stage) else CachedVectors(tokenizer, backbone)
 
 
-def _load_network(recipe: Recipe, stage: StageConfig, folder: Path, command: str) -> tuple[MMN, SentenceSource]:
+def _load_network(
+    recipe: Recipe | BenchmarkRecipe, stage: StageConfig, folder: Path, command: str
+) -> tuple[MMN, SentenceSource]:
     path = stage.checkpoint or best_weights(folder)
     stored = read_description(path, command)
     input_size = int(stored.get("input_size", 0))

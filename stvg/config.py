@@ -27,6 +27,15 @@ def load_config(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T
     Raises:
         InputError: no such file, not YAML, an unknown or missing key, a value of the wrong type.
     """
+    return parse_config(schema, read_values(path, overrides), str(path))
+
+
+def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read the YAML file `path` as plain data, after setting each of `overrides`; no schema is looked at.
+
+    Raises:
+        InputError: no such file, not a YAML mapping, or an override that is not key=value.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -37,7 +46,7 @@ def load_config(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T
         raise InputError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
     for override in overrides:
         _set(values, override)
-    return parse_config(schema, values, str(path))
+    return values
 
 
 def parse_config(schema: type[T], values: Any, source: str) -> T:

@@ -1,5 +1,6 @@
 """The whole recipe of a run: what one YAML file of configs/ says, from the data to the fusion."""
 
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,10 +16,12 @@ from spatial.features.classic import ClassicConfig
 from spatial.features.encoder import ImageEncoderConfig
 from spatial.linking import LinkingConfig
 from spatial.tracking import TrackingConfig
-from stvg.config import STRICT
+from stvg.config import STRICT, parse_config, read_values
 from stvg.fusion import FusionConfig
 from temporal.losses import LossConfig
+from temporal.moment_annotations import MomentForm
 from temporal.network import MMNConfig
+from temporal.ranker import RecallConfig
 from temporal.training import TrainingConfig
 
 DetectorConfig = Annotated[FileConfig | OnnxConfig | HogConfig | TransformersConfig, Field(discriminator="kind")]
@@ -98,3 +101,68 @@ class Recipe:
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     matcher: StageConfig = field(default_factory=StageConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class BenchmarkDataConfig:
+    """A benchmark of temporal grounding: annotation files and one file of features, all under `root`."""
+
+    root: Path
+    train: Path
+    """Annotations of the split to train on."""
+    val: Path | None = None
+    """Annotations that choose the checkpoint; None where the benchmark has none."""
+    test: Path
+    """Annotations to report."""
+    form: MomentForm = "2d-tan"
+    """How the annotations are written (temporal.moment_annotations)."""
+    drop_empty: bool = False
+    """Drop sentences whose moment has no length, as the official code does; false: they are errors."""
+    features: Path
+    """HDF5, one data set (T, D) for each video."""
+    inner: str | None = None
+    """Name of the data set inside each video's group; None: the video's entry is the data set."""
+    clamp: bool = True
+    """MMN's rule for the ends of clips, under which the last feature is never averaged."""
+    memory_gib: float = Field(default=8.0, ge=0)
+    """Averaged features are held in memory up to this size, read again each time beyond it."""
+
+    def annotations(self, split: Literal["train", "val", "test"]) -> Path | None:
+        """The annotation file of a split, None where there is none."""
+        name: Path | None = getattr(self, split)
+        return None if name is None else self.root / name
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class RankerConfig(StageConfig):
+    """An MMN over the clip features of whole videos."""
+
+    power: float = 0.5
+    """p of a moment's score (0.5 c + 0.5)^p x iou."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class BenchmarkRecipe:
+    """Everything that a run on a benchmark of temporal grounding needs to know."""
+
+    seed: int = 0
+    device: Device = "cpu"
+    data: BenchmarkDataConfig
+    output: OutputConfig
+    temporal: RankerConfig = field(default_factory=RankerConfig)
+    recall: RecallConfig = field(default_factory=RecallConfig)
+    select_on: Literal["val", "test", "last"] = "val"
+    """What chooses the checkpoint: recalls on val, on test (say so when you report), or the last epoch."""
+
+
+def load_temporal_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe | BenchmarkRecipe:
+    """Read a recipe that trains a temporal stage: of the whole pipeline, or of a benchmark (its data have features).
+
+    Raises:
+        InputError: as stvg.config.load_config.
+    """
+    values = read_values(path, overrides)
+    data = values.get("data")
+    if isinstance(data, dict) and "features" in data:
+        return parse_config(BenchmarkRecipe, values, str(path))
+    return parse_config(Recipe, values, str(path))

@@ -31,6 +31,11 @@ class RecallTable:
         values = [value for (n, _), value in self.recall.items() if n == first]
         return sum(values) / len(values)
 
+    def to_json(self) -> dict[str, object]:
+        """Return the table as plain data."""
+        recalls = {f"R@{n},IoU={m:g}": value for (n, m), value in self.recall.items()}
+        return {"num_queries": self.num_queries, **recalls, "mIoU": self.mean_iou}
+
 
 def recall_table(moments: Floats, truths: Floats, firsts: Sequence[int], thresholds: Sequence[float]) -> RecallTable:
     """Score the ranked `moments` (Q, R, 2) of Q >= 1 queries against the true ones, `truths` (Q, 2), in one unit.

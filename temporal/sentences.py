@@ -1,6 +1,6 @@
 """What the network is given of a sentence: tokens where the text encoder learns, else cached mean vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
@@ -18,6 +18,24 @@ class SentenceSource(Protocol):
     def __call__(self, sentences: Sequence[str]) -> TokenBatch | Tensor:
         """Return the tokens or the mean token vectors (Q, H) of Q sentences."""
         ...
+
+
+class HasTexts(Protocol):
+    """Anything with sentences."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its sentences."""
+        ...
+
+
+def encode_all(sentences: SentenceSource, items: Iterable[HasTexts]) -> None:
+    """Let `sentences` see those of all training items once, in their order.
+
+    How a frozen encoder rounds depends on which sentences it is given together. Without this a resumed training, whose
+    first batch is another one, would end with other last digits.
+    """
+    sentences([text for item in items for text in item.texts])
 
 
 class CachedTokens:

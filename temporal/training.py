@@ -115,9 +115,9 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(run.config, steps_per_epoch))
     first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
     started = time.monotonic()
-    with SummaryWriter(str(run.folder / "events")) as writer:
-        bar = tqdm(total=recipe.epochs * steps_per_epoch, initial=first * steps_per_epoch, unit="step",
-                   desc=f"train {run.folder.name}", position=run.bar_position)  # fmt: skip
+    progress = tqdm(total=recipe.epochs * steps_per_epoch, initial=first * steps_per_epoch, unit="step",
+                    desc=f"train {run.folder.name}", position=run.bar_position)  # fmt: skip
+    with SummaryWriter(str(run.folder / "events")) as writer, progress as bar:
         for epoch in range(first, recipe.epochs):
             losses = _train_epoch(run, epoch, optimizer, scheduler, bar)
             score = _validate(run, epoch)
@@ -129,7 +129,6 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
                 writer.add_scalar(name, value, epoch + 1)
             bar.set_postfix({"epoch": epoch + 1, **{name: f"{value:.3f}" for name, value in losses.items()},
                              "best": f"{best:.4f}"})  # fmt: skip
-        bar.close()
     logger.info("trained %s: best val score %.4f, %d epochs in %.1f s",
                 run.folder, best, run.config.epochs - first, time.monotonic() - started)  # fmt: skip
     return best_weights(run.folder)

@@ -1,6 +1,6 @@
-"""Train the temporal stage, an MMN over the moments of videos.
+"""Train the temporal stage, an MMN over the moments of videos: that of a pipeline, or of a benchmark.
 
-Where the matcher is trained already, the weights of the joint mode are then fitted on val.
+In a pipeline whose matcher is trained already, the weights of the joint mode are then fitted on val.
 """
 
 from stvg.cli import ExitCode, recipe_parser, run
@@ -12,11 +12,14 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="take an interrupted training up again")
     arguments = parser.parse_intermixed_args()
 
+    from stvg.commands.benchmark import train_benchmark
     from stvg.commands.train import fit_fusion, train_temporal
-    from stvg.config import load_config
-    from stvg.recipe import Recipe
+    from stvg.recipe import BenchmarkRecipe, load_temporal_recipe
 
-    recipe = load_config(Recipe, arguments.config, arguments.overrides)
+    recipe = load_temporal_recipe(arguments.config, arguments.overrides)
+    if isinstance(recipe, BenchmarkRecipe):
+        train_benchmark(recipe, arguments.resume)
+        return ExitCode.DONE
     train_temporal(recipe, arguments.resume)
     fit_fusion(recipe)
     return ExitCode.DONE

@@ -45,6 +45,7 @@ from temporal.batch import BatchEmbedder, BatchItem
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
 from temporal.losses import Losses
 from temporal.network import MMN
+from temporal.sentences import encode_all
 from temporal.training import TrainingConfig, TrainingRun, best_weights, train
 
 logger = logging.getLogger(__name__)
@@ -72,8 +73,10 @@ def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) 
         return mean_tiou(val_annotations, val_read, MMNLocalizer(network, sentences, streams, stage.power))
 
     make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu())
+    data = _train_set(recipe, stage.training, make_item)
+    encode_all(sentences, data.items)
     loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision), stage.loss)
-    run = _training_run(recipe, stage, network, _train_set(recipe, stage.training, make_item), loss, validate)
+    run = _training_run(recipe, stage, network, data, loss, validate)
     train(replace(run, folder=temporal_folder(recipe), bar_position=bar_position), resume)
 
 
@@ -99,8 +102,10 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
         return score(val_annotations, ground_annotations(val_annotations, val_read, grounder)).m_viou
 
     make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu())
+    data = _train_set(recipe, stage.training, make_item)
+    encode_all(sentences, data.items)
     loss = TubeLoss(BatchEmbedder(network, sentences, stage.training.precision), stage.loss)
-    run = _training_run(recipe, stage, network, _train_set(recipe, stage.training, make_item), loss, validate)
+    run = _training_run(recipe, stage, network, data, loss, validate)
     train(replace(run, folder=matcher_folder(recipe), bar_position=bar_position), resume)
 
 

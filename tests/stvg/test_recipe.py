@@ -1,15 +1,18 @@
 """Every shipped YAML is a recipe, and a recipe survives being written down."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
-from stvg.config import dump_config, load_config, parse_config
+from stvg.config import dump_config, parse_config
 from stvg.errors import InputError
-from stvg.recipe import Recipe
+from stvg.recipe import BenchmarkRecipe, Recipe, load_temporal_recipe
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 SMALLEST = {"data": {"root": "d"}, "output": {"root": "o"}, "detector": {"kind": "hog"}}
 
 
@@ -19,16 +22,57 @@ def test_configs_are_found():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_parses_and_survives_writing(path):
-    recipe = load_config(Recipe, path)
-    assert parse_config(Recipe, yaml.safe_load(yaml.safe_dump(dump_config(recipe))), "again") == recipe
+    recipe = load_temporal_recipe(path)
+    assert parse_config(type(recipe), yaml.safe_load(yaml.safe_dump(dump_config(recipe))), "again") == recipe
+    assert isinstance(recipe, BenchmarkRecipe) == (path.parent.name == "temporal")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_overrides_of_the_two_roots(path):
-    recipe = load_config(Recipe, path, ["data.root=w", "output.root=r"])
+    recipe = load_temporal_recipe(path, ["data.root=w", "output.root=r"])
     assert (recipe.data.root, recipe.output.root) == (Path("w"), Path("r"))
-    assert recipe.data.videos == Path("w/videos")
-    assert recipe.data.annotations("val") == Path("w/val.json")
+    if isinstance(recipe, Recipe):
+        assert recipe.data.videos == Path("w/videos")
+        assert recipe.data.annotations("val") == Path("w/val.json")
+    else:
+        assert recipe.data.annotations("test").parent == Path("w")
+
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+
+
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs the golden files in ../shared/golden")
+@pytest.mark.parametrize(
+    ("config", "golden"),
+    [("charades_vgg", "mmn_charades"), ("activitynet_c3d", "mmn_activitynet"), ("tacos_c3d", "mmn_tacos")],
+)
+def test_published_recipes_are_those_of_the_official_code(config, golden):
+    """Every hyper-parameter that the golden file's config has; widths are small there."""
+    recipe = load_temporal_recipe(ROOT / "configs" / "temporal" / f"{config}.yaml")
+    with np.load(GOLDEN / f"{golden}.npz") as arrays:
+        theirs = json.loads(str(arrays["config"]))
+    stage, loss, training = recipe.temporal, theirs["loss"], theirs["recipe"]
+
+    def agree(ours, given, names):
+        found = {name: getattr(ours, name) for name in names}
+        found = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+        assert found == {name: given[theirs_name] for name, theirs_name in names.items()}
+
+    same = ("num_pre_clips", "num_clips", "pool_kernel", "pooling_counts", "conv_kernel", "conv_layers")
+    agree(stage.network, theirs, {name: name for name in same} | {"moment_map": "map"})
+    assert (stage.network.hidden_size, stage.network.joint_size) == (512, 256)
+    agree(stage.loss, loss, {"min_iou": "min_iou", "max_iou": "max_iou", "num_positives": "num_postive_video_proposal",
+                             "negative_iou": "negative_video_iou", "removal_iou": "sent_removal_iou",
+                             "tau_video": "tau_video", "tau_sentence": "tau_sent", "margin": "margin",
+                             "contrastive_weight": "contrastive_weight"})  # fmt: skip
+    assert stage.loss.mode == "match"
+    agree(stage.training, training, {"epochs": "epochs", "batch_size": "batch", "milestones": "milestones",
+                                     "frozen_text_epochs": "freeze_bert_epochs",
+                                     "full_contrastive_epochs": "all_losses_until_epoch"})  # fmt: skip
+    agree(stage.training, theirs, {"lr": "lr", "text_lr_scale": "bert_lr_scale", "betas": "betas",
+                                   "weight_decay": "weight_decay", "clip_norm": "clip_norm"})  # fmt: skip
+    assert (stage.power, recipe.recall.nms_threshold) == (theirs["contrastive_power"], theirs["nms_threshold"])
+    assert stage.text == "distilbert-base-uncased"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,170 @@
+"""Train and evaluate MMN on a benchmark of temporal grounding, from features that others extracted."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from stvg.build import build_network, clip_reader, describe_network, feature_file, load_ranker, make_ranker
+from stvg.build import temporal_folder as folder_of
+from stvg.config import dump_config
+from stvg.errors import InputError
+from stvg.files import write_json_atomically
+from stvg.recipe import BenchmarkRecipe
+from temporal.batch import BatchEmbedder
+from temporal.feature_file import ClipReader
+from temporal.localizer import MomentItem, MomentLoss
+from temporal.moment_annotations import MomentAnnotations, read_moments
+from temporal.ranker import MomentRanker, Ranking, moment_item, rank_split
+from temporal.recall import RecallTable
+from temporal.sentences import encode_all
+from temporal.training import TrainingConfig, TrainingRun, train
+
+logger = logging.getLogger(__name__)
+Split = Literal["train", "val", "test"]
+EVAL_BATCH = 32
+"""Videos whose maps are made together when moments are ranked."""
+LENGTH_EDGES = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
+"""Groups of moments by their share of the video."""
+
+
+def train_benchmark(recipe: BenchmarkRecipe, resume: bool = False) -> None:
+    """Train MMN on the train split; `select_on` says what chooses the checkpoint.
+
+    Raises:
+        InputError: annotations or features cannot be read, or features of a video are missing.
+    """
+    stage, read = recipe.temporal, clip_reader(recipe, feature_file(recipe))
+    videos = read_split(recipe, read, "train").videos
+    torch.manual_seed(recipe.seed)
+    network, sentences = build_network(stage, read.file.width, recipe.device)
+    mask, text = network.mask.cpu(), network.text_backbone
+    items = [moment_item(video, read, mask) for video in videos]
+    encode_all(sentences, items)
+    training, validate = _selection(recipe, read, make_ranker(recipe, network, sentences))
+    run = TrainingRun[MomentItem](
+        model=network,
+        text_parameters=[] if text is None else list(text.parameters()),
+        loss=MomentLoss(BatchEmbedder(network, sentences, training.precision), stage.loss),
+        contrastive_weight=stage.loss.contrastive_weight,
+        train_items=items,
+        validate=validate,
+        config=training,
+        folder=folder_of(recipe),
+        seed=recipe.seed,
+        describe=describe_network(recipe, stage, read.file.width),
+        setting=_setting(recipe, read),
+    )
+    train(run, resume)
+
+
+def read_split(recipe: BenchmarkRecipe, read: ClipReader, split: Split) -> MomentAnnotations:
+    """Read the annotations of a split, say what was read and dropped, and check that all features are there.
+
+    Raises:
+        InputError: the benchmark has no such split, or as read_moments and FeatureFile.require.
+    """
+    path = recipe.data.annotations(split)
+    if path is None:
+        raise InputError(f"config: data.{split}: expected the annotations of a {split} split, this benchmark has none")
+    annotations = read_moments(path, recipe.data.form, recipe.data.drop_empty)
+    logger.info("%s: %s", path, annotations)
+    read.file.require(video.video_id for video in annotations.videos)
+    return annotations
+
+
+def _selection(
+    recipe: BenchmarkRecipe, read: ClipReader, ranker: MomentRanker
+) -> tuple[TrainingConfig, Callable[[], float]]:
+    """Return the training config and the score that chooses the checkpoint: the mean of R@1 over the thresholds."""
+    training = recipe.temporal.training
+    if recipe.select_on == "last":
+        return replace(training, validate_from=training.epochs), lambda: 0.0
+    if recipe.select_on == "test":
+        logger.warning("the checkpoint is chosen on test: its recalls there are optimistic")
+    videos = read_split(recipe, read, recipe.select_on).videos
+    first = min(recipe.recall.firsts)
+
+    def validate() -> float:
+        table = rank_split(ranker, videos, read, first, EVAL_BATCH).recalls(replace(recipe.recall, firsts=(first,)))
+        return table.mean_recall(first)
+
+    return training, validate
+
+
+def _setting(recipe: BenchmarkRecipe, read: ClipReader) -> dict[str, Any]:
+    """Return what a training may not change in while it is interrupted, beside its own config."""
+    losses = {f"loss.{key}": value for key, value in dump_config(recipe.temporal.loss).items()}
+    return {
+        **losses,
+        "network.feature_dropout": recipe.temporal.network.feature_dropout,
+        "annotations": hashlib.sha256((recipe.data.root / recipe.data.train).read_bytes()).hexdigest(),
+        "features": read.file.path.stat().st_size,
+        "select_on": recipe.select_on,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Recalls of a split: of all sentences, and by the moment's share of its video (None for an empty group)."""
+
+    split: str
+    recalls: RecallTable
+    by_length: dict[tuple[float, float], RecallTable | None]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the recalls as plain data, fractions."""
+        groups = {f"{low:g}-{high:g}": None if table is None else table.to_json()
+                  for (low, high), table in self.by_length.items()}  # fmt: skip
+        return {"split": self.split, **self.recalls.to_json(), "by_length": groups}
+
+
+def evaluate_benchmark(
+    recipe: BenchmarkRecipe, checkpoint: Path | None, split: Split, out: Path | None = None
+) -> Evaluated:
+    """Rank the moments of a split with trained weights and count recalls; write them to `out` as JSON.
+
+    Raises:
+        InputError: as train_benchmark; no weights, or weights of another config.
+    """
+    read = clip_reader(recipe, feature_file(recipe))
+    ranker = load_ranker(recipe, checkpoint)
+    width = ranker.model.clip_pool.conv.in_channels
+    if read.file.width != width:
+        raise InputError(f"{read.file.path}: expected features of width {width}, which the weights were trained on, "
+                         f"got {read.file.width}")  # fmt: skip
+    videos = read_split(recipe, read, split).videos
+    ranking: Ranking = rank_split(ranker, videos, read, max(recipe.recall.firsts), EVAL_BATCH)
+    tables = ranking.recalls_by_length(recipe.recall, LENGTH_EDGES)
+    groups = dict(zip(pairwise(LENGTH_EDGES), tables, strict=True))
+    evaluated = Evaluated(split, ranking.recalls(recipe.recall), groups)
+    if out is not None:
+        write_json_atomically(out, evaluated.to_json(), indent=1)
+    return evaluated
+
+
+def evaluated_to_text(evaluated: Evaluated) -> str:
+    """Return the recalls as an aligned table for a terminal, percent."""
+    heads = [f"R@{n},IoU={m:g}" for n, m in evaluated.recalls.recall]
+    rows = [("moments", "queries", *heads, "mIoU"), _cells("all", evaluated.recalls, len(heads))]
+    rows += [_cells(f"{100 * low:g} to {100 * high:g} % of the video", table, len(heads))
+             for (low, high), table in evaluated.by_length.items()]  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    )
+
+
+def _cells(name: str, table: RecallTable | None, columns: int) -> tuple[str, ...]:
+    if table is None:
+        return (name, "0", *["-"] * (columns + 1))
+    values = [*table.recall.values(), table.mean_iou]
+    return (name, str(table.num_queries), *(f"{100 * value:.2f}" for value in values))

@@ -1,0 +1,94 @@
+"""Write planted features for a benchmark's real annotations, with the bounds of what can be learned from them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from stvg.errors import InputError
+from stvg.files import read_json, write_json_atomically, writing
+from stvg.recipe import BenchmarkRecipe
+from stvg.types import FloatArray
+from temporal.moment_annotations import AnnotatedVideo, MomentAnnotations, read_moments
+from temporal.planted import Bounds, Planting, SentenceImages, bounds, plant
+from temporal.sentences import CachedVectors
+from temporal.text_encoder import load_text_backbone, load_text_tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+def make_planted(
+    recipe: BenchmarkRecipe, annotations: Mapping[str, Path], counts: Mapping[str, int | None], planting: Planting
+) -> dict[str, Bounds]:
+    """Plant features for some videos of each split; write all that the recipe's `data` names, and bounds.json.
+
+    `annotations` are the benchmark's files by split; `counts` says how many videos of each are drawn (None: all). The
+    sentences' vectors are those of the recipe's text encoder.
+
+    Raises:
+        InputError: annotations that cannot be read, or too few videos in them.
+    """
+    splits = {name: _draw(path, recipe, counts[name], planting.seed) for name, path in annotations.items()}
+    _check_apart(annotations, splits)
+    sentences = sorted({text for read in splits.values() for video in read.videos for text in video.sentences})
+    backbone = load_text_backbone(recipe.temporal.text)
+    vectors = CachedVectors(load_text_tokenizer(recipe.temporal.text), backbone)(sentences).numpy()
+    images = SentenceImages(sentences, vectors, planting)
+    planted = {name: plant(read.videos, images, planting, number) for number, (name, read) in enumerate(splits.items())}
+    for name, read in splits.items():
+        path = recipe.data.annotations(name)  # type: ignore[arg-type]
+        if path is None:
+            raise InputError(f"config: data.{name}: expected a file name for the {name} split, found none")
+        _write_subset(annotations[name], path, read.videos)
+    _write_features(recipe.data.root / recipe.data.features, planted)
+    network, train = recipe.temporal.network, splits["train"].videos
+    found = {
+        name: bounds(read.videos, train, planted[name], images, planting, network.num_clips, network.pooling_counts,
+                     recipe.recall)
+        for name, read in splits.items()
+    }  # fmt: skip
+    write_json_atomically(recipe.data.root / "bounds.json", {
+        "planting": {"width": planting.width, "rate": planting.rate, "snr": planting.snr, "rank": planting.rank,
+                     "seed": planting.seed},
+        **{name: {kind: getattr(one, kind).to_json() for kind in ("matched_filter", "prior", "chance")}
+           for name, one in found.items()},
+    }, indent=1)  # fmt: skip
+    return found
+
+
+def _draw(path: Path, recipe: BenchmarkRecipe, count: int | None, seed: int) -> MomentAnnotations:
+    """Read a split and draw `count` of its videos, in the file's order."""
+    read = read_moments(path, recipe.data.form, recipe.data.drop_empty)
+    logger.info("%s: %s", path, read)
+    if count is None:
+        return read
+    if not 1 <= count <= len(read.videos):
+        raise InputError(f"{path}: expected at least the {count} videos that were asked for, got {len(read.videos)}")
+    chosen = np.sort(np.random.default_rng([seed, 7]).permutation(len(read.videos))[:count])
+    return MomentAnnotations(tuple(read.videos[index] for index in chosen), read.num_sentences, read.num_empty,
+                             read.num_clipped)  # fmt: skip
+
+
+def _check_apart(annotations: Mapping[str, Path], splits: Mapping[str, MomentAnnotations]) -> None:
+    """Check that no video is of two splits: it can carry the sentences of one alone."""
+    home: dict[str, str] = {}
+    for name, read in splits.items():
+        for video in read.videos:
+            if home.setdefault(video.video_id, name) != name:
+                raise InputError(f"{annotations[name]}: {video.video_id}: expected videos of this split alone, this one "
+                                 f"is in {home[video.video_id]} too")  # fmt: skip
+
+
+def _write_subset(source: Path, target: Path, videos: Sequence[AnnotatedVideo]) -> None:
+    """Write the items of these videos, as the source has them."""
+    items = read_json(source)
+    write_json_atomically(target, {video.video_id: items[video.video_id] for video in videos})
+
+
+def _write_features(path: Path, planted: Mapping[str, Mapping[str, FloatArray]]) -> None:
+    with writing(path) as beside, h5py.File(beside, "w", track_order=True) as file:
+        for features in planted.values():
+            for video_id, rows in features.items():
+                file.create_dataset(video_id, data=rows.astype(np.float16))

@@ -1,0 +1,184 @@
+"""A benchmark of temporal grounding by its command lines: plant features, train, kill and resume, evaluate."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "configs" / "temporal" / "planted_charades.yaml"
+SMALL = ["temporal.network.hidden_size=8", "temporal.network.joint_size=8", "temporal.network.conv_layers=1",
+         "temporal.training.epochs=3", "temporal.training.frozen_text_epochs=3", "temporal.training.batch_size=4",
+         "temporal.training.validate_from=3"]  # fmt: skip
+WORDS = ["opens", "closes", "holds", "eats", "throws", "washes"]
+
+
+def annotations(first, count):
+    """Videos with two sentences each, at the two ends."""
+    return {f"v{first + k}": {"duration": 20.0 + k, "timestamps": [[0.0, 6.0 + k % 3], [12, 18]],
+                              "sentences": [f"a person {WORDS[k % 6]} a book", f"somebody {WORDS[(k + 1) % 6]} a door"]}
+            for k in range(count)}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory, tool):
+    """A folder with planted features of 12 + 6 videos, and the options that lead there."""
+    root = tmp_path_factory.mktemp("planted")
+    for name, first, count in (("train", 0, 14), ("test", 14, 6)):
+        (root / f"raw_{name}.json").write_text(json.dumps(annotations(first, count)))
+    options = ["--config", CONFIG, f"data.root={root}/data", f"output.root={root}/model", *SMALL]
+    done = tool("make_planted_features", *options, "--train", root / "raw_train.json", "--train-videos", 12,
+                "--test", root / "raw_test.json", "--snr", 2, "--rank", 8)  # fmt: skip
+    assert done.code == 0, done.stderr
+    return root, options, done
+
+
+def test_planted_data_and_bounds(planted):
+    root, _, done = planted
+    train, test = (json.loads((root / "data" / f"{name}.json").read_text()) for name in ("train", "test"))
+    assert (len(train), len(test)) == (12, 6)
+    with h5py.File(root / "data" / "features.hdf5") as file:
+        assert set(file) == train.keys() | test.keys()
+        assert file["v15"].shape == (42, 64)
+    bounds = json.loads((root / "data" / "bounds.json").read_text())
+    assert bounds["test"]["matched_filter"]["R@1,IoU=0.5"] > bounds["test"]["chance"]["R@1,IoU=0.5"]
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["matched_filter", "prior", "chance"]
+
+
+@pytest.fixture(scope="module")
+def trained(planted, tool):
+    root, options, _ = planted
+    done = tool("train_temporal", *options)
+    assert done.code == 0, done.stderr
+    return root / "model" / "temporal"
+
+
+def test_evaluation_counts_the_recalls(planted, trained, tool, tmp_path):
+    _, options, _ = planted
+    done = tool("evaluate_temporal", *options, "--json", tmp_path / "r.json")
+    assert done.code == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:2] == ["moments", "queries"]
+    assert lines[1].split()[:2] == ["all", "12"]
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["num_queries"] == 12
+    assert f"{100 * found['R@1,IoU=0.5']:.2f}" == lines[1].split()[2]
+    assert sum(group["num_queries"] for group in found["by_length"].values() if group) == 12
+    copy = tool("evaluate_temporal", *options, "--checkpoint", trained / "best.safetensors", "output.root=/nowhere")
+    assert copy.stdout == done.stdout
+
+
+KILLED = """
+import os, runpy, signal, sys
+from temporal.localizer import MomentLoss
+original, calls = MomentLoss.__call__, []
+def counted(self, batch):
+    calls.append(1)
+    if len(calls) == {batch}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, batch)
+MomentLoss.__call__ = counted
+sys.argv = {argv}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("batch", [2, 5, 9])
+def test_a_killed_training_resumes_to_the_same_bytes(planted, trained, tool, tmp_path, batch):
+    """Killed with SIGKILL inside the first, second and third epoch of three batches each."""
+    _, options, _ = planted
+    options = [str(option) for option in options if not str(option).startswith("output.root=")]
+    options.append(f"output.root={tmp_path}")
+    code = KILLED.format(batch=batch, argv=[str(ROOT / "tools" / "train_temporal.py"), *options])
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)  # noqa: S603
+    assert killed.returncode == -9
+    assert not (tmp_path / "temporal" / "best.safetensors").exists()
+    assert (tmp_path / "temporal" / "last.pt").exists() == (batch > 3)
+    done = tool("train_temporal", *options, "--resume")
+    assert done.code == 0, done.stderr
+    resumed, whole = ((folder / "best.safetensors").read_bytes() for folder in (tmp_path / "temporal", trained))
+    assert resumed == whole
+
+
+def change_features(folder, name, value):
+    with h5py.File(folder / "features.hdf5", "a") as file:
+        del file[name]
+        if value is not None:
+            file[name] = value
+
+
+def change_annotations(folder, name, value):
+    items = json.loads((folder / "train.json").read_text())
+    items[name]["timestamps"][0] = value
+    (folder / "train.json").write_text(json.dumps(items))
+
+
+ROWS = np.ones((40, 64), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda d, v: change_features(d, v, None), "expected the features of 12 videos, 1 are missing, the first"),
+        (lambda d, v: change_features(d, v, ROWS * np.nan), "expected finite features, row 0 is not"),
+        (lambda d, v: change_features(d, v, ROWS[:, :9]), "expected features (T, 64), T >= 1, got (40, 9)"),
+        (lambda d, v: change_annotations(d, v, [5, 3]), "sentence 0: expected start < end inside"),
+        (lambda d, v: (d / "features.hdf5").unlink(), "expected an HDF5 file of features"),
+    ],
+)
+def test_bad_data_is_one_line(planted, tool, tmp_path, spoil, message):
+    root, options, _ = planted
+    data = tmp_path / "data"
+    data.mkdir()
+    for file in (root / "data").iterdir():
+        (data / file.name).write_bytes(file.read_bytes())
+    video = list(json.loads((data / "train.json").read_text()))[-1]
+    spoil(data, video)
+    done = tool("train_temporal", *options, f"data.root={data}", f"output.root={tmp_path / 'out'}")
+    assert done.code == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert video in line or "features.hdf5" in line
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("temporal.network.hidden_size=16", "a checkpoint of another config: hidden_size is 8 there, 16 here"),
+        ("data.clamp=false", "a checkpoint of another config: clamp is True there, False here"),
+        ("temporal.checkpoint=nothing.safetensors", "nothing.safetensors: expected trained weights, found none"),
+    ],
+)
+def test_weights_of_other_sizes_are_refused(planted, trained, tool, option, message):
+    _, options, _ = planted
+    done = tool("evaluate_temporal", *options, option)
+    assert (done.code, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_features_of_another_width_than_the_weights(planted, trained, tool, tmp_path):
+    root, options, _ = planted
+    (tmp_path / "test.json").write_bytes((root / "data" / "test.json").read_bytes())
+    with h5py.File(tmp_path / "features.hdf5", "w") as file:
+        for name in json.loads((tmp_path / "test.json").read_text()):
+            file[name] = ROWS[:, :32]
+    done = tool("evaluate_temporal", *options, f"data.root={tmp_path}")
+    assert done.code == 2
+    assert "expected features of width 64, which the weights were trained on, got 32" in done.stderr
+
+
+def test_a_split_that_the_benchmark_lacks(planted, trained, tool):
+    _, options, _ = planted
+    done = tool("evaluate_temporal", *options, "--split", "val")
+    assert done.code == 2
+    assert "data.val: expected the annotations of a val split, this benchmark has none" in done.stderr
+
+
+def test_a_pipeline_recipe_is_refused(tool):
+    done = tool("evaluate_temporal", "--config", ROOT / "configs" / "demo.yaml")
+    assert done.code == 2
