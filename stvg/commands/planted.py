@@ -77,8 +77,8 @@ def _check_apart(annotations: Mapping[str, Path], splits: Mapping[str, MomentAnn
     for name, read in splits.items():
         for video in read.videos:
             if home.setdefault(video.video_id, name) != name:
-                raise InputError(f"{annotations[name]}: {video.video_id}: expected videos of this split alone, this one "
-                                 f"is in {home[video.video_id]} too")  # fmt: skip
+                raise InputError(f"{annotations[name]}: {video.video_id}: expected videos of one split alone, it is "
+                                 f"in {home[video.video_id]} too")  # fmt: skip
 
 
 def _write_subset(source: Path, target: Path, videos: Sequence[AnnotatedVideo]) -> None:
