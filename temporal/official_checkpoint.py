@@ -18,7 +18,7 @@ from torch import Tensor
 from stvg.errors import InputError
 from stvg.files import writing
 from temporal.official_weights import is_unused, official_shapes, our_name
-from temporal.torch_file import read_torch_file
+from temporal.torch_file import is_dense, read_torch_file
 from temporal.training import ORIGIN
 from temporal.weight_check import known_sizes, weight_problems
 
@@ -56,18 +56,11 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not state:
         found = "none" if isinstance(state, dict) else f"a {type(state).__name__}"
         raise InputError(f'{path}: expected weights by name, bare or under "model", found {found}')
-    strangers = [str(name) for name, value in state.items() if not (isinstance(name, str) and _is_dense(value))]
+    strangers = [str(name) for name, value in state.items() if not (isinstance(name, str) and is_dense(value))]
     if strangers:
         raise InputError(f"{path}: expected dense tensors by name, found something else at {', '.join(strangers)}")
     prefix = _WRAPPER if all(name.startswith(_WRAPPER) for name in state) else ""
     return {name.removeprefix(prefix): value for name, value in state.items()}
-
-
-def _is_dense(value: Any) -> bool:
-    """Tell whether a value is a plain tensor with all its numbers in the file, none of them used many times over."""
-    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
-        return False
-    return not value.is_quantized and value.nbytes <= value.untyped_storage().nbytes()
 
 
 def _our_weights(official: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from stvg.errors import InputError
 
@@ -33,6 +34,13 @@ def read_torch_file(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # torch promises no set of exceptions for damaged files
         raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def is_dense(value: object) -> bool:
+    """Tell whether a value is a plain tensor with all its numbers in the file, none of them used many times over."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    return not value.is_quantized and value.nbytes <= value.untyped_storage().nbytes()
 
 
 def _reason(error: Exception) -> str:
