@@ -12,14 +12,16 @@ from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from spatial.detectors.transformers import TransformersDetector
 from spatial.features.classic import ClassicConfig, ClassicFeatures
 from spatial.features.encoder import ImageEncoderFeatures, load_image_encoder
+from spatial.features.imported import IMPORT_COMMAND, ImportedConfig, imported_source
 from spatial.linking import MotionLinker
 from spatial.matcher import MMNTubeMatcher
 from spatial.tracking import EngineTracker
-from stvg.config import dump_config
+from stvg.config import dump_config, load_config
 from stvg.errors import InputError
 from stvg.fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.fusion_search import read_fitted_weights
-from stvg.interfaces import Detector, FeatureExtractor
+from stvg.interfaces import Detector, FeatureExtractor, MomentLocalizer
+from stvg.parts import WholeLocalizer
 from stvg.pipeline import Grounder, Preparer
 from stvg.recipe import (
     BenchmarkRecipe,
@@ -42,7 +44,11 @@ from temporal.training import best_weights, check_same_config, load_weights, rea
 
 
 def build_preparer(recipe: Recipe) -> Preparer:
-    """Return what turns a video into candidate tubes and features."""
+    """Return what turns a video into candidate tubes and features.
+
+    Raises:
+        InputError: a model file is missing, or the features are imported ones.
+    """
     return Preparer(
         detector=_detector(recipe.detector, recipe.device),
         tracker=EngineTracker(**_values(recipe.tracking)),
@@ -68,19 +74,33 @@ def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
     values = _values(config)
     if isinstance(config, ClassicConfig):
         return ClassicFeatures(**values)
+    if isinstance(config, ImportedConfig):
+        raise InputError("features.kind: expected an extractor for videos that are not prepared yet, got imported; "
+                         f"run {IMPORT_COMMAND}")  # fmt: skip
     encoder, processor = load_image_encoder(values.pop("model"))
     return ImageEncoderFeatures(encoder, processor, **values, device=device)
 
 
 def prepared_store(recipe: Recipe, split: str) -> PreparedStore:
     """Return the store of a split's prepared videos under this recipe."""
-    parts = (recipe.video, recipe.detector, recipe.tracking, recipe.linking, recipe.features)
+    imported = isinstance(recipe.features, ImportedConfig)
+    made_by: tuple[Any, ...] = (recipe.video, recipe.detector, recipe.tracking, recipe.linking)
+    parts = (*(() if imported else made_by), recipe.features)
     text = json.dumps([dump_config(part) for part in parts], sort_keys=True)
-    return PreparedStore(recipe.output.root / "prepared" / f"{split}.h5", hashlib.sha256(text.encode()).hexdigest())
+    path = recipe.output.root / "prepared" / f"{split}.h5"
+    command = IMPORT_COMMAND if imported else "tools/preprocess.py"
+    return PreparedStore(path, hashlib.sha256(text.encode()).hexdigest(), command)
 
 
 def video_fingerprint(recipe: Recipe, path: Path) -> str:
-    """Return a hash of a video file and of what else preparing it reads: its public detections, where they are used."""
+    """Return a hash of a video file and of what else preparing it reads: its public detections, where they are used.
+
+    "" where there is no file; of an imported video the name alone counts.
+    """
+    if isinstance(recipe.features, ImportedConfig):
+        return imported_source(path.name)
+    if not path.is_file():
+        return ""
     detector = recipe.detector
     beside = [detections_path(detector.folder, path)] if isinstance(detector, FileConfig) else []
     return source_fingerprint(path, *(file for file in beside if file.is_file()))
@@ -89,10 +109,15 @@ def video_fingerprint(recipe: Recipe, path: Path) -> str:
 def build_grounder(recipe: Recipe) -> Grounder:
     """Return the trained pipeline, with the best checkpoints under output.root and the weights fitted there.
 
+    Mode tube_mmn asks for a moment only where nobody was found: with no temporal stage trained, it is the whole video.
+
     Raises:
         InputError: a checkpoint is missing, or belongs to another config.
     """
-    return Grounder(load_localizer(recipe), load_matcher(recipe), build_fusion(recipe))
+    untrained = recipe.temporal.checkpoint is None and not best_weights(temporal_folder(recipe)).is_file()
+    alone = untrained and recipe.fusion.mode == "tube_mmn"
+    localizer: MomentLocalizer = WholeLocalizer() if alone else load_localizer(recipe)
+    return Grounder(localizer, load_matcher(recipe), build_fusion(recipe))
 
 
 def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
@@ -139,6 +164,19 @@ def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None = None) -> Mome
     return make_ranker(recipe, *_load_network(recipe, stage, temporal_folder(recipe), "tools/train_temporal.py"))
 
 
+def load_temporal(config: str | Path, checkpoint: str | Path | None = None) -> MomentRanker:
+    """Return a trained network of a benchmark for use from Python, from its YAML file and its weights.
+
+    >>> ranker = load_temporal("configs/temporal/charades_vgg.yaml", "charades.safetensors")  # doctest: +SKIP
+    >>> ranker.localize(features, ["person opens the door."], duration_s=30.6)  # doctest: +SKIP
+
+    Raises:
+        InputError: as load_config and load_ranker.
+    """
+    recipe = load_config(BenchmarkRecipe, Path(config))
+    return load_ranker(recipe, None if checkpoint is None else Path(checkpoint))
+
+
 def load_localizer(recipe: Recipe) -> MMNLocalizer:
     """Return the trained temporal stage.
 
@@ -175,7 +213,13 @@ def fusion_file(recipe: Recipe) -> Path:
 
 
 def temporal_streams(recipe: Recipe) -> Streams:
-    """Return what gives the temporal stage's streams of a video."""
+    """Return what gives the temporal stage's streams of a video.
+
+    Raises:
+        InputError: streams of whole videos, of which imported features tell nothing.
+    """
+    if recipe.temporal.streams == "video" and isinstance(recipe.features, ImportedConfig):
+        raise InputError("temporal.streams: expected people with features.kind imported, got video")
     num_clips = recipe.temporal.network.num_pre_clips
     return VideoStream(num_clips) if recipe.temporal.streams == "video" else PeopleStreams(num_clips)
 

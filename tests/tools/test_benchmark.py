@@ -8,6 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import yaml
+
+from stvg.build import load_temporal
+from stvg.config import dump_config, load_config
+from stvg.recipe import BenchmarkRecipe
+from temporal.feature_file import FeatureFile
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "temporal" / "planted_charades.yaml"
@@ -70,6 +76,22 @@ def test_evaluation_counts_the_recalls(planted, trained, tool, tmp_path):
     assert sum(group["num_queries"] for group in found["by_length"].values() if group) == 12
     copy = tool("evaluate_temporal", *options, "--checkpoint", trained / "best.safetensors", "output.root=/nowhere")
     assert copy.stdout == done.stdout
+
+
+def test_three_lines_of_python_localize(planted, trained, tmp_path):
+    root, options, _ = planted
+    recipe = load_config(BenchmarkRecipe, CONFIG, [str(option) for option in options[2:]])
+    config = tmp_path / "small.yaml"
+    config.write_text(yaml.safe_dump(dump_config(recipe)))
+    features = FeatureFile(root / "data" / "features.hdf5").read("v15")
+
+    ranker = load_temporal(config, trained / "best.safetensors")
+    (moments,) = ranker.localize(features, ["somebody holds a door"], duration_s=21.0)
+
+    assert moments.spans_s.shape == (5, 2)
+    assert (moments.spans_s[:, 0] < moments.spans_s[:, 1]).all()
+    assert moments.spans_s.max() <= 21
+    assert (np.diff(moments.scores) <= 0).all()
 
 
 KILLED = """
