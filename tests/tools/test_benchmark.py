@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from stvg.build import load_temporal
+from stvg.commands import ablate_temporal
+from stvg.commands.ablate_temporal import VARIANTS, ablation_table
 from stvg.config import dump_config, load_config
 from stvg.recipe import BenchmarkRecipe
 from temporal.feature_file import FeatureFile
@@ -204,3 +206,31 @@ def test_a_split_that_the_benchmark_lacks(planted, trained, tool):
 def test_a_pipeline_recipe_is_refused(tool):
     done = tool("evaluate_temporal", "--config", ROOT / "configs" / "demo.yaml")
     assert done.code == 2
+
+
+def test_ablation_of_variants(planted, tool, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablate_temporal, "VARIANTS", [VARIANTS[0], VARIANTS[-1]])
+    _, options, _ = planted
+    short = [*options, "temporal.training.epochs=1", "temporal.training.validate_from=1"]
+    done = tool("ablate_temporal", *short, "--seeds", 0, 1, "--out", tmp_path, "--workers", 1)
+    assert done.code == 0, done.stderr
+    rows = json.loads((tmp_path / "ablation.json").read_text())
+    assert [(row["variant"], row["seed"]) for row in rows] == [
+        (name, seed) for name in ("match", "no contrastive branch") for seed in (0, 1)]  # fmt: skip
+    mean = np.mean([row["mIoU"] for row in rows if row["variant"] == "match"])
+    lines = done.stdout.splitlines()
+    assert lines[2].startswith("| match | ")
+    assert float(lines[2].split("|")[-2].split("±")[0]) == pytest.approx(100 * mean, abs=0.051)
+    assert rows[0]["mIoU"] != rows[2]["mIoU"]
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert len(written) == 4
+    assert tool("ablate_temporal", *short, "--seeds", 0, 1, "--out", tmp_path, "--workers", 2).stdout == done.stdout
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == written
+
+
+def test_intervals_of_the_table_are_student_s():
+    rows = [{"variant": name, "seed": seed, "num_queries": 9, "mIoU": first + seed / 10}
+            for name, first in (("a", 0.5), ("b", 0.6)) for seed in range(3)]  # fmt: skip
+    lines = ablation_table(rows).splitlines()
+    assert lines[2] == "| a | 60.0 ± 24.8 |", "4.303 x 10 / sqrt(3)"
+    assert lines[4] == "| b minus a | 10.0 ± 0.0 |"
