@@ -14,6 +14,7 @@ from spatial.detectors.onnx import OnnxConfig
 from spatial.detectors.transformers import TransformersConfig
 from spatial.features.classic import ClassicConfig
 from spatial.features.encoder import ImageEncoderConfig
+from spatial.features.imported import ImportedConfig
 from spatial.linking import LinkingConfig
 from spatial.tracking import TrackingConfig
 from stvg.config import STRICT, parse_config, read_values
@@ -25,7 +26,7 @@ from temporal.ranker import RecallConfig
 from temporal.training import TrainingConfig
 
 DetectorConfig = Annotated[FileConfig | OnnxConfig | HogConfig | TransformersConfig, Field(discriminator="kind")]
-FeaturesConfig = Annotated[ClassicConfig | ImageEncoderConfig, Field(discriminator="kind")]
+FeaturesConfig = Annotated[ClassicConfig | ImageEncoderConfig | ImportedConfig, Field(discriminator="kind")]
 Device = Literal["cpu", "cuda"]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 
+from spatial.features.imported import ImportedConfig, imported_source
 from stvg.build import build_preparer, prepared_store, video_fingerprint
 from stvg.interfaces import PreparedVideo
 from stvg.preprocess import Failure, prepare_videos
@@ -23,7 +24,11 @@ def video_paths(video_ids: Iterable[str], videos: Path) -> dict[str, Path]:
 def prepare_split(
     recipe: Recipe, name: str, paths: Mapping[str, Path], workers: int | None = None, overwrite: bool = False
 ) -> list[Failure]:
-    """Prepare the videos that the store called `name` lacks."""
+    """Prepare the videos that the store called `name` lacks; imported ones can only be there or not."""
+    if isinstance(recipe.features, ImportedConfig):
+        store = prepared_store(recipe, name)
+        reason = f"{store.path}: expected it imported with this config, found none; run {store.command}"
+        return [Failure(key, reason) for key in paths if not store.has(key, imported_source(key))]
     preparer, fingerprint = partial(build_preparer, recipe), partial(video_fingerprint, recipe)
     return prepare_videos(paths, prepared_store(recipe, name), preparer, workers, overwrite, fingerprint)
 
@@ -41,7 +46,7 @@ def prepare_wherever(
     stores = [prepared_store(recipe, path.stem) for path in store_files(folder)]
     homes: dict[str, PreparedStore] = {}
     for video_id, path in paths.items():
-        source = video_fingerprint(recipe, path) if path.is_file() else ""
+        source = video_fingerprint(recipe, path)
         home = next((store for store in stores if store.has(video_id, source)), None)
         if home is not None:
             homes[video_id] = home
