@@ -1,9 +1,10 @@
 """What each part is worth: the same code with one part replaced, scored on the same queries.
 
-The matrix of two_stage crosses {mmn, truth, whole, uniform} moments with {matcher, truth, confident, largest, random}
-tubes; joint and tube_mmn stand beside it with the trained parts. Two controls answer with the caption of another clip
-and with no caption: what is left of the score then does not come from the sentence. Rows with a random part (uniform,
-random, shuffled captions) are the mean of DRAWS draws, query by query, so that luck does not rank them.
+The matrix crosses {mmn, truth, whole, uniform} moments with {matcher, truth, confident, largest, random} tubes, for
+two_stage and for joint; tube_mmn asks no temporal stage, so there only the tube is replaced. Two controls answer with
+the caption of another clip and with no caption: what is left of the score then does not come from the sentence. Rows
+with a random part (uniform, random, shuffled captions) are the mean of DRAWS draws, query by query, so that luck does
+not rank them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from stvg.fusion import ScoreFusion
 from stvg.interfaces import MomentLocalizer, PreparedVideo, TubeMatcher
 from stvg.metrics import bootstrap_interval, paired_bootstrap_interval, score
 from stvg.parts import (
+    MomentsOnNamedTube,
+    OwnMapOfNamedTube,
     PreferenceMatcher,
     SeededPreference,
     TruthLocalizer,
@@ -112,21 +115,29 @@ class Ablation:
     num_clips: int
     seed: int
 
-    def run(self) -> list[AblationRow]:
-        """Return the rows: the three modes, the rest of the two_stage matrix, the controls."""
+    def remembering(self) -> "Ablation":
+        """Return the same ablation, whose trained stages answer each question once, however often it is asked."""
         kept = _Kept(self.localizer, self.matcher)
-        combinations = [("mmn", "matcher", mode) for mode in self.fusions]
-        combinations += [(temporal, spatial, "two_stage") for temporal in PARTS_TEMPORAL for spatial in PARTS_SPATIAL]
-        combinations += [("mmn", "matcher", control) for control in CONTROLS]
-        bar = tqdm(list(dict.fromkeys(combinations)), desc="ablate", unit="row")
-        return [replace(self, localizer=kept, matcher=kept)._row(*combination) for combination in bar]
+        return replace(self, localizer=kept, matcher=kept)
+
+    def run(self) -> list[AblationRow]:
+        """Return the rows: the modes with the trained parts, the rest of each mode's matrix, the controls."""
+        remembering = self.remembering()
+        bar = tqdm(combinations(tuple(self.fusions)), desc="ablate", unit="row")
+        return [remembering._row(*combination) for combination in bar]
+
+    def predict(self, mode: str) -> list[Prediction]:
+        """Return the predictions of the trained parts in `mode`, one per query, a video's queries together."""
+        grounder = Grounder(self.localizer, self.matcher, self.fusions[mode])
+        return self._ground(grounder, self._queries(mode, self.seed))
 
     def _row(self, temporal: str, spatial: str, mode: str) -> AblationRow:
         drawn = temporal == "uniform" or spatial == "random" or mode == "shuffled_captions"
         fusion = self.fusions["two_stage" if mode in CONTROLS else mode]
         draws = []
         for seed in range(self.seed, self.seed + (DRAWS if drawn else 1)):
-            grounder = Grounder(self._localizer(temporal, seed), self._matcher(spatial, seed), fusion)
+            localizer = self._localizer(temporal, seed)
+            grounder = Grounder(localizer, self._matcher(spatial, seed, fusion.mode, localizer), fusion)
             draws.append(score(self.annotations, self._ground(grounder, self._queries(mode, seed))))
         scores = mean_scores(draws)
         return AblationRow(temporal, spatial, mode, scores, bootstrap_interval(per_query_viou(scores), self.seed))
@@ -155,7 +166,7 @@ class Ablation:
         parts: tuple[MomentLocalizer, ...] = (self.localizer, TruthLocalizer(truth), WholeLocalizer(), uniform)
         return dict(zip(PARTS_TEMPORAL, parts, strict=True))[name]
 
-    def _matcher(self, name: str, seed: int) -> TubeMatcher:
+    def _matcher(self, name: str, seed: int, mode: str, localizer: MomentLocalizer) -> TubeMatcher:
         truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
         parts: tuple[TubeMatcher, ...] = (
             self.matcher,
@@ -164,7 +175,25 @@ class Ablation:
             PreferenceMatcher(mean_area),
             PreferenceMatcher(SeededPreference(seed)),
         )
-        return dict(zip(PARTS_SPATIAL, parts, strict=True))[name]
+        part = dict(zip(PARTS_SPATIAL, parts, strict=True))[name]
+        if part is self.matcher or mode == "two_stage":
+            return part
+        return MomentsOnNamedTube(part, localizer) if mode == "joint" else OwnMapOfNamedTube(part, self.matcher)
+
+
+def combinations(modes: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return (temporal, spatial, mode) of every row, once each, for these modes of fusion and the controls.
+
+    tube_mmn reads the tubes' own maps alone, so its temporal part has one name, "mmn", and nothing to replace.
+    """
+    trained = [("mmn", "matcher", mode) for mode in modes]
+    matrix = [
+        (temporal, spatial, mode)
+        for mode in modes
+        for temporal in (("mmn",) if mode == "tube_mmn" else PARTS_TEMPORAL)
+        for spatial in PARTS_SPATIAL
+    ]
+    return list(dict.fromkeys([*trained, *matrix, *(("mmn", "matcher", control) for control in CONTROLS)]))
 
 
 def mean_scores(draws: Sequence[Scores]) -> Scores:

@@ -124,7 +124,8 @@ def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
     """Return the fusion of the recipe, or of another mode; weights that the recipe does not name are those fitted."""
     config: FusionConfig = recipe.fusion
     weights = config.weights or read_fitted_weights(fusion_file(recipe)) or JointWeights()
-    return ScoreFusion(mode or config.mode, weights, config.max_extrapolation, config.contrastive_power)
+    return ScoreFusion(mode or config.mode, weights, config.max_extrapolation, config.contrastive_power,
+                       config.smoothing)  # fmt: skip
 
 
 def feature_file(recipe: BenchmarkRecipe) -> FeatureFile:

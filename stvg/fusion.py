@@ -14,13 +14,18 @@ Defined answers for the odd cases, each a valid prediction:
   frames, the span is cut to what is then covered;
 - the span meets no tube at all (two_stage): the best cell of all tubes, as tube_mmn;
 - no tube at all: a centre box of CENTRE_BOX of the frame over the whole span of the moment map, score 0.
+
+With `smoothing` the chosen tube's boxes are averaged over time before it is cut to the span. An average of boxes lies
+inside their hull, so the answer stays valid: one box per frame, with area, inside the image.
 """
 
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass
+from scipy.ndimage import gaussian_filter1d
 
 from stvg.config import STRICT
 from stvg.interfaces import PreparedVideo
@@ -53,18 +58,26 @@ class FusionConfig:
     """p of iou x (0.5 contrastive + 0.5)^p, by which two_stage ranks the tubes at a span."""
     max_extrapolation: int = 10
     """Frames that a tube may be held beyond its first and last box to fill the span."""
+    smoothing: float = Field(default=0.0, ge=0.0, le=1000.0)
+    """Standard deviation, in frames, of the Gaussian window over the chosen tube's boxes; 0: boxes as they are."""
 
 
 class ScoreFusion:
     """stvg.interfaces.Fusion over the scores of both stages."""
 
     def __init__(
-        self, mode: str, weights: JointWeights, max_extrapolation: int, contrastive_power: float = 1.0
+        self,
+        mode: str,
+        weights: JointWeights,
+        max_extrapolation: int,
+        contrastive_power: float = 1.0,
+        smoothing: float = 0.0,
     ) -> None:
         self.mode = mode
         self.weights = weights
         self.max_extrapolation = max_extrapolation
         self.contrastive_power = contrastive_power
+        self.smoothing = smoothing
 
     def fuse(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Prediction:
         """Return the prediction for one query (see the module's text for every odd case)."""
@@ -79,7 +92,11 @@ class ScoreFusion:
         if choice is None:
             choice = choose_cell(maps, [tube_map.iou * tube_map.contrastive for tube_map in maps])
         index, span, score = choice
-        return _prediction(query, cover(video.tubes[index], span, self.max_extrapolation), score)
+        return _prediction(query, self.cover(video.tubes[index], span), score)
+
+    def cover(self, tube: Tube, span: FrameSpan) -> Tube:
+        """Return the candidate as it is answered over `span`: smoothed, held and cut; see smooth and cover."""
+        return cover(smooth(tube, self.smoothing), span, self.max_extrapolation)
 
 
 def choose_tube(
@@ -146,6 +163,17 @@ def cover(tube: Tube, span: FrameSpan, max_extrapolation: int) -> Tube:
     inside = (wanted >= tube.span.start) & (wanted < tube.span.stop)
     rows = np.clip(wanted, tube.span.start, tube.span.stop - 1) - tube.span.start
     return Tube(tube.tube_id, start, tube.boxes_xyxy[rows], tube.scores[rows], tube.observed[rows] & inside)
+
+
+def smooth(tube: Tube, deviation: float) -> Tube:
+    """Return the tube with its boxes averaged by a Gaussian window of `deviation` frames; 0 leaves them as they are.
+
+    Beyond its ends the tube is taken to stand still at its first and last box, so it keeps its frames.
+    """
+    if deviation == 0:
+        return tube
+    boxes = gaussian_filter1d(tube.boxes_xyxy.astype(np.float64), deviation, axis=0, mode="nearest")
+    return Tube(tube.tube_id, tube.start_frame, boxes, tube.scores, tube.observed)
 
 
 def centre_tube(meta: VideoMeta, span: FrameSpan) -> Tube:

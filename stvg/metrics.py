@@ -30,6 +30,8 @@ CLIP_SECONDS = 20
 """Length that TubeDETR assumes of every HC-STVG clip."""
 TUBEDETR_FPS = 5
 """Rate at which TubeDETR looks at frames."""
+BOOTSTRAP_BLOCK = 100_000
+"""Values that the bootstrap draws at a time."""
 
 
 def score(
@@ -170,9 +172,11 @@ def bootstrap_interval(
     if not 0 < level < 1:
         raise ValueError(f"level: expected a fraction between 0 and 1, got {level}")
     rng = np.random.default_rng(seed)
-    # One resample at a time: all at once would need num_resamples x N numbers.
-    means = [sample[rng.integers(sample.size, size=sample.size)].mean() for _ in range(num_resamples)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    # Some resamples at a time: all at once would need num_resamples x N numbers. The draws do not depend on how many.
+    block = max(1, BOOTSTRAP_BLOCK // sample.size)
+    sizes = [min(block, num_resamples - done) for done in range(0, num_resamples, block)]
+    means = [sample[rng.integers(sample.size, size=(size, sample.size))].mean(axis=1) for size in sizes]
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -1,7 +1,9 @@
 """Stand-ins for one stage, for ablations: the same code with one part replaced.
 
 A temporal stand-in is a MomentLocalizer whose map holds the one span that it stands for; a spatial stand-in is a
-TubeMatcher whose maps hold one cell per tube, the whole tube, scored by what it prefers.
+TubeMatcher whose maps hold one cell per tube, the whole tube, scored by what it prefers. Such maps say who and nothing
+of when, which is all that `two_stage` asks of a matcher. The other modes find the moment in the tubes' maps, so there
+a stand-in names the tube and the cells come from elsewhere: see MomentsOnNamedTube and OwnMapOfNamedTube.
 """
 
 import hashlib
@@ -10,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from stvg.boxes import elementwise_iou
-from stvg.interfaces import PreparedVideo
+from stvg.interfaces import MomentLocalizer, PreparedVideo, TubeMatcher
 from stvg.types import FrameSpan, IntArray, MomentMap, Query, Tube, TubeMap
 
 
@@ -78,6 +80,56 @@ class PreferenceMatcher:
         return [_one_cell_maps(video, [self.preference(tube, query) for tube in video.tubes]) for query in queries]
 
 
+class MomentsOnNamedTube:
+    """A spatial stand-in for `joint`: it names one tube, whose cells are the moments of the moment map, all alike.
+
+    Named is the tube that `stand_in` scores highest, the first on ties, among those that a moment meets. Its cells are
+    the moments cut to the tube, with iou and contrastive 1, so the moment map alone says when; other tubes have no
+    cells. Where no moment meets any tube, the maps of `stand_in` stay as they are: the tube that it likes best, whole.
+    """
+
+    def __init__(self, stand_in: TubeMatcher, localizer: MomentLocalizer) -> None:
+        self.stand_in = stand_in
+        self.localizer = localizer
+
+    def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
+        """Return cells for the named tube alone."""
+        graded, moments = self.stand_in.match(queries, video), self.localizer.localize(queries, video)
+        return [self._cells(*answer, video) for answer in zip(graded, moments, strict=True)]
+
+    def _cells(self, graded: tuple[TubeMap, ...], moments: MomentMap, video: PreparedVideo) -> tuple[TubeMap, ...]:
+        cut = [np.clip(moments.spans, tube.span.start, tube.span.stop) for tube in video.tubes]
+        cut = [spans[spans[:, 0] < spans[:, 1]] for spans in cut]
+        met = [index for index, spans in enumerate(cut) if len(spans)]
+        if not met:
+            return graded
+        named = max(met, key=lambda index: float(graded[index].iou[0]))
+        ones = np.ones(len(cut[named]), dtype=np.float32)
+        return _only(graded, named, TubeMap(graded[named].tube_id, cut[named], ones, ones))
+
+
+class OwnMapOfNamedTube:
+    """A spatial stand-in for `tube_mmn`: `stand_in` names the tube, the trained `matcher`'s map of it says when.
+
+    Named is the tube that `stand_in` scores highest, the first on ties. Other tubes have no cells.
+    """
+
+    def __init__(self, stand_in: TubeMatcher, matcher: TubeMatcher) -> None:
+        self.stand_in = stand_in
+        self.matcher = matcher
+
+    def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
+        """Return the matcher's map for the named tube alone."""
+        answers = zip(self.stand_in.match(queries, video), self.matcher.match(queries, video), strict=True)
+        return [self._own_map(*answer) for answer in answers]
+
+    def _own_map(self, graded: tuple[TubeMap, ...], trained: tuple[TubeMap, ...]) -> tuple[TubeMap, ...]:
+        if not graded:
+            return ()
+        named = int(np.argmax([one.iou[0] for one in graded]))
+        return _only(trained, named, trained[named])
+
+
 def mean_confidence(tube: Tube, query: Query) -> float:
     """Prefer the tube with the highest mean detection score over its observed boxes."""
     return float(tube.scores[tube.observed].mean()) if tube.observed.any() else 0.0
@@ -112,6 +164,14 @@ def box_overlap(tube: Tube, truth: Tube) -> float:
 def _generator(seed: int, query: Query) -> np.random.Generator:
     digest = hashlib.sha256(f"{seed}/{query.query_id}/{query.video_id}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def _only(maps: Sequence[TubeMap], named: int, its_map: TubeMap) -> tuple[TubeMap, ...]:
+    """Return `its_map` in the place `named` and maps without cells in all others."""
+    nothing = np.zeros(0, dtype=np.float32)
+    empty = np.zeros((0, 2), dtype=np.int64)
+    return tuple(its_map if index == named else TubeMap(one.tube_id, empty, nothing, nothing)
+                 for index, one in enumerate(maps))  # fmt: skip
 
 
 def _one_span(span: FrameSpan) -> MomentMap:

@@ -1,25 +1,25 @@
-"""Ablation rows as people read them: a Markdown table, a table for the terminal, a heat map."""
+"""An ablation as people read it: its rows, where the error comes from, kinds of query, as Markdown and plain text."""
 
+import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-
-from stvg.ablation import PARTS_SPATIAL, PARTS_TEMPORAL, AblationRow, Difference, row_of
-from stvg.files import writing
+from stvg.ablation import AblationRow, Difference
+from stvg.breakdown import Group
+from stvg.error_budget import ErrorBudget
 
 _HEAD = ("mode", "temporal", "spatial", "m_tIoU", "m_vIoU", "95 % interval", "vIoU@0.3", "vIoU@0.5")
+_ERROR_HEAD = ("mode", "m_vIoU", "wrong time", "wrong person", "no candidate", "poor box")
+_PROPERTIES = {
+    "words": ("By the length of the sentence", "words"),
+    "people": ("By the number of people", "candidate tubes in the true moment"),
+    "moment_share": ("By the length of the moment", "% of the video"),
+}
+"""What a property's section is called, and the unit of its values."""
 
 
 def rows_to_cells(rows: Sequence[AblationRow]) -> list[tuple[str, ...]]:
     """Return the head and one tuple of words per row; scores in percent."""
-    body = []
-    for row in rows:
-        s, (low, high) = row.scores, row.m_viou_ci
-        shares = (s.m_tiou, s.m_viou), (s.viou_at[0.3], s.viou_at[0.5])
-        first, last = ([f"{100 * share:.1f}" for share in pair] for pair in shares)
-        body.append((row.mode, row.temporal, row.spatial, *first, f"{100 * low:.1f} to {100 * high:.1f}", *last))
-    return [_HEAD, *body]
+    return [_HEAD, *((row.mode, row.temporal, row.spatial, *_scores(row)) for row in rows)]
 
 
 def rows_to_text(rows: Sequence[AblationRow]) -> str:
@@ -32,11 +32,9 @@ def rows_to_text(rows: Sequence[AblationRow]) -> str:
 
 
 def rows_to_markdown(rows: Sequence[AblationRow], differences: Sequence[Difference]) -> str:
-    """Return the rows and differences as a Markdown page."""
-    head, *body = ["| " + " | ".join(row) + " |" for row in rows_to_cells(rows)]
-    rule = "|" + " --- |" * 3 + " ---: |" * 5
-    return "\n".join(["# Ablation", "", f"{len(rows[0].scores.per_query)} queries; scores in percent.", "", head, rule,
-                      *body, "", "Differences in m_vIoU over the same queries:", "",
+    """Return the rows and differences as a Markdown page, which the other sections continue."""
+    return "\n".join(["# Ablation", "", f"{len(rows[0].scores.per_query)} queries; scores in percent.", "",
+                      *_table(rows_to_cells(rows), num_words=3), "", "Differences in m_vIoU over the same queries:", "",
                       *(f"- {difference_to_text(item)}" for item in differences), ""])  # fmt: skip
 
 
@@ -46,23 +44,54 @@ def difference_to_text(item: Difference) -> str:
     return f"{item.a} minus {item.b}: {100 * item.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
-def draw_heat_map(rows: Sequence[AblationRow], path: Path) -> None:
-    """Draw the two_stage matrix of m_vIoU as a PNG."""
-    from matplotlib.figure import Figure
+def errors_to_cells(budgets: Sequence[ErrorBudget]) -> list[tuple[str, ...]]:
+    """Return the head and one tuple of words per mode; shares in percent, with their intervals."""
+    body = []
+    for one in budgets:
+        shares = (f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+                  for share, (low, high) in zip(one.causes, one.intervals, strict=True))  # fmt: skip
+        body.append((one.mode, f"{100 * one.shares.viou:.1f}", *shares))
+    return [_ERROR_HEAD, *body]
 
-    values = np.array([[100 * row_of(rows, temporal, spatial, "two_stage").scores.m_viou for spatial in PARTS_SPATIAL]
-                       for temporal in PARTS_TEMPORAL])  # fmt: skip
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
-    picture = axes.imshow(values, cmap="viridis", vmin=0, vmax=100)
-    axes.set_xticks(range(len(PARTS_SPATIAL)), PARTS_SPATIAL)
-    axes.set_yticks(range(len(PARTS_TEMPORAL)), PARTS_TEMPORAL)
-    axes.set(xlabel="spatial part", ylabel="temporal part", title="m_vIoU, %, two_stage")
-    for (row, column), value in np.ndenumerate(values):
-        axes.text(column, row, f"{value:.1f}", ha="center", va="center", color="white" if value < 60 else "black")
-    figure.colorbar(picture)
-    with writing(path) as beside:
-        figure.savefig(beside, dpi=150)
+
+def errors_to_markdown(budgets: Sequence[ErrorBudget], picture: str) -> str:
+    """Return the section on where the error comes from; `picture` is its file, beside the page."""
+    return "\n".join([
+        "## Where the error comes from", "",
+        "What each cause takes from 100, with the trained parts; m_vIoU and the causes add up to 100. The order in "
+        "which span and tube are replaced by the best is averaged. 95 % intervals in brackets.", "",
+        *_table(errors_to_cells(budgets), num_words=1), "", f"![What each cause takes, by mode]({picture})", "",
+    ])  # fmt: skip
+
+
+def groups_to_markdown(groups: Sequence[Group]) -> str:
+    """Return the sections on kinds of query, one per property, in the order of the groups."""
+    lines = []
+    for by, of_property in itertools.groupby(groups, key=lambda group: group.by):
+        title, unit = _PROPERTIES[by]
+        body = [(_range(group), group.row.name, str(len(group.row.scores.per_query)), *_scores(group.row))
+                for group in of_property]  # fmt: skip
+        lines += [f"## {title}", "", *_table([(unit, "row", "queries", *_HEAD[3:]), *body], num_words=2), ""]
+    return "\n".join(lines)
+
+
+def _scores(row: AblationRow) -> tuple[str, ...]:
+    s, (low, high) = row.scores, row.m_viou_ci
+    shares = (s.m_tiou, s.m_viou), (s.viou_at[0.3], s.viou_at[0.5])
+    first, last = ([f"{100 * share:.1f}" for share in pair] for pair in shares)
+    return (*first, f"{100 * low:.1f} to {100 * high:.1f}", *last)
+
+
+def _range(group: Group) -> str:
+    """Return the values of a group: "5", "9 to 12", "10.3 to 15.0"."""
+    ends = (f"{100 * end:.1f}" if group.by == "moment_share" else f"{end:.0f}" for end in (group.low, group.high))
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _table(cells: Sequence[tuple[str, ...]], num_words: int) -> list[str]:
+    """Return Markdown lines; the first `num_words` columns are words, the others numbers."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in cells]
+    return [head, "|" + " --- |" * num_words + " ---: |" * (len(cells[0]) - num_words), *body]
 
 
 def _pad(cell: str, width: int, index: int) -> str:

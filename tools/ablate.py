@@ -1,4 +1,4 @@
-"""Score every combination of temporal and spatial parts, oracles and controls included."""
+"""Score every combination of temporal and spatial parts, oracles and controls included; say where the error is."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ def main() -> int:
     parser = recipe_parser(__doc__)
     parser.add_argument("--annotations", type=Path, required=True, metavar="F", help="HC-STVG annotations of the split")
     parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="folder of its videos")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets ablation.json, .md, .png")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets ablation.json, .md, .png and more")
     arguments = parser.parse_intermixed_args()
 
     from stvg.commands.ablate import ablate

@@ -1,4 +1,4 @@
-"""The ablation of a split: every combination of parts, the controls, the differences that matter, as files."""
+"""The ablation of a split: every combination of parts, the controls, kinds of query, causes of error, as files."""
 
 import logging
 from collections.abc import Sequence
@@ -7,13 +7,17 @@ from pathlib import Path
 
 from stvg.ablation import Ablation, AblationRow, Difference, compare, row_of
 from stvg.annotations import read_annotations
+from stvg.breakdown import Group, break_down, query_properties
 from stvg.build import build_fusion, load_localizer, load_matcher
+from stvg.charts import draw_error_bars, draw_heat_map
 from stvg.commands.splits import Reader, prepare_wherever, video_paths
+from stvg.error_budget import ErrorBudget, error_budget, error_shares
 from stvg.errors import InputError
 from stvg.files import write_json_atomically, write_text_atomically
 from stvg.preprocess import Failure
 from stvg.recipe import Recipe
-from stvg.tables import draw_heat_map, rows_to_markdown
+from stvg.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown
+from stvg.types import Annotation
 from temporal.moment_map import moment_cells
 
 logger = logging.getLogger(__name__)
@@ -22,18 +26,25 @@ MODES = ("two_stage", "joint", "tube_mmn")
 
 @dataclass(frozen=True, slots=True)
 class Ablated:
-    """All rows of an ablation, the differences that matter, the videos that failed and how to read the others."""
+    """An ablation's rows and the differences that matter; its groups of queries and error budgets (one per mode).
+
+    `failures` are the videos that could not be read, `read` reads the others.
+    """
 
     rows: list[AblationRow]
     differences: list[Difference]
+    groups: list[Group]
+    budgets: list[ErrorBudget]
     failures: list[Failure]
     read: Reader
 
 
 def ablate(recipe: Recipe, annotations: Path, videos: Path, out: Path) -> Ablated:
-    """Score all combinations on the annotated queries; write `out`/ablation.json, .md, .png and differences.json.
+    """Score all combinations on the annotated queries and write them under `out`.
 
-    Queries whose video cannot be read are left out and returned as failures.
+    ablation.json and .png hold the rows, differences.json, breakdown.json and errors.json what follows from them,
+    error_bar.png the causes of error, and ablation.md all of it. Queries whose video cannot be read are left out and
+    returned as failures.
 
     Raises:
         InputError: the annotations cannot be read, a checkpoint is missing, or no video could be prepared.
@@ -51,13 +62,13 @@ def ablate(recipe: Recipe, annotations: Path, videos: Path, out: Path) -> Ablate
     fusions = {mode: build_fusion(recipe, mode) for mode in MODES}
     mask = localizer.model.mask
     cells = moment_cells(mask.numpy())
-    rows = Ablation(readable, read, localizer, matcher, fusions, cells, len(mask), recipe.seed).run()
-    differences = compare(_questions(rows), recipe.seed)
-    write_json_atomically(out / "ablation.json", [row.to_json() for row in rows], indent=1)
-    write_json_atomically(out / "differences.json", [item.to_json() for item in differences], indent=1)
-    write_text_atomically(out / "ablation.md", rows_to_markdown(rows, differences))
-    draw_heat_map(rows, out / "ablation.png")
-    return Ablated(rows, differences, failures, read)
+    ablation = Ablation(readable, read, localizer, matcher, fusions, cells, len(mask), recipe.seed).remembering()
+    rows = ablation.run()
+    groups = _groups(rows, readable, read, recipe.seed)
+    budgets = [_budget(ablation, mode) for mode in MODES]
+    ablated = Ablated(rows, compare(_questions(rows), recipe.seed), groups, budgets, failures, read)
+    _write(ablated, out)
+    return ablated
 
 
 def _questions(rows: Sequence[AblationRow]) -> list[tuple[AblationRow, AblationRow]]:
@@ -70,3 +81,40 @@ def _questions(rows: Sequence[AblationRow]) -> list[tuple[AblationRow, AblationR
     pairs = [(main, temporal_only), (main, spatial_only), *((other, main) for other in others)]
     chance = row_of(rows, "uniform", "random", "two_stage")
     return pairs + [(control, level) for control in controls for level in (temporal_only, chance)]
+
+
+def _groups(rows: Sequence[AblationRow], annotations: Sequence[Annotation], read: Reader, seed: int) -> list[Group]:
+    """Return the groups of queries, each with the trained parts in every mode and the oracle."""
+    main = [row_of(rows, "mmn", "matcher", mode) for mode in MODES]
+    properties = query_properties(annotations, [read(item.query.video_id) for item in annotations])
+    return break_down([*main, row_of(rows, "truth", "truth", "two_stage")], properties, seed)
+
+
+def _budget(ablation: Ablation, mode: str) -> ErrorBudget:
+    """Return where the error of the trained parts in `mode` comes from."""
+    predictions = {one.query_id: one for one in ablation.predict(mode)}
+    shares = [
+        error_shares(item.tube, predictions[item.query.query_id], ablation.load(item.query.video_id),
+                     ablation.fusions[mode])
+        for item in ablation.annotations
+    ]  # fmt: skip
+    return error_budget(mode, shares, ablation.seed)
+
+
+def _write(ablated: Ablated, out: Path) -> None:
+    plain = {
+        "ablation": [row.to_json() for row in ablated.rows],
+        "differences": [item.to_json() for item in ablated.differences],
+        "breakdown": [group.to_json() for group in ablated.groups],
+        "errors": [budget.to_json() for budget in ablated.budgets],
+    }
+    for name, items in plain.items():
+        write_json_atomically(out / f"{name}.json", items, indent=1)
+    draw_heat_map(ablated.rows, out / "ablation.png")
+    draw_error_bars(ablated.budgets, out / "error_bar.png")
+    sections = (
+        rows_to_markdown(ablated.rows, ablated.differences),
+        errors_to_markdown(ablated.budgets, "error_bar.png"),
+        groups_to_markdown(ablated.groups),
+    )
+    write_text_atomically(out / "ablation.md", "\n".join(sections))

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from stvg.annotations import ClipSize
-from stvg.fusion import CENTRE_BOX, JointWeights, ScoreFusion, choose_tube, cover, joint_terms
+from stvg.config import parse_config
+from stvg.errors import InputError
+from stvg.fusion import (
+    CENTRE_BOX,
+    FusionConfig,
+    JointWeights,
+    ScoreFusion,
+    choose_tube,
+    cover,
+    joint_terms,
+    smooth,
+)
 from stvg.interfaces import PreparedVideo
 from stvg.submission import find_problems, write_submission
 from stvg.types import FrameSpan, MomentMap, Query, Tube, TubeMap, VideoMeta
@@ -105,6 +116,71 @@ def test_interpolated_boxes_stay_unobserved():
     one = tube(0, 0, 10)
     one = Tube(0, 0, one.boxes_xyxy, one.scores, np.arange(10) != 4)
     assert cover(one, FrameSpan(2, 8), 3).observed.tolist() == [True, True, False, True, True, True]
+
+
+def jittery(seed, start=0, stop=60):
+    """A tube that stands still, seen with noise, once wildly, near the right border."""
+    rng = np.random.default_rng(seed)
+    boxes = np.array([40.0, 10.0, 60.0, 44.0]) + rng.normal(0, 1.5, (stop - start, 4))
+    boxes[len(boxes) // 2] = [0, 0, 64, 48]
+    ones = np.ones(len(boxes))
+    return Tube(3, start, np.clip(boxes, 0, [64, 48, 64, 48]), rng.random(len(boxes)), ones.astype(bool))
+
+
+@pytest.mark.parametrize("deviation", [0.5, 2.0, 30.0])
+def test_smoothing_against_a_loop(deviation):
+    one = jittery(0)
+    found = smooth(one, deviation)
+    length, reach = one.span.length, int(4 * deviation + 0.5)
+    weights = {k: np.exp(-0.5 * (k / deviation) ** 2) for k in range(-reach, reach + 1)}
+    for frame in range(length):
+        near = [one.boxes_xyxy[min(max(frame + k, 0), length - 1)].astype(float) * w for k, w in weights.items()]
+        np.testing.assert_allclose(found.boxes_xyxy[frame], sum(near) / sum(weights.values()), rtol=1e-5)
+    assert (found.tube_id, found.start_frame) == (one.tube_id, one.start_frame)
+    np.testing.assert_array_equal(found.scores, one.scores)
+    np.testing.assert_array_equal(found.observed, one.observed)
+
+
+def test_smoothing_calms_and_is_off_by_default():
+    one, middle = jittery(1), np.array([40.0, 10.0, 60.0, 44.0])
+    quiet = [np.abs(smooth(one, deviation).boxes_xyxy - middle).max() for deviation in (0, 1, 4)]
+    assert quiet == sorted(quiet, reverse=True)
+    assert smooth(one, 0.0) is one
+    assert FusionConfig().smoothing == 0.0
+    assert ScoreFusion("two_stage", JointWeights(), 10).cover(one, one.span).boxes_xyxy.tolist() == (
+        one.boxes_xyxy.tolist()
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_smoothing_comes_before_the_cut(mode):
+    """The boxes of a frame do not depend on where the answer ends, and held boxes are the smoothed ends."""
+    one = jittery(2, 20, 60)
+    fusion = ScoreFusion(mode, JointWeights(), 5, smoothing=3.0)
+    found = fusion.fuse(QUERY, video(one), MomentMap([(40, 64)], [1.0]), [TubeMap(3, [(40, 60)], [1.0], [1.0])])
+    check_valid(found)
+    whole = smooth(one, 3.0)
+    np.testing.assert_array_equal(found.tube.boxes_xyxy[:20], whole.crop(FrameSpan(40, 60)).boxes_xyxy)
+    np.testing.assert_array_equal(
+        found.tube.boxes_xyxy[20:], np.tile(whole.boxes_xyxy[-1], (4, 1))[: found.tube.span.length - 20]
+    )
+
+
+@pytest.mark.parametrize("deviation", [0.1, 3.0, 1000.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_smoothed_answers_are_valid(seed, deviation):
+    rng = np.random.default_rng(seed)
+    corners = np.sort(rng.integers(0, [64, 48], (30, 2, 2)), axis=1) + np.array([[0.0, 0.0], [0.01, 0.01]])
+    boxes = corners.reshape(30, 4)
+    one = Tube(0, 10, boxes, rng.random(30), np.ones(30, bool))
+    fusion = ScoreFusion("two_stage", JointWeights(), 10, smoothing=deviation)
+    check_valid(fusion.fuse(QUERY, video(one), MomentMap([(0, 100)], [1.0]), [TubeMap(0, [(10, 40)], [1.0], [1.0])]))
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf"), "much"])
+def test_bad_smoothing_is_refused(value):
+    with pytest.raises(InputError, match="smoothing"):
+        parse_config(FusionConfig, {"smoothing": value}, "a.yaml")
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -245,6 +245,15 @@ def test_bootstrap_interval_is_that_of_the_normal_law_for_many_values():
     assert low < narrow[0] < narrow[1] < high
 
 
+@pytest.mark.parametrize("count", [1, 7, 80, 2931])
+def test_bootstrap_draws_the_same_one_by_one(count):
+    values = np.random.default_rng(count).random(count)
+    rng = np.random.default_rng(3)
+    means = [values[rng.integers(count, size=count)].mean() for _ in range(300)]
+    expected = tuple(np.quantile(means, [(1 - 0.9) / 2, (1 + 0.9) / 2]).tolist())
+    assert bootstrap_interval(values, 3, level=0.9, num_resamples=300) == expected
+
+
 def test_paired_interval_is_narrower_than_the_single_ones():
     rng = np.random.default_rng(0)
     baseline = rng.uniform(0, 1, 100)

@@ -7,6 +7,8 @@ import pytest
 
 from stvg.interfaces import PreparedVideo
 from stvg.parts import (
+    MomentsOnNamedTube,
+    OwnMapOfNamedTube,
     PreferenceMatcher,
     SeededPreference,
     TruthLocalizer,
@@ -17,7 +19,7 @@ from stvg.parts import (
     mean_area,
     mean_confidence,
 )
-from stvg.types import Query, Tube, VideoMeta
+from stvg.types import MomentMap, Query, Tube, TubeMap, VideoMeta
 
 CELLS = np.array([(0, 0), (0, 1), (1, 1), (2, 3), (3, 3)])
 
@@ -146,6 +148,67 @@ def test_uniform_span_and_random_tube_are_drawn_apart():
     assert abs(np.corrcoef(starts, prefer)[0, 1]) < 0.1
 
 
-@pytest.mark.parametrize("matcher", [TruthMatcher({"q0": tube(0, 0, 5)}), PreferenceMatcher(mean_area)])
+class Fixed:
+    """A localizer and matcher that answers every query alike."""
+
+    def __init__(self, moments=None, maps=None):
+        self.moments, self.maps = moments, maps
+
+    def localize(self, queries, video):
+        return [self.moments] * len(queries)
+
+    def match(self, queries, video):
+        return [self.maps] * len(queries)
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected", "reason"),
+    [
+        ([(0, 100)], {0: [(0, 50)]}, "the largest, the moment cut to it"),
+        ([(10, 20), (40, 70)], {0: [(10, 20), (40, 50)]}, "every moment that meets it"),
+        ([(10, 20), (60, 70)], {0: [(10, 20)]}, "not those beside it"),
+        ([(60, 65), (70, 90)], {1: [(60, 65), (70, 80)]}, "the next largest, where no moment meets the largest"),
+        ([(85, 95)], {2: [(85, 95)]}, "however small, where no other is met"),
+    ],
+)
+def test_moments_on_the_named_tube(spans, expected, reason):
+    tubes = tube(0, 0, 50, side=30.0), tube(1, 0, 80, side=20.0), tube(2, 0, 100, side=10.0)
+    part = MomentsOnNamedTube(PreferenceMatcher(mean_area), Fixed(MomentMap(spans, np.linspace(1, 0.5, len(spans)))))
+    for maps in part.match(queries(2), video(*tubes)):
+        assert [one.tube_id for one in maps] == [0, 1, 2]
+        assert {one.tube_id: [tuple(span) for span in one.spans.tolist()] for one in maps if len(one.spans)} == expected
+        assert all(value == 1.0 for one in maps for value in (*one.iou, *one.contrastive)), "no opinion on when"
+
+
+def test_moments_that_meet_no_tube_leave_the_stand_in_s_choice():
+    tubes = tube(0, 0, 50, side=10.0), tube(1, 0, 40, side=20.0)
+    graded = PreferenceMatcher(mean_area)
+    (found,) = MomentsOnNamedTube(graded, Fixed(MomentMap([(60, 70)], [1.0]))).match(queries(1), video(*tubes))
+    assert chosen(found) == 1
+    assert [one.spans.tolist() for one in found] == [[[0, 50]], [[0, 40]]]
+
+
+def test_ties_name_the_first_tube():
+    tubes = tube(0, 50, 90), tube(1, 0, 40), tube(2, 0, 40)
+    (found,) = MomentsOnNamedTube(PreferenceMatcher(mean_area), Fixed(MomentMap([(0, 10)], [1.0]))).match(
+        queries(1), video(*tubes)
+    )
+    assert [len(one.spans) for one in found] == [0, 1, 0]
+
+
+def test_own_map_of_the_named_tube():
+    tubes = tube(0, 0, 50, side=10.0), tube(1, 0, 40, side=20.0)
+    own = tuple(TubeMap(k, [(k, 10), (20, 30)], [0.2, 0.3 + k], [0.5, -0.5]) for k in range(2))
+    (found,) = OwnMapOfNamedTube(PreferenceMatcher(mean_area), Fixed(maps=own)).match(queries(1), video(*tubes))
+    assert found[1] is own[1]
+    assert (found[0].tube_id, len(found[0].spans)) == (0, 0)
+
+
+@pytest.mark.parametrize("matcher", [
+    TruthMatcher({"q0": tube(0, 0, 5)}),
+    PreferenceMatcher(mean_area),
+    MomentsOnNamedTube(PreferenceMatcher(mean_area), Fixed(MomentMap([(0, 5)], [1.0]))),
+    OwnMapOfNamedTube(PreferenceMatcher(mean_area), Fixed(maps=())),
+])  # fmt: skip
 def test_a_video_without_tubes(matcher):
     assert matcher.match(queries(1), video()) == [()]

@@ -11,8 +11,11 @@ from stvg.video import read_footage, read_meta
 
 ROOT = Path(__file__).parents[2]
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
-PARTS = {(t, s, "two_stage") for t in ("mmn", "truth", "whole", "uniform")
-         for s in ("matcher", "truth", "confident", "largest", "random")}  # fmt: skip
+SPATIAL = ("matcher", "truth", "confident", "largest", "random")
+PARTS = {(t, s, mode) for t in ("mmn", "truth", "whole", "uniform") for s in SPATIAL for mode in ("two_stage", "joint")}
+PARTS |= {("mmn", s, "tube_mmn") for s in SPATIAL}
+ABLATION = {f"{name}.json" for name in ("ablation", "breakdown", "differences", "errors")}
+ABLATION |= {"ablation.md", "ablation.png", "error_bar.png"}
 MODES = ("two_stage", "joint", "tube_mmn", "shuffled_captions", "no_caption")
 
 
@@ -38,15 +41,14 @@ def test_outputs_are_there_and_nothing_half_written(road):
     assert found == {
         *(f"prepared/{split}.h5" for split in ("train", "val", "test")),
         *(f"{stage}/{name}" for stage in ("temporal", "matcher") for name in ("best.safetensors", "last.pt")),
-        "fusion.json", "scores.json", "differences.json", "ablation.json", "ablation.md", "ablation.png",
-        "report/index.html", *overlays,
+        "fusion.json", "scores.json", *ABLATION, "report/index.html", *overlays,
     }  # fmt: skip
 
 
 def test_the_last_lines_are_the_table_and_the_paths(road):
     lines = road.steps["run_demo"].stdout.splitlines()
     assert [word for word in lines[0].split() if word.startswith("m")] == ["mode", "m_tIoU", "m_vIoU"]
-    assert len([line for line in lines if line.startswith(MODES) and "minus" not in line]) == 24
+    assert len([line for line in lines if line.startswith(MODES) and "minus" not in line]) == 47
     paths = [Path(line) for line in lines[-4:]]
     assert paths[0] == road.submission
     assert all(path.is_file() for path in paths)
@@ -69,7 +71,7 @@ def test_evaluate_gives_the_demo_s_scores(tool, road, tmp_path):
 def test_ablation_has_all_rows_and_agrees_with_the_submission(road):
     rows = json.loads((road.out / "ablation.json").read_text())
     found = {(row["temporal"], row["spatial"], row["mode"]): row for row in rows}
-    assert len(rows) == len(found) == 24
+    assert len(rows) == len(found) == 47
     assert found.keys() == PARTS | {("mmn", "matcher", mode) for mode in MODES}
     scores = json.loads((road.out / "scores.json").read_text())
     main = found["mmn", "matcher", "two_stage"]
@@ -84,10 +86,29 @@ def test_ablate_alone_gives_the_same_files(tool, road, tmp_path):
     arguments = ["--annotations", road.world / "test.json", "--videos", road.world / "videos"]
     done = tool("ablate", *road.options, *arguments, "--out", tmp_path / "a")
     assert done.code == 0
-    assert files(tmp_path / "a") == {"ablation.json", "ablation.md", "ablation.png", "differences.json"}
-    assert (tmp_path / "a" / "ablation.json").read_bytes() == (road.out / "ablation.json").read_bytes()
+    assert files(tmp_path / "a") == ABLATION
+    for name in ("ablation", "breakdown", "differences", "errors"):
+        assert (tmp_path / "a" / f"{name}.json").read_bytes() == (road.out / f"{name}.json").read_bytes()
     lines = done.stdout.splitlines()
-    assert (len(lines), lines[-1]) == (26, f"see {tmp_path / 'a'}"), "a head, 24 rows, the folder"
+    assert (len(lines), lines[-1]) == (49, f"see {tmp_path / 'a'}"), "a head, 47 rows, the folder"
+
+
+def test_errors_and_breakdown_agree_with_the_rows(road):
+    rows = {(row["temporal"], row["spatial"], row["mode"]): row
+            for row in json.loads((road.out / "ablation.json").read_text())}  # fmt: skip
+    budgets = json.loads((road.out / "errors.json").read_text())
+    assert [one["mode"] for one in budgets] == ["two_stage", "joint", "tube_mmn"]
+    for one in budgets:
+        assert one["m_viou"] == pytest.approx(rows["mmn", "matcher", one["mode"]]["m_viou"], abs=1e-12)
+        causes = [one[name] for name in ("wrong_time", "wrong_person", "no_candidate", "poor_box")]
+        assert sum(causes) == pytest.approx(1 - one["m_viou"], abs=1e-9)
+    groups = json.loads((road.out / "breakdown.json").read_text())
+    for by in ("words", "people", "moment_share"):
+        for key in [("mmn", "matcher", mode) for mode in MODES[:3]] + [("truth", "truth", "two_stage")]:
+            own = [one for one in groups if one["by"] == by and (one["temporal"], one["spatial"], one["mode"]) == key]
+            assert sum(one["num_queries"] for one in own) == 2
+            mean = sum(one["num_queries"] * one["m_viou"] for one in own) / 2
+            assert mean == pytest.approx(rows[key]["m_viou"], abs=1e-12)
 
 
 def test_grounding_the_split_again_gives_the_same_bytes(tool, road, tmp_path):
