@@ -9,6 +9,7 @@ own is ever handed out: their states can be forged. Any other name, and arrays o
 import io
 import math
 import pickle
+import pickletools
 import re
 import warnings
 from pathlib import Path
@@ -39,7 +40,9 @@ def read_pickle(path: Path) -> Any:
             if file.read(len(_TORCH_FILES[1])).startswith(_TORCH_FILES):
                 return read_torch_file(path)
             file.seek(0)
-            return _Unpickler(file).load()
+            data = file.read()
+        _check_length(data)
+        return _Unpickler(io.BytesIO(data)).load()
     except OSError as error:
         raise InputError(f"{path}: expected a pickle, got: {error.strerror or error}") from error
     except _RefusedError as error:
@@ -68,6 +71,17 @@ def _of_tensor(tensor: Tensor) -> npt.NDArray[Any]:
     small = tensor.is_floating_point() and tensor.element_size() < np.float32().itemsize
     array: npt.NDArray[Any] = (tensor.float() if small else tensor).numpy()
     return array
+
+
+def _check_length(data: bytes) -> None:
+    """Go through a pickle without doing what it says: it is whole, and asks for no more memory than its size is worth.
+
+    Raises:
+        ValueError: an opcode is unknown or cut off, or numbers an object beyond the number of opcodes.
+    """
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(data))):
+        if "PUT" in opcode.name and isinstance(argument, int) and argument > count:
+            raise ValueError(f"object {argument} after {count} opcodes")
 
 
 class _RefusedError(pickle.UnpicklingError):

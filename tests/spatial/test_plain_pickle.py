@@ -197,7 +197,7 @@ def test_a_pickle_leaves_nothing_behind_for_the_next(tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        pytest.param(b"", "expected a whole pickle, got: EOFError", id="empty"),
+        pytest.param(b"", "expected a whole pickle, got: ValueError", id="empty"),
         pytest.param(pickle.dumps({0: [np.ones((50, 6))]})[:-900], "expected a whole pickle, got: ", id="truncated"),
         pytest.param(b"text", "expected a whole pickle, got: ", id="text"),
         pytest.param(torch_bytes({"a": torch.ones(9)})[:-20], "expected a whole file of torch.save", id="torch, cut"),
@@ -207,6 +207,10 @@ def test_a_pickle_leaves_nothing_behind_for_the_next(tmp_path):
                      id="one number used a thousand million times"),
         pytest.param(pickle.dumps(torch.zeros(8).as_strided((2,), (2,), 5)).replace(b"K\x05K\x02", b"K\x07K\x02"),
                      "expected a whole pickle, got: RuntimeError", id="beyond the numbers"),
+        pytest.param(b"\x80\x02]r\xff\xff\xff\x0f.", "expected a whole pickle, got: ValueError .object 268435455",
+                     id="a table of objects for gigabytes"),
+        pytest.param(b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"x.", "expected a whole pickle, got: ValueError",
+                     id="a text of a terabyte"),
     ],
 )  # fmt: skip
 def test_damaged_files(tmp_path, data, message):
