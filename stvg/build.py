@@ -40,7 +40,7 @@ from temporal.ranker import MomentRanker
 from temporal.sentences import CachedTokens, CachedVectors, SentenceSource
 from temporal.streams import PeopleStreams, Streams, VideoStream
 from temporal.text_encoder import load_text_backbone, load_text_tokenizer
-from temporal.training import best_weights, check_same_config, load_weights, read_description
+from temporal.weights import best_weights, check_same_config, load_weights, read_description
 
 
 def build_preparer(recipe: Recipe) -> Preparer:
@@ -242,7 +242,7 @@ def text_learns(stage: StageConfig) -> bool:
     return stage.training.frozen_text_epochs < stage.training.epochs
 
 
-def build_network(stage: StageConfig, input_size: int, device: Device) -> tuple[MMN, SentenceSource]:
+def build_network(stage: StageConfig, input_size: int, device: str) -> tuple[MMN, SentenceSource]:
     """Return an untrained network on `device` for features of width `input_size`, and what it is given of sentences.
 
     Raises:

@@ -1,14 +1,16 @@
 """From a batch of training items to embeddings: all that both losses share before the first cosine."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from temporal.distributed.exchange import gather_rows
+from temporal.distributed.ranks import Ranks
 from temporal.network import MMN, Embeddings, MapEmbeddings
 from temporal.sentences import SentenceSource
+from temporal.text_encoder import QueryEmbeddings, TokenBatch
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -34,28 +36,42 @@ class BatchItem(Protocol):
 class BatchEmbedder:
     """Embeds the maps and the sentences of a batch, in the order of its items.
 
-    With `precision` bfloat16 the network runs under autocast; embeddings come out in float32 all the same, for cosines
-    over a temperature of 0.1 need more digits than bfloat16 has.
+    With several `ranks` each embeds its own share of the batch and gets the rest from the others: all then compute the
+    whole loss (see temporal.distributed). With `precision` bfloat16 the network runs under autocast; embeddings come
+    out in float32 all the same, for cosines over a temperature of 0.1 need more digits than bfloat16 has.
     """
 
-    def __init__(self, model: MMN, sentences: SentenceSource, precision: Precision = "float32") -> None:
+    def __init__(
+        self, model: MMN, sentences: SentenceSource, precision: Precision = "float32", ranks: Ranks | None = None
+    ) -> None:
         self.model = model
         self.sentences = sentences
         self.precision = precision
+        self.ranks = ranks or Ranks()
 
     def __call__(self, batch: Sequence[BatchItem]) -> Embeddings:
         """Return the embeddings of all maps (M of each item) and sentences (Q of each item) of the batch."""
-        clips = torch.cat([item.read_clips() for item in batch])
-        queries = self.sentences([text for item in batch for text in item.texts])
-        if self.precision == "float32":
-            embeddings: Embeddings = self.model(clips, queries)
-            return embeddings
-        with torch.autocast(self.model.mask.device.type, torch.bfloat16):
-            half: Embeddings = self.model(clips, queries)
+        parts = [batch[share] for share in self.ranks.shares(len(batch))]
+        clips, queries = self._inputs(batch, parts[self.ranks.rank])
+        with torch.autocast(self.model.mask.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            own: Embeddings = self.model(clips, queries)
+        maps = [sum(item.num_maps for item in part) for part in parts]
+        texts = [sum(len(item.texts) for item in part) for part in parts]
         return Embeddings(
-            maps=MapEmbeddings(half.maps.contrastive.float(), half.maps.iou.float()),
-            queries=replace(half.queries, contrastive=half.queries.contrastive.float(), iou=half.queries.iou.float()),
+            maps=MapEmbeddings(self._gather(own.maps.contrastive, maps), self._gather(own.maps.iou, maps)),
+            queries=QueryEmbeddings(self._gather(own.queries.contrastive, texts), self._gather(own.queries.iou, texts)),
         )
+
+    def _inputs(self, batch: Sequence[BatchItem], part: Sequence[BatchItem]) -> tuple[Tensor, TokenBatch | Tensor]:
+        """Return clips and sentences of a rank's `part`; of an empty one as many as nothing, of the right widths."""
+        if not part:
+            return batch[0].read_clips()[:0], torch.zeros(0, self.model.query_heads.norm.normalized_shape[0])
+        texts = [text for item in part for text in item.texts]
+        return torch.cat([item.read_clips() for item in part]), self.sentences(texts)
+
+    def _gather(self, local: Tensor, counts: Sequence[int]) -> Tensor:
+        exact = local.float() if self.precision == "bfloat16" else local
+        return gather_rows(exact, counts, self.ranks)
 
 
 def same_video(sentences: Sequence[int], maps: Sequence[int]) -> Tensor:

@@ -19,8 +19,8 @@ from stvg.errors import InputError
 from stvg.files import writing
 from temporal.official_weights import is_unused, official_shapes, our_name
 from temporal.torch_file import is_dense, read_torch_file
-from temporal.training import ORIGIN
 from temporal.weight_check import known_sizes, weight_problems
+from temporal.weights import ORIGIN
 
 _WRAPPER = "module."
 _ONLY_IN_MMN_STVG = "featpool.fc1.weight"

@@ -10,16 +10,16 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -27,15 +27,14 @@ from stvg.config import STRICT, dump_config
 from stvg.errors import InputError
 from stvg.files import writing
 from temporal.batch import Precision
+from temporal.distributed.exchange import sum_gradients
+from temporal.distributed.ranks import Ranks
 from temporal.losses import Losses
 from temporal.optimizer import clip_and_step, make_optimizer
-from temporal.weight_check import known_sizes, weight_problems
+from temporal.weights import best_weights, check_same_config, save_weights
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
-
-ORIGIN = "origin"
-"""Key of a checkpoint's config that says whose weights these are, where another project trained them."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -80,7 +79,8 @@ class TrainingRun(Generic[Item]):
     `describe` is the config stored with the weights; `setting` is what else, beside `config` and `seed`, a run must
     agree in with the one that it takes up: its losses and its data. `versions` are further versions of each item, ()
     for none; an epoch sees each item as it is or as one of them. `bar_position` is the line of the progress bar, where
-    several trainings share a terminal.
+    several trainings share a terminal. Of several `ranks`, connected, each trains on its share of every batch
+    (`loss` sees to that, see temporal.batch); rank 0 validates and writes.
     """
 
     model: nn.Module
@@ -96,6 +96,7 @@ class TrainingRun(Generic[Item]):
     setting: dict[str, Any]
     versions: Sequence[Sequence[Item]] = ()
     bar_position: int = 0
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 def train(run: TrainingRun[Item], resume: bool = False) -> Path:
@@ -116,90 +117,27 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
     started = time.monotonic()
     progress = tqdm(total=recipe.epochs * steps_per_epoch, initial=first * steps_per_epoch, unit="step",
-                    desc=f"train {run.folder.name}", position=run.bar_position)  # fmt: skip
-    with SummaryWriter(str(run.folder / "events")) as writer, progress as bar:
+                    desc=f"train {run.folder.name}", position=run.bar_position,
+                    disable=not run.ranks.is_first)  # fmt: skip
+    events = SummaryWriter(str(run.folder / "events")) if run.ranks.is_first else nullcontext()
+    with progress as bar, events as writer:
         for epoch in range(first, recipe.epochs):
             losses = _train_epoch(run, epoch, optimizer, scheduler, bar)
-            score = _validate(run, epoch)
-            if score is not None and score > best:
-                best = score
-                save_weights(run.model, run.describe, best_weights(run.folder))
-            _save_state(run, optimizer, scheduler, epoch + 1, best)
-            for name, value in {**losses, **({} if score is None else {"val": score})}.items():
-                writer.add_scalar(name, value, epoch + 1)
-            bar.set_postfix({"epoch": epoch + 1, **{name: f"{value:.3f}" for name, value in losses.items()},
-                             "best": f"{best:.4f}"})  # fmt: skip
-    logger.info("trained %s: best val score %.4f, %d epochs in %.1f s",
-                run.folder, best, run.config.epochs - first, time.monotonic() - started)  # fmt: skip
+            if writer is not None:
+                score = _validate(run, epoch)
+                if score is not None and score > best:
+                    best = score
+                    save_weights(run.model, run.describe, best_weights(run.folder))
+                _save_state(run, optimizer, scheduler, epoch + 1, best)
+                for name, value in {**losses, **({} if score is None else {"val": score})}.items():
+                    writer.add_scalar(name, value, epoch + 1)
+                bar.set_postfix({"epoch": epoch + 1, **{name: f"{value:.3f}" for name, value in losses.items()},
+                                 "best": f"{best:.4f}"})  # fmt: skip
+    run.ranks.barrier()
+    if run.ranks.is_first:
+        logger.info("trained %s: best val score %.4f, %d epochs in %.1f s",
+                    run.folder, best, run.config.epochs - first, time.monotonic() - started)  # fmt: skip
     return best_weights(run.folder)
-
-
-def best_weights(folder: Path) -> Path:
-    """Return where a training run in `folder` keeps its best weights."""
-    return folder / "best.safetensors"
-
-
-def save_weights(model: nn.Module, describe: dict[str, Any], path: Path) -> None:
-    """Write the model's weights with the config that they belong to; atomic."""
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    with writing(path) as beside:
-        save_file(state, beside, metadata={"config": json.dumps(describe, sort_keys=True)})
-
-
-def read_description(path: Path, command: str) -> dict[str, Any]:
-    """Return the config stored with the weights at `path`; `command` is what makes them.
-
-    Raises:
-        InputError: no such file, or not safetensors with a config.
-    """
-    return _read_weights(path, command)[0]
-
-
-def load_weights(model: nn.Module, describe: dict[str, Any], path: Path, command: str) -> None:
-    """Load what `save_weights` wrote, or tools/convert_checkpoint.py, into a model of the same config.
-
-    Raises:
-        InputError: no such file (`command` is what makes it), not safetensors, weights of another config, or not
-            exactly this model's names and shapes.
-    """
-    stored, state = _read_weights(path, command)
-    own = model.state_dict()
-    check_same_config(stored, {**known_sizes(own), **describe} if ORIGIN in stored else describe, path)
-    problems = weight_problems({name: tuple(value.shape) for name, value in own.items()}, state)
-    if problems:
-        raise InputError(f"{path}: expected exactly this model's weights, found: {'; '.join(problems)}")
-    model.load_state_dict(state)
-
-
-def check_same_config(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Compare the config stored in the checkpoint `path` with the wanted one.
-
-    A converted checkpoint (one with ORIGIN) knows only what follows from its tensors; the rest is as wanted.
-
-    Raises:
-        InputError: they differ; the message names the first key that does.
-    """
-    wanted = json.loads(json.dumps(wanted))
-    keys = stored.keys() & wanted.keys() if ORIGIN in stored else stored.keys() | wanted.keys()
-    differing = sorted(key for key in keys if stored.get(key) != wanted.get(key))
-    if differing:
-        key = differing[0]
-        raise InputError(f"{path}: a checkpoint of another config: {key} is {stored.get(key)!r} there, "
-                         f"{wanted.get(key)!r} here")  # fmt: skip
-
-
-def _read_weights(path: Path, command: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not path.is_file():
-        raise InputError(f"{path}: expected trained weights, found none; run {command}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            config = json.loads((file.metadata() or {}).get("config", "null"))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open has no iterator)
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: expected a safetensors file, got: {error}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: expected weights with their config, as {command} writes them, found no config")
-    return config, state
 
 
 def _schedule(config: TrainingConfig, steps_per_epoch: int) -> Callable[[int], float]:
@@ -224,7 +162,7 @@ def _train_epoch(
 ) -> dict[str, float]:
     """Train one epoch; return the mean of each loss term."""
     run.model.train()
-    torch.manual_seed(_epoch_seed(run, epoch))
+    torch.manual_seed(_epoch_seed(run, epoch) + 1_000_003 * run.ranks.rank)
     for parameter in run.text_parameters:
         parameter.requires_grad_(epoch >= run.config.frozen_text_epochs)
     weight = run.contrastive_weight * (1.0 if epoch < run.config.full_contrastive_epochs else 0.01)
@@ -233,6 +171,7 @@ def _train_epoch(
         losses = run.loss(batch)
         optimizer.zero_grad(set_to_none=True)
         losses.total(weight).backward()  # type: ignore[no-untyped-call]
+        sum_gradients(run.model.parameters(), run.ranks)
         clip_and_step(optimizer, run.model.parameters(), run.config.clip_norm)
         scheduler.step()
         for name in sums:

@@ -17,6 +17,8 @@ from stvg.errors import InputError
 from stvg.files import write_json_atomically
 from stvg.recipe import BenchmarkRecipe
 from temporal.batch import BatchEmbedder
+from temporal.distributed.batch_norm import synchronise_batch_norm
+from temporal.distributed.ranks import Ranks, connected, find_ranks
 from temporal.feature_file import ClipReader
 from temporal.localizer import MomentItem, MomentLoss
 from temporal.moment_annotations import MomentAnnotations, read_moments
@@ -39,10 +41,17 @@ def train_benchmark(recipe: BenchmarkRecipe, resume: bool = False) -> None:
     Raises:
         InputError: annotations or features cannot be read, or features of a video are missing.
     """
+    ranks = find_ranks(recipe.device)
+    with connected(ranks):
+        _train(recipe, resume, ranks)
+
+
+def _train(recipe: BenchmarkRecipe, resume: bool, ranks: Ranks) -> None:
     stage, read = recipe.temporal, clip_reader(recipe, feature_file(recipe))
     videos = read_split(recipe, read, "train").videos
     torch.manual_seed(recipe.seed)
-    network, sentences = build_network(stage, read.file.width, recipe.device)
+    network, sentences = build_network(stage, read.file.width, ranks.device)
+    synchronise_batch_norm(network, ranks)
     mask, text = network.mask.cpu(), network.text_backbone
     items = [moment_item(video, read, mask) for video in videos]
     encode_all(sentences, items)
@@ -50,7 +59,7 @@ def train_benchmark(recipe: BenchmarkRecipe, resume: bool = False) -> None:
     run = TrainingRun[MomentItem](
         model=network,
         text_parameters=[] if text is None else list(text.parameters()),
-        loss=MomentLoss(BatchEmbedder(network, sentences, training.precision), stage.loss),
+        loss=MomentLoss(BatchEmbedder(network, sentences, training.precision, ranks), stage.loss),
         contrastive_weight=stage.loss.contrastive_weight,
         train_items=items,
         validate=validate,
@@ -59,6 +68,7 @@ def train_benchmark(recipe: BenchmarkRecipe, resume: bool = False) -> None:
         seed=recipe.seed,
         describe=describe_network(recipe, stage, read.file.width),
         setting=_setting(recipe, read),
+        ranks=ranks,
     )
     train(run, resume)
 

@@ -42,11 +42,14 @@ from stvg.recipe import Recipe, StageConfig
 from stvg.spans import span_tiou
 from stvg.types import Annotation, FrameSpan, Prediction
 from temporal.batch import BatchEmbedder, BatchItem
+from temporal.distributed.batch_norm import synchronise_batch_norm
+from temporal.distributed.ranks import Ranks, connected, find_ranks
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
 from temporal.losses import Losses
 from temporal.network import MMN
 from temporal.sentences import encode_all
-from temporal.training import TrainingConfig, TrainingRun, best_weights, train
+from temporal.training import TrainingConfig, TrainingRun, train
+from temporal.weights import best_weights
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item", bound=BatchItem)
@@ -62,12 +65,19 @@ class _TrainSet(Generic[Item]):
 
 def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> None:
     """Train the temporal stage; val's mean tIoU of the best moment chooses the checkpoint."""
+    ranks = find_ranks(recipe.device)
+    with connected(ranks):
+        _train_temporal(recipe, resume, bar_position, ranks)
+
+
+def _train_temporal(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
     stage, streams = recipe.temporal, temporal_streams(recipe)
     annotations, read = _split(recipe, "train")
     val_annotations, val_read = _split(recipe, "val")
     input_size = max(streams(read(item.query.video_id)).shape[2] for item in annotations[:8])
     torch.manual_seed(recipe.seed)
-    network, sentences = build_network(stage, input_size, recipe.device)
+    network, sentences = build_network(stage, input_size, ranks.device)
+    synchronise_batch_norm(network, ranks)
 
     def validate() -> float:
         return mean_tiou(val_annotations, val_read, MMNLocalizer(network, sentences, streams, stage.power))
@@ -75,9 +85,9 @@ def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) 
     make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu())
     data = _train_set(recipe, stage.training, make_item)
     encode_all(sentences, data.items)
-    loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision), stage.loss)
+    loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision, ranks), stage.loss)
     run = _training_run(recipe, stage, network, data, loss, validate)
-    train(replace(run, folder=temporal_folder(recipe), bar_position=bar_position), resume)
+    train(replace(run, folder=temporal_folder(recipe), bar_position=bar_position, ranks=ranks), resume)
 
 
 def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> None:
@@ -86,6 +96,12 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
     Raises:
         InputError: nobody was found in any training video.
     """
+    ranks = find_ranks(recipe.device)
+    with connected(ranks):
+        _train_matcher(recipe, resume, bar_position, ranks)
+
+
+def _train_matcher(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
     stage, num_clips = recipe.matcher, recipe.matcher.network.num_pre_clips
     annotations, read = _split(recipe, "train")
     val_annotations, val_read = _split(recipe, "val")
@@ -94,7 +110,8 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
     if input_size is None:
         raise InputError(f"{recipe.data.annotations('train')}: expected people in its videos, the detector found none")
     torch.manual_seed(recipe.seed + 1)
-    network, sentences = build_network(stage, input_size, recipe.device)
+    network, sentences = build_network(stage, input_size, ranks.device)
+    synchronise_batch_norm(network, ranks)
 
     def validate() -> float:
         matcher = MMNTubeMatcher(network, sentences, num_clips)
@@ -104,9 +121,9 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
     make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu())
     data = _train_set(recipe, stage.training, make_item)
     encode_all(sentences, data.items)
-    loss = TubeLoss(BatchEmbedder(network, sentences, stage.training.precision), stage.loss)
+    loss = TubeLoss(BatchEmbedder(network, sentences, stage.training.precision, ranks), stage.loss)
     run = _training_run(recipe, stage, network, data, loss, validate)
-    train(replace(run, folder=matcher_folder(recipe), bar_position=bar_position), resume)
+    train(replace(run, folder=matcher_folder(recipe), bar_position=bar_position, ranks=ranks), resume)
 
 
 def _training_run(
@@ -153,8 +170,12 @@ def _start_training(threads: int) -> None:
 
 
 def fit_fusion(recipe: Recipe) -> None:
-    """Fit the joint weights on val and write what was found; nothing is done while either stage is untrained."""
-    if not all(best_weights(folder(recipe)).is_file() for folder in (temporal_folder, matcher_folder)):
+    """Fit the joint weights on val and write what was found; nothing is done while either stage is untrained.
+
+    Of several ranks (torchrun) the first one does it.
+    """
+    trained = (best_weights(folder(recipe)).is_file() for folder in (temporal_folder, matcher_folder))
+    if not find_ranks(recipe.device).is_first or not all(trained):
         return
     annotations, read = _split(recipe, "val")
     localizer, matcher = load_localizer(recipe), load_matcher(recipe)

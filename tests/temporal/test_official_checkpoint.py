@@ -19,7 +19,7 @@ from temporal.network import cosines, iou_scores, lay_out, make_mmn
 from temporal.official_checkpoint import convert_checkpoint
 from temporal.official_weights import our_name
 from temporal.text_encoder import TextBackbone
-from temporal.training import load_weights, read_description, save_weights
+from temporal.weights import load_weights, read_description, save_weights
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no ../shared/golden beside the repository")

@@ -14,12 +14,9 @@ from temporal.training import (
     TrainingConfig,
     TrainingRun,
     _schedule,
-    best_weights,
-    load_weights,
-    read_description,
-    save_weights,
     train,
 )
+from temporal.weights import best_weights, load_weights, read_description, save_weights
 
 CONFIG = TrainingConfig(
     epochs=4, batch_size=3, lr=0.01, frozen_text_epochs=2, milestones=(1, 3), full_contrastive_epochs=2

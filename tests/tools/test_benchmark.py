@@ -8,7 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from stvg.build import load_temporal
 from stvg.commands import ablate_temporal
@@ -126,6 +128,19 @@ def test_a_killed_training_resumes_to_the_same_bytes(planted, trained, tool, tmp
     assert done.code == 0, done.stderr
     resumed, whole = ((folder / "best.safetensors").read_bytes() for folder in (tmp_path / "temporal", trained))
     assert resumed == whole
+
+
+def test_two_processes_train_the_weights_of_one(planted, trained, tmp_path):
+    """torchrun: each batch of four videos is shared two and two, and the other's are negatives too."""
+    _, options, _ = planted
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+               ROOT / "tools" / "train_temporal.py", *options, f"output.root={tmp_path}"]  # fmt: skip
+    ran = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)  # noqa: S603
+    assert ran.returncode == 0, ran.stderr
+    one, two = (load_file(folder / "best.safetensors") for folder in (trained, tmp_path / "temporal"))
+    assert one.keys() == two.keys()
+    for name, weights in one.items():
+        torch.testing.assert_close(two[name], weights, rtol=1e-2, atol=1e-3, msg=name)
 
 
 def change_features(folder, name, value):
