@@ -65,7 +65,8 @@ class BatchEmbedder:
     def _inputs(self, batch: Sequence[BatchItem], part: Sequence[BatchItem]) -> tuple[Tensor, TokenBatch | Tensor]:
         """Return clips and sentences of a rank's `part`; of an empty one as many as nothing, of the right widths."""
         if not part:
-            return batch[0].read_clips()[:0], torch.zeros(0, self.model.query_heads.norm.normalized_shape[0])
+            widths = self.model.query_heads.norm.weight
+            return batch[0].read_clips()[:0], widths.new_zeros(0, len(widths))
         texts = [text for item in part for text in item.texts]
         return torch.cat([item.read_clips() for item in part]), self.sentences(texts)
 

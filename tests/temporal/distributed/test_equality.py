@@ -8,17 +8,21 @@ import multiprocessing
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from spatial.matcher import TubeItem, TubeLoss
+from temporal.batch import BatchEmbedder
 from temporal.distributed.batch_norm import synchronise_batch_norm
 from temporal.distributed.exchange import gather_rows, sum_gradients
 from temporal.distributed.ranks import Ranks, connected
-from temporal.losses import LossConfig, mmn_losses
-from temporal.network import cosines, make_mmn
+from temporal.localizer import MomentItem, MomentLoss
+from temporal.losses import LossConfig
+from temporal.network import make_mmn
 
 ALONE = Ranks()
 SIZES = [2, 3]
@@ -104,33 +108,52 @@ def normalise(ranks):
             yield f"{name} {key}", buffer
 
 
-def train_network(ranks):
+def vectors(texts):
+    """Return a vector (Q, 6) for each sentence, which is a number."""
+    rows = [torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(int(text))) for text in texts]
+    return torch.stack(rows)
+
+
+def moment_items(counts, cells, generator):
+    """Return videos with so many sentences each, seen in one stream or two."""
+    items = []
+    for number, sentences in enumerate(counts):
+        streams = 1 + number % 2
+        clips = torch.randn(streams, 8, 5, dtype=torch.float64, generator=generator)
+        items.append(MomentItem(
+            texts=tuple(str(10 * number + k) for k in range(sentences)),
+            num_maps=streams,
+            read_clips=partial(torch.clone, clips),
+            described=torch.arange(sentences) % streams,
+            ious=torch.rand(sentences, cells, dtype=torch.float64, generator=generator),
+            moments=torch.rand(sentences, 2, dtype=torch.float64, generator=generator).cumsum(dim=1),
+        ))  # fmt: skip
+    return items
+
+
+def tube_items(counts, cells, generator):
+    """Return videos with so many sentences each and one to three tubes."""
+    items = []
+    for number, sentences in enumerate(counts):
+        tubes = 1 + number % 3
+        clips = torch.randn(tubes, 8, 5, dtype=torch.float64, generator=generator)
+        ious = torch.rand(sentences, tubes, cells, dtype=torch.float64, generator=generator)
+        items.append(TubeItem(tuple(str(10 * number + k) for k in range(sentences)), clips, ious))
+    return items
+
+
+def train_network(ranks, make_loss, make_items):
     """What two steps of a small MMN give: five videos with one to three sentences each, dealt to the ranks."""
     torch.manual_seed(4)
     model = make_mmn(input_size=5, text_size=6, num_pre_clips=8, num_clips=8, pool_kernel=1, hidden_size=6,
                      joint_size=4, moment_map="pool", pooling_counts=(3, 2), conv_kernel=3, conv_layers=2)  # fmt: skip
     model.double()
     synchronise_batch_norm(model, ranks)
+    loss = make_loss(BatchEmbedder(model, vectors, ranks=ranks), LossConfig(num_positives=2))
     generator = torch.Generator().manual_seed(5)
     # The second batch has fewer videos than there are ranks.
     for step, sentences in enumerate([(1, 3, 2, 1, 2), (2,)]):
-        video_of_query = torch.repeat_interleave(torch.tensor(sentences))
-        clips = torch.randn(len(sentences), 8, 5, dtype=torch.float64, generator=generator)
-        vectors = torch.randn(sum(sentences), 6, dtype=torch.float64, generator=generator)
-        ious = torch.rand(sum(sentences), int(model.mask.sum()), dtype=torch.float64, generator=generator)
-        moments = torch.rand(sum(sentences), 2, dtype=torch.float64, generator=generator).cumsum(dim=1)
-
-        shares = ranks.shares(len(sentences))
-        videos, queries = ([sum(counts[share]) for share in shares] for counts in ((1,) * len(sentences), sentences))
-        embeddings = model(clips[own_part(ranks, videos)], vectors[own_part(ranks, queries)])
-        contrastive, iou = (
-            cosines(gather_rows(sentence, queries, ranks), gather_rows(maps, videos, ranks))
-            for sentence, maps in (
-                (embeddings.queries.contrastive, embeddings.maps.contrastive),
-                (embeddings.queries.iou, embeddings.maps.iou),
-            )
-        )
-        losses = mmn_losses(contrastive, iou, ious, video_of_query, moments, LossConfig(num_positives=2))
+        losses = loss(make_items(sentences, int(model.mask.sum()), generator))
         model.zero_grad()
         losses.total(0.05).backward()
         sum_gradients(model.parameters(), ranks)
@@ -160,7 +183,9 @@ def sum_up(ranks):
 
 def work(ranks):
     """Return all that the tests compare, as tensors of float64 that this process finds."""
-    found = {"gather": dict(gather(ranks)), "normalise": dict(normalise(ranks)), "train": dict(train_network(ranks))}
+    found = {"gather": dict(gather(ranks)), "normalise": dict(normalise(ranks)),
+             "moments": dict(train_network(ranks, MomentLoss, moment_items)),
+             "tubes": dict(train_network(ranks, TubeLoss, tube_items))}  # fmt: skip
     return {part: {name: value.detach().double() for name, value in values.items()} for part, values in found.items()}
 
 
@@ -230,17 +255,18 @@ def test_batch_norm_is_that_of_one_process(found, expected, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_training_a_network_is_that_of_one_process(found, expected, size):
-    worst = differences(found[size], expected, "train")
+@pytest.mark.parametrize("stage", ["moments", "tubes"])
+def test_training_a_network_is_that_of_one_process(found, expected, size, stage):
+    worst = differences(found[size], expected, stage)
     assert {name for name, difference in worst.items() if not difference < 1e-9} == set()
     assert sum("gradient of" in name for name in worst) == 2 * 18
-    assert expected["train"]["0 norm"] > 0.1, "gradients are clipped, so the norm is that of the sum"
+    assert expected[stage]["0 norm"] > 0.1, "gradients are clipped, so the norm is that of the sum"
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_ranks_agree_to_the_last_bit(found, size):
     first, *others = found[size]
-    for part in ("gather", "normalise", "train"):
+    for part in ("gather", "normalise", "moments", "tubes"):
         shared = {name: value for name, value in first[part].items() if not name.endswith(" own")}
         for other in others:
             assert {name for name, value in shared.items() if not torch.equal(other[part][name], value)} == set()
