@@ -19,8 +19,8 @@ def main() -> int:
         parser.add_argument(f"--{split}-videos", type=int, metavar="N", help="how many of its videos; default: all")
     parser.add_argument("--width", type=int, default=64, metavar="D", help="columns of a feature")
     parser.add_argument("--rate", type=float, default=2.0, metavar="HZ", help="features a second")
-    parser.add_argument("--snr", type=float, default=0.1, help="power of an image over that of the noise, of one row")
-    parser.add_argument("--rank", type=int, default=32, metavar="R", help="directions of the sentences that are shown")
+    parser.add_argument("--snr", type=float, default=1.0, help="power of an image over that of the noise, of one row")
+    parser.add_argument("--rank", type=int, default=16, metavar="R", help="directions of the sentences that are shown")
     arguments = parser.parse_intermixed_args()
 
     from stvg.commands.planted import make_planted
