@@ -1,4 +1,4 @@
-"""Fusion: one prediction from the video's moment map and the tubes' own maps. Pure NumPy.
+"""Fusion: one prediction from the video's moment map and the tubes' own maps. Pure NumPy and SciPy.
 
 Three modes, one code path after the choice of (tube, span):
 
