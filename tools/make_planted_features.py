@@ -17,6 +17,7 @@ def main() -> int:
     for split in ("train", "val", "test"):
         parser.add_argument(f"--{split}", type=Path, metavar="F", required=split != "val", help=f"{split} annotations")
         parser.add_argument(f"--{split}-videos", type=int, metavar="N", help="how many of its videos; default: all")
+    parser.add_argument("--sentences", type=int, metavar="N", help="sentences kept of each video; default: all")
     parser.add_argument("--width", type=int, default=64, metavar="D", help="columns of a feature")
     parser.add_argument("--rate", type=float, default=2.0, metavar="HZ", help="features a second")
     parser.add_argument("--snr", type=float, default=1.0, help="power of an image over that of the noise, of one row")
@@ -33,7 +34,7 @@ def main() -> int:
     given = {split: getattr(arguments, split) for split in ("train", "val", "test")}
     counts = {split: getattr(arguments, f"{split}_videos") for split in given}
     annotations = {split: path for split, path in given.items() if path is not None}
-    found = make_planted(recipe, annotations, counts, planting)["test"]
+    found = make_planted(recipe, annotations, counts, arguments.sentences, planting)["test"]
     for name in ("matched_filter", "prior", "chance"):
         sys.stdout.write(f"{name}: {json.dumps(getattr(found, name).to_json())}\n")
     return ExitCode.DONE

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from stvg.errors import InputError
-from stvg.files import read_json, write_json_atomically, writing
+from stvg.files import write_json_atomically, writing
 from stvg.recipe import BenchmarkRecipe
 from stvg.types import FloatArray
 from temporal.moment_annotations import AnnotatedVideo, MomentAnnotations, read_moments
@@ -20,17 +21,26 @@ logger = logging.getLogger(__name__)
 
 
 def make_planted(
-    recipe: BenchmarkRecipe, annotations: Mapping[str, Path], counts: Mapping[str, int | None], planting: Planting
+    recipe: BenchmarkRecipe,
+    annotations: Mapping[str, Path],
+    counts: Mapping[str, int | None],
+    sentences_per_video: int | None,
+    planting: Planting,
 ) -> dict[str, Bounds]:
     """Plant features for some videos of each split; write all that the recipe's `data` names, and bounds.json.
 
-    `annotations` are the benchmark's files by split; `counts` says how many videos of each are drawn (None: all). The
-    sentences' vectors are those of the recipe's text encoder.
+    `annotations` are the benchmark's files by split; `counts` says how many videos of each are drawn (None: all), and
+    of each at most `sentences_per_video` sentences are kept: TACoS has 130 to a video, so that many say the same and
+    every clip would show twenty of them. The sentences' vectors are those of the recipe's text encoder.
 
     Raises:
         InputError: annotations that cannot be read, or too few videos in them.
     """
-    splits = {name: _draw(path, recipe, counts[name], planting.seed) for name, path in annotations.items()}
+    if recipe.data.form != "2d-tan":
+        raise InputError(f"config: data.form: expected 2d-tan, in which the drawn items are written, got "
+                         f"{recipe.data.form}")  # fmt: skip
+    splits = {name: _draw(path, recipe, counts[name], sentences_per_video, planting.seed)
+              for name, path in annotations.items()}  # fmt: skip
     _check_apart(annotations, splits)
     sentences = sorted({text for read in splits.values() for video in read.videos for text in video.sentences})
     backbone = load_text_backbone(recipe.temporal.text)
@@ -41,7 +51,7 @@ def make_planted(
         path = recipe.data.annotations(name)  # type: ignore[arg-type]
         if path is None:
             raise InputError(f"config: data.{name}: expected a file name for the {name} split, found none")
-        _write_subset(annotations[name], path, read.videos)
+        _write_videos(path, read.videos)
     _write_features(recipe.data.root / recipe.data.features, planted)
     network, train = recipe.temporal.network, splits["train"].videos
     found = {
@@ -58,17 +68,22 @@ def make_planted(
     return found
 
 
-def _draw(path: Path, recipe: BenchmarkRecipe, count: int | None, seed: int) -> MomentAnnotations:
-    """Read a split and draw `count` of its videos, in the file's order."""
+def _draw(
+    path: Path, recipe: BenchmarkRecipe, count: int | None, per_video: int | None, seed: int
+) -> MomentAnnotations:
+    """Read a split and draw `count` of its videos, and of each `per_video` sentences, in the file's order."""
     read = read_moments(path, recipe.data.form, recipe.data.drop_empty)
     logger.info("%s: %s", path, read)
-    if count is None:
-        return read
-    if not 1 <= count <= len(read.videos):
+    if count is not None and not 1 <= count <= len(read.videos):
         raise InputError(f"{path}: expected at least the {count} videos that were asked for, got {len(read.videos)}")
-    chosen = np.sort(np.random.default_rng([seed, 7]).permutation(len(read.videos))[:count])
-    return MomentAnnotations(tuple(read.videos[index] for index in chosen), read.num_sentences, read.num_empty,
-                             read.num_clipped)  # fmt: skip
+    rng = np.random.default_rng([seed, 7])
+    chosen = np.sort(rng.permutation(len(read.videos))[:count])
+    videos = []
+    for video in (read.videos[index] for index in chosen):
+        kept = np.sort(rng.permutation(len(video.sentences))[:per_video])
+        texts = tuple(video.sentences[index] for index in kept)
+        videos.append(replace(video, sentences=texts, moments_s=video.moments_s[kept]))
+    return replace(read, videos=tuple(videos))
 
 
 def _check_apart(annotations: Mapping[str, Path], splits: Mapping[str, MomentAnnotations]) -> None:
@@ -81,10 +96,11 @@ def _check_apart(annotations: Mapping[str, Path], splits: Mapping[str, MomentAnn
                                  f"in {home[video.video_id]} too")  # fmt: skip
 
 
-def _write_subset(source: Path, target: Path, videos: Sequence[AnnotatedVideo]) -> None:
-    """Write the items of these videos, as the source has them."""
-    items = read_json(source)
-    write_json_atomically(target, {video.video_id: items[video.video_id] for video in videos})
+def _write_videos(path: Path, videos: Sequence[AnnotatedVideo]) -> None:
+    """Write these videos in 2D-TAN's form, in seconds."""
+    items = {video.video_id: {"duration": video.duration_s, "timestamps": video.moments_s.tolist(),
+                              "sentences": list(video.sentences)} for video in videos}  # fmt: skip
+    write_json_atomically(path, items)
 
 
 def _write_features(path: Path, planted: Mapping[str, Mapping[str, FloatArray]]) -> None:
