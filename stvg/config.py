@@ -33,9 +33,24 @@ def load_config(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T
 def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Read the YAML file `path` as plain data, after setting each of `overrides`; no schema is looked at.
 
+    A file whose `base` names another one, relative to its own folder, holds what differs from that: mappings are
+    joined key by key, anything else is replaced. A part that gets another `kind`, from the file or an override, loses
+    what its old kind had.
+
     Raises:
-        InputError: no such file, not a YAML mapping, or an override that is not key=value.
+        InputError: no such file, not a YAML mapping, files that are each other's base, or an override that is not
+            key=value.
     """
+    values = _read_with_base(path, ())
+    for override in sorted(overrides, key=lambda one: not one.partition("=")[0].endswith(".kind")):
+        _set(values, override)
+    return values
+
+
+def _read_with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """Return what `path` says on top of its base; `above` are the files whose base it is."""
+    if path.resolve() in above:
+        raise InputError(f"{path}: base: expected a file that does not build on this one again")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -44,9 +59,23 @@ def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise InputError(f"{path}: expected YAML, got: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
-    for override in overrides:
-        _set(values, override)
-    return values
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise InputError(f"{path}: base: expected the name of a config file, got {base!r}")
+    return _joined(_read_with_base(path.parent / base, (*above, path.resolve())), values)
+
+
+def _joined(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with `changes` laid over it; neither is changed itself."""
+    if changes.get("kind", base.get("kind")) != base.get("kind"):
+        return changes
+    joined = dict(base)
+    for key, value in changes.items():
+        old = joined.get(key)
+        joined[key] = _joined(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return joined
 
 
 def parse_config(schema: type[T], values: Any, source: str) -> T:
@@ -105,6 +134,9 @@ def _set(values: dict[str, Any], override: str) -> None:
         values[parent] = dict(below)  # a copy: what a YAML alias shares is set for this one key alone
         values = values[parent]
     try:
-        values[leaf] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"argument {override!r}: expected a YAML value after the first '='") from error
+    if leaf == "kind" and value != values.get(leaf):
+        values.clear()
+    values[leaf] = value

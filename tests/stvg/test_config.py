@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic.dataclasses import dataclass
 
-from stvg.config import STRICT, dump_config, load_config, override, parse_config
+from stvg.config import STRICT, dump_config, load_config, override, parse_config, read_values
 from stvg.errors import InputError
 
 
@@ -102,3 +102,35 @@ def test_an_override_leaves_what_an_alias_shares(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("one: &shared {rate: 1.0}\nother: *shared\n", encoding="utf-8")
     assert load_config(Twins, path, ["one.rate=2.0"]) == Twins(Part(2.0), Part(1.0))
+
+
+def test_a_base_is_read_first_and_changed_key_by_key(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "root.yaml").write_text("a: {b: 1, c: {d: 2, e: 3}}\nlist: [1, 2]\n")
+    (tmp_path / "deep" / "middle.yaml").write_text("base: ../root.yaml\na: {c: {d: 5}}\nlist: [3]\n")
+    (tmp_path / "leaf.yaml").write_text("base: deep/middle.yaml\na: {b: {x: 9}}\nnew: 7\n")
+    assert read_values(tmp_path / "leaf.yaml", ["a.c.e=4"]) == {
+        "a": {"b": {"x": 9}, "c": {"d": 5, "e": 4}}, "list": [3], "new": 7}  # fmt: skip
+
+
+def test_another_kind_forgets_what_the_old_one_had(tmp_path):
+    (tmp_path / "root.yaml").write_text("part: {kind: a, size: 1}\nother: {kind: a, size: 1}\n")
+    (tmp_path / "leaf.yaml").write_text("base: root.yaml\npart: {kind: b, name: x}\nother: {kind: a, rate: 2}\n")
+    assert read_values(tmp_path / "leaf.yaml") == {
+        "part": {"kind": "b", "name": "x"}, "other": {"kind": "a", "size": 1, "rate": 2}}  # fmt: skip
+    assert read_values(tmp_path / "root.yaml", ["part.name=x", "part.kind=b", "other.kind=a"]) == {
+        "part": {"kind": "b", "name": "x"}, "other": {"kind": "a", "size": 1}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: a.yaml", "a.yaml: base: expected a file that does not build on this one again"),
+        ("base: b.yaml", "b.yaml: expected a readable config file"),
+        ("base: [b.yaml]", "a.yaml: base: expected the name of a config file"),
+    ],
+)
+def test_bases_that_cannot_be_read(tmp_path, text, message):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_values(tmp_path / "a.yaml")
