@@ -209,8 +209,8 @@ def test_a_pickle_leaves_nothing_behind_for_the_next(tmp_path):
                      "expected a whole pickle, got: RuntimeError", id="beyond the numbers"),
         pytest.param(b"\x80\x02]r\xff\xff\xff\x0f.", "expected a whole pickle, got: ValueError .object 268435455",
                      id="a table of objects for gigabytes"),
-        pytest.param(b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"x.", "expected a whole pickle, got: ValueError",
-                     id="a text of a terabyte"),
+        pytest.param(b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"x.",
+                     "expected a whole pickle, got: ValueError", id="a text of a terabyte"),
     ],
 )  # fmt: skip
 def test_damaged_files(tmp_path, data, message):

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import BertTokenizerFast, DistilBertConfig, DistilBertModel
 
 from spatial.matcher import MMNTubeMatcher
 from stvg.build import load_matcher
@@ -18,7 +17,6 @@ from temporal.network import make_mmn
 from temporal.sentences import CachedTokens
 from temporal.text_encoder import load_text_backbone, load_text_tokenizer
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "woman", "walks", "sits", "down"]
 SIZES = {"num_pre_clips": 8, "num_clips": 8, "pool_kernel": 1, "hidden_size": 8, "joint_size": 6,
          "moment_map": "pool", "pooling_counts": [3, 2], "conv_kernel": 3, "conv_layers": 2}  # fmt: skip
 OFFICIAL = (("clip_pool.conv.", "featpool.conv."), ("map_conv.convs.", "proposal_conv.convs."),
@@ -26,17 +24,6 @@ OFFICIAL = (("clip_pool.conv.", "featpool.conv."), ("map_conv.convs.", "proposal
             ("iou_head.", "proposal_conv.conv1x1_iou."), ("text_backbone.encoder.", "text_encoder.bert."),
             ("query_heads.norm.", "text_encoder.layernorm."), ("query_heads.iou.", "text_encoder.fc_out1."),
             ("query_heads.contrastive.", "text_encoder.fc_out2."))  # fmt: skip
-
-
-@pytest.fixture
-def text(tmp_path):
-    """A tiny DistilBERT with its tokenizer, as save_pretrained leaves them."""
-    torch.manual_seed(0)
-    folder = tmp_path / "text"
-    config = DistilBertConfig(vocab_size=11, dim=8, n_layers=1, n_heads=2, hidden_dim=8, max_position_embeddings=12)
-    DistilBertModel(config).save_pretrained(folder)
-    BertTokenizerFast(vocab={word: index for index, word in enumerate(WORDS)}).save_pretrained(folder)
-    return str(folder)
 
 
 def prepared():
@@ -47,9 +34,9 @@ def prepared():
     return PreparedVideo(meta, np.zeros((1, 5), np.float32), tubes, features)
 
 
-def test_a_converted_matcher_answers_as_the_network_that_was_saved(tool, tmp_path, text):
+def test_a_converted_matcher_answers_as_the_network_that_was_saved(tool, tmp_path, tiny_text):
     torch.manual_seed(1)
-    network = make_mmn(**SIZES, input_size=5, text_size=8, text_backbone=load_text_backbone(text))
+    network = make_mmn(**SIZES, input_size=5, text_size=8, text_backbone=load_text_backbone(tiny_text))
     for norm in network.map_conv.norms:
         norm.running_mean.normal_()
     state = {}
@@ -62,11 +49,11 @@ def test_a_converted_matcher_answers_as_the_network_that_was_saved(tool, tmp_pat
     assert (done.code, done.stderr) == (0, "")
     assert {"input_size: 5", "hidden_size: 8", "joint_size: 6", "text_layers: 1"} < set(done.stdout.splitlines())
 
-    matcher = {"text": text, "network": SIZES, "checkpoint": str(target)}
+    matcher = {"text": tiny_text, "network": SIZES, "checkpoint": str(target)}
     values = {"data": {"root": "."}, "output": {"root": "."}, "detector": {"kind": "file"}, "matcher": matcher}
     queries, video = [Query("a.mp4", "a.mp4", "the man sits down")], prepared()
     found = load_matcher(parse_config(Recipe, values, "recipe")).match(queries, video)
-    expected = MMNTubeMatcher(network, CachedTokens(load_text_tokenizer(text)), 8).match(queries, video)
+    expected = MMNTubeMatcher(network, CachedTokens(load_text_tokenizer(tiny_text)), 8).match(queries, video)
     for one, other in zip(found[0], expected[0], strict=True):
         np.testing.assert_array_equal(one.iou, other.iou)
         np.testing.assert_array_equal(one.contrastive, other.contrastive)
