@@ -4,12 +4,14 @@ import json
 import os
 import pickle
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import yaml
+from transformers import BertTokenizerFast, DistilBertConfig, DistilBertModel
 
 from spatial.matcher import tube_clips
 from stvg.build import prepared_store
@@ -140,6 +142,69 @@ def last_line(done):
 @pytest.fixture
 def world(tmp_path, tiny_text):
     return World(tmp_path, tiny_text)
+
+
+GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "tube_mmn.npz"
+
+
+def golden_recipe(root, config):
+    """A recipe of the golden file's sizes, and a text encoder of its sizes whose words are w3, w4, ..., w117."""
+    text = root / "text"
+    DistilBertModel(DistilBertConfig(**config["bert"])).save_pretrained(text)
+    words = ["[PAD]", "[CLS]", "[SEP]", *(f"w{k}" for k in range(3, 118)), "[UNK]", "[MASK]"]
+    BertTokenizerFast(vocab={word: index for index, word in enumerate(words)}).save_pretrained(text)
+    network = {"hidden_size": config["hidden"], "joint_size": config["joint"], **{key: config[key] for key in (
+        "num_pre_clips", "num_clips", "pool_kernel", "pooling_counts", "conv_kernel", "conv_layers")}}  # fmt: skip
+    matcher = {"text": str(text), "network": network, "checkpoint": str(root / "winner.safetensors")}
+    recipe = {"data": {"root": str(root)}, "output": {"root": str(root / "out")}, "detector": {"kind": "file"},
+              "features": {"kind": "imported", "names": ["csn"], "width": config["input"]},
+              "matcher": matcher, "fusion": {"mode": "tube_mmn"}}  # fmt: skip
+    (root / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return ["--config", root / "recipe.yaml"]
+
+
+@pytest.mark.skipif(not GOLDEN.is_file(), reason="needs tube_mmn.npz in ../shared/golden")
+def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp_path):
+    """The golden file as the files that its authors have: .pth, tubes, features; and then their own results.json."""
+    with np.load(GOLDEN) as file:
+        golden = {name: file[name] for name in file.files}
+    config, items, features = json.loads(str(golden["config"])), {}, {}
+    raws = iter(range(len(golden)))
+    for video in range(3):
+        truth, key = golden[f"gt_tube/{video}"], f"video_{video}"
+        tubes = [golden[name] for name in sorted(golden) if name.startswith(f"tube/{video}/")]
+        dump(
+            {0: [[np.column_stack([one, np.ones(len(one))]), 1.0] for one in tubes]},
+            tmp_path / "tubes" / f"{key}_tubes.pkl",
+        )
+        features[key] = [list(torch.tensor(np.column_stack([one[:, 0], golden[f"raw/{next(raws)}"]]))) for one in tubes]
+        bbox = np.column_stack([truth[:, 1:3], truth[:, 3:] - truth[:, 1:3]]).tolist()
+        words = " ".join(f"w{token}" for token in golden[f"query/{video}"][0, 1:-1])
+        items[f"{key}.mp4"] = {"bbox": bbox, "st_frame": int(truth[0, 0]), "img_num": 200, "width": 640, "height": 360,
+                               "caption": words}  # fmt: skip
+    torch.save(features, tmp_path / "csn_val_split1.pkl")
+    (tmp_path / "val.json").write_text(json.dumps(items))
+    state = {
+        f"module.{name[6:]}": torch.from_numpy(value) for name, value in golden.items() if name.startswith("state/")
+    }
+    torch.save({"model": state, "epoch": 20}, tmp_path / "pool_model_20e.pth")
+
+    recipe = golden_recipe(tmp_path, config)
+    assert tool("convert_checkpoint", tmp_path / "pool_model_20e.pth", tmp_path / "winner.safetensors").code == 0
+    annotations, results = ["--annotations", tmp_path / "val.json"], tmp_path / "results.json"
+    done = tool("import_mmn_stvg", *recipe, *annotations, "--tubes", tmp_path / "tubes",
+                "--features", f"csn={tmp_path / 'csn_val_split1.pkl'}")  # fmt: skip
+    assert done.code == 0, done.stderr
+    done = tool("infer_stvg", *recipe, *annotations, "--videos", tmp_path, "--out", results)
+    assert done.code == 0, done.stderr
+    found, expected = json.loads(results.read_text()), json.loads(str(golden["eval/results_json"]))
+    assert {Path(key).stem for key in found} == expected.keys()
+    for key, answer in expected.items():
+        ours = found[f"{key}.mp4"]
+        assert (ours["st_frame"], ours["ed_frame"]) == (answer["st_frame"], answer["ed_frame"])
+        assert ours["bbox"].keys() == answer["bbox"].keys()
+        for frame, box in answer["bbox"].items():
+            np.testing.assert_allclose(ours["bbox"][frame], box, atol=0.006, err_msg="two decimals are written")
 
 
 @pytest.mark.parametrize("form", ["detected", "prepared"])
