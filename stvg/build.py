@@ -4,14 +4,14 @@ import hashlib
 import json
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from spatial.detectors.file import FileConfig, FileDetector, detections_path
 from spatial.detectors.hog import HogConfig, HogDetector
 from spatial.detectors.onnx import OnnxConfig, OnnxDetector
-from spatial.detectors.transformers import TransformersDetector
+from spatial.detectors.transformers import TransformersConfig, TransformersDetector
 from spatial.features.classic import ClassicConfig, ClassicFeatures
-from spatial.features.encoder import ImageEncoderFeatures, load_image_encoder
+from spatial.features.encoder import ImageEncoderConfig, ImageEncoderFeatures, load_image_encoder
 from spatial.features.imported import IMPORT_COMMAND, ImportedConfig, imported_source
 from spatial.linking import MotionLinker
 from spatial.matcher import MMNTubeMatcher
@@ -61,24 +61,30 @@ def build_preparer(recipe: Recipe) -> Preparer:
 
 def _detector(config: DetectorConfig, device: Device) -> Detector:
     values = _values(config)
-    if isinstance(config, FileConfig):
-        return FileDetector(**values)
-    if isinstance(config, OnnxConfig):
-        return OnnxDetector(**values)
-    if isinstance(config, HogConfig):
-        return HogDetector(**values)
-    return TransformersDetector(**values, device=device)
+    match config:
+        case FileConfig():
+            return FileDetector(**values)
+        case OnnxConfig():
+            return OnnxDetector(**values)
+        case HogConfig():
+            return HogDetector(**values)
+        case TransformersConfig():
+            return TransformersDetector(**values, device=device)
+    assert_never(config)
 
 
 def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
     values = _values(config)
-    if isinstance(config, ClassicConfig):
-        return ClassicFeatures(**values)
-    if isinstance(config, ImportedConfig):
-        raise InputError("features.kind: expected an extractor for videos that are not prepared yet, got imported; "
-                         f"run {IMPORT_COMMAND}")  # fmt: skip
-    encoder, processor = load_image_encoder(values.pop("model"))
-    return ImageEncoderFeatures(encoder, processor, **values, device=device)
+    match config:
+        case ClassicConfig():
+            return ClassicFeatures(**values)
+        case ImageEncoderConfig():
+            encoder, processor = load_image_encoder(values.pop("model"))
+            return ImageEncoderFeatures(encoder, processor, **values, device=device)
+        case ImportedConfig():
+            raise InputError("features.kind: expected an extractor for videos that are not prepared yet, got imported; "
+                             f"run {IMPORT_COMMAND}")  # fmt: skip
+    assert_never(config)
 
 
 def prepared_store(recipe: Recipe, split: str) -> PreparedStore:
