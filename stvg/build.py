@@ -6,9 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, assert_never
 
+from spatial.detectors.detectron2 import Detectron2Config, Detectron2Detector
 from spatial.detectors.file import FileConfig, FileDetector, detections_path
 from spatial.detectors.hog import HogConfig, HogDetector
+from spatial.detectors.mmdet import MmdetConfig, MmdetDetector
 from spatial.detectors.onnx import OnnxConfig, OnnxDetector
+from spatial.detectors.torchvision import TorchvisionConfig, TorchvisionDetector
 from spatial.detectors.transformers import TransformersConfig, TransformersDetector
 from spatial.features.classic import ClassicConfig, ClassicFeatures
 from spatial.features.encoder import ImageEncoderConfig, ImageEncoderFeatures, load_image_encoder
@@ -70,6 +73,12 @@ def _detector(config: DetectorConfig, device: Device) -> Detector:
             return HogDetector(**values)
         case TransformersConfig():
             return TransformersDetector(**values, device=device)
+        case TorchvisionConfig():
+            return TorchvisionDetector(**values, device=device)
+        case MmdetConfig():
+            return MmdetDetector(**values, device=device)
+        case Detectron2Config():
+            return Detectron2Detector(**values, device=device)
     assert_never(config)
 
 

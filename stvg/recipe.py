@@ -8,9 +8,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from spatial.detectors.detectron2 import Detectron2Config
 from spatial.detectors.file import FileConfig
 from spatial.detectors.hog import HogConfig
+from spatial.detectors.mmdet import MmdetConfig
 from spatial.detectors.onnx import OnnxConfig
+from spatial.detectors.torchvision import TorchvisionConfig
 from spatial.detectors.transformers import TransformersConfig
 from spatial.features.classic import ClassicConfig
 from spatial.features.encoder import ImageEncoderConfig
@@ -25,7 +28,10 @@ from temporal.network import MMNConfig
 from temporal.ranker import RecallConfig
 from temporal.training import TrainingConfig
 
-DetectorConfig = Annotated[FileConfig | OnnxConfig | HogConfig | TransformersConfig, Field(discriminator="kind")]
+DetectorConfig = Annotated[
+    FileConfig | OnnxConfig | HogConfig | TransformersConfig | TorchvisionConfig | MmdetConfig | Detectron2Config,
+    Field(discriminator="kind"),
+]
 FeaturesConfig = Annotated[ClassicConfig | ImageEncoderConfig | ImportedConfig, Field(discriminator="kind")]
 Device = Literal["cpu", "cuda"]
 

@@ -1,0 +1,148 @@
+"""People from the detectors of Detectron2: Faster R-CNN, RetinaNet, Mask R-CNN of its model zoo, or your own."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from spatial.detectors.frames import (
+    RawPeople,
+    detect_in_batches,
+    forward_only,
+    load_strictly,
+    missing_package,
+    refuse_nan,
+)
+from spatial.plain_pickle import read_pickle
+from stvg.config import STRICT
+from stvg.errors import InputError
+from stvg.interfaces import Footage
+from stvg.types import Detections, Image
+
+INSTALL = (
+    "pip install 'setuptools<81' wheel ninja torch==2.14.1 torchvision==0.29.1, then pip install --no-build-isolation "
+    "from a checkout of facebookresearch/detectron2 (it is not on PyPI)"
+)
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Detectron2Config:
+    """People from a detector of Detectron2."""
+
+    kind: Literal["detectron2"] = "detectron2"
+    config: str = "COCO-Detection/faster_rcnn_R_50_FPN_3x.yaml"
+    """The model's config: a YAML file, or its name in Detectron2's model zoo."""
+    weights: Path
+    """The model's weights: the .pkl that the zoo lists for its config, or a .pth file of one's own training."""
+    person_class: int = 0
+    """Index of the class "person"."""
+    min_size: int | None = Field(default=None, ge=32)
+    """Pixels of the shorter side to which pictures are resized; None: the config's."""
+    max_size: int | None = Field(default=None, ge=32)
+    """Pixels that the longer side may have then; None: the config's."""
+    threshold: float = 0.2
+    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
+    min_side: float = 8.0
+    """Least width and height of a person, in pixels of the original video."""
+    batch_size: int = Field(default=8, ge=1)
+    """Frames per forward pass."""
+    half: bool = False
+    """Compute in float16 where that is safe (torch.autocast); for GPUs."""
+
+
+class Detectron2Detector:
+    """Runs a model of Detectron2 on `device`; see Detectron2Config for the other arguments."""
+
+    def __init__(
+        self,
+        config: str,
+        weights: Path,
+        *,
+        device: str = "cpu",
+        person_class: int = 0,
+        min_size: int | None = None,
+        max_size: int | None = None,
+        threshold: float = 0.2,
+        min_side: float = 8.0,
+        batch_size: int = 8,
+        half: bool = False,
+    ) -> None:
+        self._predictor = _load(config, weights, device, threshold, min_size, max_size)
+        refuse_nan(self._predictor.model)
+        self._name, self._device, self._half, self._person = str(weights), device, half, person_class
+        self._threshold, self._min_side, self._batch = threshold, min_side, batch_size
+
+    def detect(self, footage: Footage) -> list[Detections]:
+        """Return the people of each frame of the footage, boxes in pixels of the original video.
+
+        Raises:
+            InputError: a result that is not finite.
+        """
+        return detect_in_batches(
+            footage,
+            self._find,
+            source=self._name,
+            batch_size=self._batch,
+            min_score=self._threshold,
+            min_side=self._min_side,
+        )
+
+    def _find(self, images: Image) -> list[RawPeople]:
+        """Return the people of (n, h, w, 3) pictures, in one pass: DefaultPredictor's own call takes one picture."""
+        with forward_only(self._device, self._half):
+            results = self._predictor.model([self._input(image) for image in images])
+        people = []
+        for result in results:
+            found = result["instances"]
+            kept = found.pred_classes == self._person
+            boxes, scores = found.pred_boxes.tensor[kept].float(), found.scores[kept].float()
+            people.append(RawPeople(boxes.cpu().numpy(), scores.cpu().numpy()))
+        return people
+
+    def _input(self, image: Image) -> dict[str, Any]:
+        """Return what the model takes of an RGB picture, as DefaultPredictor prepares it."""
+        import torch
+
+        given = image if self._predictor.input_format == "RGB" else image[..., ::-1]
+        resized = self._predictor.aug.get_transform(given).apply_image(given)
+        pixels = torch.as_tensor(np.ascontiguousarray(resized.astype(np.float32).transpose(2, 0, 1)))
+        return {"image": pixels, "height": image.shape[0], "width": image.shape[1]}
+
+
+def _load(config: str, weights: Path, device: str, threshold: float, min_size: int | None, max_size: int | None) -> Any:
+    """Return a DefaultPredictor with the weights.
+
+    The file is read here, without executing anything: Detectron2 itself would unpickle it.
+
+    Raises:
+        InputError: a missing package, no such config, or weights of another model.
+    """
+    try:
+        from detectron2 import model_zoo
+        from detectron2.config import get_cfg
+        from detectron2.engine import DefaultPredictor
+    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision built for another torch
+        raise missing_package("detectron2", "the package detectron2", INSTALL, error) from error
+    cfg = get_cfg()
+    try:
+        file = config if Path(config).is_file() else model_zoo.get_config_file(config)
+        cfg.merge_from_file(file, allow_unsafe=False)  # or its YAML could name Python to execute
+    except (RuntimeError, KeyError, AssertionError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"detector detectron2: config: expected a file or a name of the model zoo, got {config!r}: {reason}"
+        ) from error
+    cfg.MODEL.WEIGHTS = ""  # nothing is fetched
+    cfg.MODEL.DEVICE = device
+    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = cfg.MODEL.RETINANET.SCORE_THRESH_TEST = threshold
+    if min_size is not None:
+        cfg.INPUT.MIN_SIZE_TEST = min_size
+    if max_size is not None:
+        cfg.INPUT.MAX_SIZE_TEST = max_size
+    predictor = DefaultPredictor(cfg)
+    read = read_pickle(weights)
+    load_strictly(predictor.model, read.get("model", read) if isinstance(read, dict) else read, str(weights))
+    return predictor

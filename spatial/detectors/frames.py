@@ -1,0 +1,140 @@
+"""What the detectors of other libraries share: frames in batches, packages that are missing, answers that are NaN."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from spatial.detectors.clean import clean_detections
+from stvg.errors import InputError
+from stvg.interfaces import Footage
+from stvg.types import Detections, Image
+
+_HEAD = re.compile(r"(^|\.)(box_predictor|bbox_head|head)(\.\d+)?$")
+"""Names of the modules that give boxes and scores: torchvision's and detectron2's, mmdet's, those of one stage."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawPeople:
+    """What a network found in one picture: `boxes_xyxy` (N, 4) in pixels of the picture, `scores` (N,) in [0, 1]."""
+
+    boxes_xyxy: npt.NDArray[Any]
+    scores: npt.NDArray[Any]
+
+
+class NotANumberError(Exception):
+    """A network's head gave NaN."""
+
+
+def detect_in_batches(
+    footage: Footage,
+    find: Callable[[Image], Sequence[RawPeople]],
+    *,
+    source: str,
+    batch_size: int,
+    min_score: float,
+    min_side: float,
+) -> list[Detections]:
+    """Return one Detections per frame of the footage, from `find` over (n, h, w, 3) RGB pictures, n <= `batch_size`.
+
+    `source` names the detector in errors; the other arguments are those of clean_detections.
+
+    Raises:
+        InputError: an answer that is not finite.
+    """
+    height, width = footage.images.shape[1:3]
+    to_video = np.array([footage.meta.width / width, footage.meta.height / height] * 2, dtype=np.float32)
+    found: list[Detections] = []
+    for start in range(0, len(footage.images), batch_size):
+        frames = footage.frames[start : start + batch_size].tolist()
+        try:
+            people = find(footage.images[start : start + batch_size])
+        except NotANumberError as error:
+            raise InputError(
+                f"{footage.meta.path}: frames {frames[0]} to {frames[-1]}: expected finite scores from {source}, "
+                "got NaN"
+            ) from error
+        found.extend(
+            clean_detections(
+                frame,
+                one.boxes_xyxy * to_video,
+                one.scores,
+                footage.meta,
+                source=source,
+                min_score=min_score,
+                min_side=min_side,
+            )
+            for frame, one in zip(frames, people, strict=True)
+        )
+    return found
+
+
+@contextmanager
+def forward_only(device: str, half: bool) -> Iterator[None]:
+    """Compute without gradients, and with `half` in float16 where torch.autocast holds that to be safe."""
+    with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.float16, enabled=half):
+        yield
+
+
+def missing_package(kind: str, packages: str, command: str, error: Exception) -> InputError:
+    """Return the error that says in one line what detector `kind` needs and the command that installs it."""
+    reason = " ".join(str(error).split())
+    return InputError(f"detector {kind}: expected {packages}, got: {reason}; to install: {command}")
+
+
+def refuse_nan(model: nn.Module) -> None:
+    """Make the model's heads raise NotANumberError where they give NaN, which any threshold would drop without a word.
+
+    Heads are known by their names; a model that has none of them is not watched.
+    """
+    for name, module in model.named_modules():
+        if _HEAD.search(name) and not isinstance(module, nn.ModuleList):
+            module.register_forward_hook(_refuse)
+
+
+def _refuse(module: nn.Module, inputs: object, outputs: object) -> None:
+    if any(bool(torch.isnan(tensor).any()) for tensor in _tensors(outputs)):
+        raise NotANumberError
+
+
+def _tensors(value: object) -> Iterator[torch.Tensor]:
+    """Give the floating tensors in nested dicts, lists and tuples."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
+
+
+def load_strictly(model: nn.Module, state: object, source: str) -> None:
+    """Load weights by their names, all of them.
+
+    BatchNorm's counters `num_batches_tracked` may be missing or too many: frozen ones have none, and only training
+    reads them. Arrays are taken as tensors.
+
+    Raises:
+        InputError: not weights by name, or names or shapes that differ from the model's; some are named.
+    """
+    if not isinstance(state, dict):
+        raise InputError(f"{source}: expected weights by name, got {type(state).__name__}")
+    tensors = {name: torch.as_tensor(value) for name, value in state.items()
+               if isinstance(value, torch.Tensor | np.ndarray)}  # fmt: skip
+    try:
+        missing, unexpected = model.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:  # shapes
+        raise InputError(f"{source}: expected weights of this model: {' '.join(str(error).split())[:300]}") from error
+    for problem, names in (("missing", missing), ("unexpected", unexpected)):
+        names = [name for name in names if not name.endswith("num_batches_tracked")]
+        if names:
+            raise InputError(
+                f"{source}: expected weights of this model, {len(names)} {problem}: {', '.join(names[:3])} ..."
+            )
