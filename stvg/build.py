@@ -21,6 +21,7 @@ from spatial.matcher import MMNTubeMatcher
 from spatial.tracking import EngineTracker
 from stvg.config import dump_config, load_config
 from stvg.errors import InputError
+from stvg.explain import Explainer
 from stvg.fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.fusion_search import read_fitted_weights
 from stvg.interfaces import Detector, FeatureExtractor, MomentLocalizer
@@ -133,6 +134,15 @@ def build_grounder(recipe: Recipe) -> Grounder:
     alone = untrained and recipe.fusion.mode == "tube_mmn"
     localizer: MomentLocalizer = WholeLocalizer() if alone else load_localizer(recipe)
     return Grounder(localizer, load_matcher(recipe), build_fusion(recipe))
+
+
+def build_explainer(recipe: Recipe) -> Explainer:
+    """Return the trained pipeline with reasons: the answers of build_grounder, and the values behind them.
+
+    Raises:
+        InputError: as build_grounder.
+    """
+    return Explainer(load_localizer(recipe), load_matcher(recipe), build_fusion(recipe))
 
 
 def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:

@@ -21,8 +21,11 @@ from stvg.video import read_meta, stream_images
 
 _MAX_SIDE = 1280
 _MAX_LINES = 6
-_PREDICTED, _TRUE, _OTHER = (60, 220, 90), (255, 170, 40), (170, 170, 170)
-_PAPER, _INK, _RAIL, _CURSOR = (24, 26, 30), (240, 240, 240), (70, 74, 82), (255, 255, 255)
+COLOURS = {"predicted": (60, 220, 90), "true": (255, 170, 40), "other": (170, 170, 170)}
+"""RGB of the boxes and bars of the answer, of the truth and of the other candidates."""
+PAPER, INK = (24, 26, 30), (240, 240, 240)
+"""RGB of what sentences are written on, and in."""
+_RAIL, _CURSOR = (70, 74, 82), (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,9 @@ def write_overlay(
     width, height = (max(2, round(side * shrink / 2) * 2) for side in (meta.width, meta.height))
     layout = _Layout(width, height, width / meta.width, max(12, width // 38), meta.num_frames)
     strip, rail_top = _draw_strip(layout, meta, caption, prediction.span, truth.span if truth else None)
-    tubes = [(tube, _OTHER, 1) for tube in others]
-    tubes += [(truth, _TRUE, 2)] if truth else []
-    tubes.append((prediction, _PREDICTED, 3))
+    tubes = [(tube, COLOURS["other"], 1) for tube in others]
+    tubes += [(truth, COLOURS["true"], 2)] if truth else []
+    tubes.append((prediction, COLOURS["predicted"], 3))
     with writing(out) as beside:
         try:
             _encode(beside, source, meta, layout, strip, rail_top, tubes)
@@ -89,7 +92,7 @@ def _encode(
         for frame, image in enumerate(stream_images(source)):
             picture = cv2.resize(image, (layout.width, layout.height), interpolation=cv2.INTER_AREA)
             for tube, colour, thickness in tubes:
-                _draw_box(picture, tube, frame, layout.scale, colour, thickness)
+                draw_box(picture, tube, frame, layout.scale, colour, thickness)
             below = strip.copy()
             column = min(layout.column(frame), layout.width - 2)
             below[rail_top - layout.margin // 2 :, column - 1 : column + 1] = _CURSOR
@@ -98,10 +101,10 @@ def _encode(
         container.mux(stream.encode())
 
 
-def _draw_box(
+def draw_box(
     picture: Image, tube: Tube, frame: int, scale: float, colour: tuple[int, int, int], thickness: int
 ) -> None:
-    """Draw the tube's box of this frame, if it has one, on the picture."""
+    """Draw the tube's box of this frame, if it has one, on the picture (H, W, 3), which is `scale` times the video."""
     index = frame - tube.start_frame
     if 0 <= index < len(tube.boxes_xyxy):
         x1, y1, x2, y2 = (round(float(value) * scale) for value in tube.boxes_xyxy[index])
@@ -112,22 +115,22 @@ def _draw_strip(
     layout: _Layout, meta: VideoMeta, caption: str, predicted: FrameSpan, true: FrameSpan | None
 ) -> tuple[Image, int]:
     """Return the strip below the picture without its cursor, (h, width, 3) with h even, and the y of its time line."""
-    from matplotlib import get_data_path
     from PIL import Image as PillowImage
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
-    font = ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), layout.font)
+    font = load_font(layout.font)
     lines = wrap_text(caption, layout.width - 2 * layout.margin, font.getlength)
     step, rail = round(layout.font * 1.35), max(4, layout.font // 2)
     rail_top = layout.margin + step * (len(lines) + 1) + layout.margin
     height = rail_top + rail * (3 if true else 1) + layout.margin
-    strip = PillowImage.new("RGB", (layout.width, height + height % 2), _PAPER)
+    strip = PillowImage.new("RGB", (layout.width, height + height % 2), PAPER)
     draw = ImageDraw.Draw(strip)
     for number, line in enumerate(lines):
-        draw.text((layout.margin, layout.margin + number * step), line, font=font, fill=_INK)
+        draw.text((layout.margin, layout.margin + number * step), line, font=font, fill=INK)
     x, y = layout.margin, layout.margin + len(lines) * step
-    for index, (name, span, colour) in enumerate((("predicted", predicted, _PREDICTED), ("true", true, _TRUE))):
+    for index, (name, span) in enumerate((("predicted", predicted), ("true", true))):
         if span is not None:
+            colour = COLOURS[name]
             text = f"{name} {span.start / meta.fps:.1f}–{span.stop / meta.fps:.1f} s   "  # noqa: RUF001 (an en dash)
             draw.text((x, y), text, font=font, fill=colour)
             x += round(font.getlength(text))
@@ -135,6 +138,14 @@ def _draw_strip(
             draw.rectangle((layout.column(0), top, layout.column(meta.num_frames), top + rail - 1), fill=_RAIL)
             draw.rectangle((layout.column(span.start), top, layout.column(span.stop), top + rail - 1), fill=colour)
     return np.array(strip), rail_top
+
+
+def load_font(size: int) -> Any:
+    """Return a font of Pillow that has most alphabets, `size` pixels high: the one that matplotlib ships."""
+    from matplotlib import get_data_path
+    from PIL import ImageFont
+
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
 def wrap_text(text: str, width: float, length_of: Callable[[str], float]) -> list[str]:

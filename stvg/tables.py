@@ -9,7 +9,7 @@ from stvg.error_budget import ErrorBudget
 
 _HEAD = ("mode", "temporal", "spatial", "m_tIoU", "m_vIoU", "95 % interval", "vIoU@0.3", "vIoU@0.5")
 _ERROR_HEAD = ("mode", "m_vIoU", "wrong time", "wrong person", "no candidate", "poor box")
-_PROPERTIES = {
+PROPERTIES = {
     "words": ("By the length of the sentence", "words"),
     "people": ("By the number of people", "candidate tubes in the true moment"),
     "moment_share": ("By the length of the moment", "% of the video"),
@@ -68,7 +68,7 @@ def groups_to_markdown(groups: Sequence[Group]) -> str:
     """Return the sections on kinds of query, one per property, in the order of the groups."""
     lines = []
     for by, of_property in itertools.groupby(groups, key=lambda group: group.by):
-        title, unit = _PROPERTIES[by]
+        title, unit = PROPERTIES[by]
         body = [(_range(group), group.row.name, str(len(group.row.scores.per_query)), *_scores(group.row))
                 for group in of_property]  # fmt: skip
         lines += [f"## {title}", "", *_table([(unit, "row", "queries", *_HEAD[3:]), *body], num_words=2), ""]

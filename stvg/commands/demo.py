@@ -12,18 +12,18 @@ from stvg.commands.ablate import Ablated, ablate
 from stvg.commands.ground import ground_split
 from stvg.commands.preprocess import preprocess
 from stvg.commands.train import train_both
+from stvg.commands.visualize import read_answered, split_entries, trained_asker
 from stvg.config import load_config, override
 from stvg.files import write_json_atomically
 from stvg.metrics import score, summarise
 from stvg.recipe import Recipe
-from stvg.report import ReportEntry, write_report
+from stvg.report import write_report
+from stvg.report.results import read_results
 from stvg.submission import read_submission
 from stvg.tables import difference_to_text, rows_to_text
-from stvg.types import Scores
 from stvg.world.make import make_world
 
 logger = logging.getLogger(__name__)
-OVERLAYS = 6
 
 
 def run_demo(config: Path, out: Path, submission: Path, counts: Mapping[str, int], seed: int) -> None:
@@ -49,7 +49,7 @@ def run_demo(config: Path, out: Path, submission: Path, counts: Mapping[str, int
     with _stage("ablate"):
         ablated = ablate(recipe, test, videos, out)
     with _stage("report"):
-        page = _report(recipe, submission, scores, ablated, out)
+        page = _report(recipe, submission, ablated, out)
     _print_results(ablated, [submission, out / "scores.json", out / "ablation.json", page])
 
 
@@ -61,15 +61,11 @@ def _stage(name: str) -> Iterator[None]:
     logger.info("%s: %.1f s", name, time.monotonic() - started)
 
 
-def _report(recipe: Recipe, submission: Path, scores: Scores, ablated: Ablated, out: Path) -> Path:
-    annotations = {item.query.query_id: item for item in read_annotations(recipe.data.annotations("test"))}
-    per_query = {item.query_id: item for item in scores.per_query}
-    entries = []
-    for found in read_submission(submission):
-        meta = ablated.read(found.video_id).meta
-        entries.append(ReportEntry(meta, annotations[found.query_id], found, per_query[found.query_id]))
-    return write_report(out / "report", "stvg on the demo world, test split", entries, ablated.rows,
-                        ablated.differences, out / "ablation.png", OVERLAYS)  # fmt: skip
+def _report(recipe: Recipe, submission: Path, ablated: Ablated, out: Path) -> Path:
+    split = read_answered(submission, recipe.data.annotations("test"))
+    entries = split_entries(split, trained_asker(recipe, ablated.read, recipe.data.videos))
+    results = read_results(out, split.scores)
+    return write_report(out / "report", "stvg on the demo world, test split", entries, results)
 
 
 def _print_results(ablated: Ablated, paths: list[Path]) -> None:

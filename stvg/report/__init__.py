@@ -1,5 +1,6 @@
-"""The report of a split: one static page with its tables, its queries and overlay videos of some of them."""
+"""The report of a split: one static page with its scores, and every query with its video, boxes, maps and tubes."""
 
-from stvg.report.page import ReportEntry, write_report
+from stvg.report.entry import ReportEntry, SplitResults
+from stvg.report.page import write_report
 
-__all__ = ["ReportEntry", "write_report"]
+__all__ = ["ReportEntry", "SplitResults", "write_report"]

@@ -1,0 +1,151 @@
+"""A split's answers as a report, and per query an overlay video, a contact sheet and figures."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stvg.annotations import read_annotations, read_queries
+from stvg.build import build_explainer
+from stvg.commands.splits import Reader, prepare_wherever, video_paths
+from stvg.drawings import write_drawings
+from stvg.errors import InputError
+from stvg.explain import Explanation
+from stvg.files import read_json
+from stvg.metrics import score
+from stvg.preprocess import Failure
+from stvg.recipe import Recipe
+from stvg.report import ReportEntry, SplitResults, write_report
+from stvg.report.results import read_results
+from stvg.submission import read_submission
+from stvg.types import Prediction, Query, QueryScore, Scores, Tube, VideoMeta
+from stvg.video import read_meta
+
+logger = logging.getLogger(__name__)
+Asker = Callable[[Query], tuple[VideoMeta, Explanation | None, Prediction | None]]
+"""Gives what is known of a query's video, and where the trained stages are at hand their answer and the values behind
+it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A split: its queries, the answers by query id, and the truth and the scores where they are known."""
+
+    queries: Sequence[Query]
+    answers: Mapping[str, Prediction]
+    truth: Mapping[str, Tube]
+    scores: Scores | None
+
+
+def visualize(
+    predictions: Path,
+    annotations: Path | None,
+    videos: Path,
+    out: Path,
+    *,
+    recipe: Recipe | None = None,
+    ablation: Path | None = None,
+    drawings: bool = True,
+    overwrite: bool = False,
+) -> tuple[Path, list[Failure]]:
+    """Write the report of a submission into `out`, and under `out`/queries the drawings of each query.
+
+    `annotations` may be annotations or test queries; without them there are no sentences. `recipe` names the trained
+    stages that are asked again for their maps; `ablation` is a folder of tools/ablate.py, shown at the top. Return the
+    page and what failed: queries whose video cannot be read are left out.
+
+    Raises:
+        InputError: a file cannot be read, a checkpoint is missing, no video can be read, or a recipe without sentences.
+    """
+    split = read_answered(predictions, annotations)
+    if recipe is not None and annotations is None:
+        raise InputError("--config: expected --annotations too, for the sentences that the stages are asked; got none")
+    paths = video_paths((query.video_id for query in split.queries), videos)
+    if recipe is not None and annotations is not None:
+        read, failures = prepare_wherever(recipe, annotations.stem, paths)
+        ask = trained_asker(recipe, read, videos)
+    else:
+        metas, failures = _read_metas(paths)
+        ask = lambda query: (metas[query.video_id], None, None)  # noqa: E731
+    unreadable = {failure.video_id for failure in failures}
+    if len(unreadable) == len(paths):
+        raise InputError(f"{videos}: expected the videos of {predictions}, none can be read; {failures[0].reason}")
+    readable = replace(split, queries=[query for query in split.queries if query.video_id not in unreadable])
+    results = read_results(ablation, split.scores) if ablation else SplitResults(split.scores)
+    entries = split_entries(readable, ask)
+    if drawings:
+        entries = (_drawn(entry, out, overwrite) for entry in entries)
+    shown = tqdm(entries, total=len(readable.queries), desc="visualize", unit="query")
+    return write_report(out, f"Answers of {predictions.name}", shown, results), failures
+
+
+def read_answered(predictions: Path, annotations: Path | None) -> Answered:
+    """Read a submission and what is known of its queries; without `annotations` they have no sentences.
+
+    Raises:
+        InputError: a file cannot be read, or no prediction answers one of the queries.
+    """
+    answers = {answer.query_id: answer for answer in read_submission(predictions)}
+    if annotations is None:
+        return Answered([Query(key, answer.video_id, "") for key, answer in answers.items()], answers, {}, None)
+    queries = read_queries(annotations)
+    if not any(query.query_id in answers for query in queries):
+        raise InputError(f"{predictions}: expected answers to the queries of {annotations}, found none")
+    items = read_json(annotations)
+    if not all(isinstance(item, dict) for item in items.values()):
+        return Answered(queries, answers, {}, None)
+    truth = read_annotations(annotations)
+    scores = score(truth, list(answers.values()))
+    return Answered(queries, answers, {item.query.query_id: item.tube for item in truth}, scores)
+
+
+def trained_asker(recipe: Recipe, read: Reader, videos: Path) -> Asker:
+    """Return what asks the recipe's trained stages; video files are those in the folder `videos`.
+
+    Raises:
+        InputError: a checkpoint is missing, or belongs to another config.
+    """
+    explainer = build_explainer(recipe)
+
+    def ask(query: Query) -> tuple[VideoMeta, Explanation, Prediction]:
+        video = read(query.video_id)
+        prediction, explanation = explainer(query, video)
+        return replace(video.meta, path=videos / query.video_id), explanation, prediction
+
+    return ask
+
+
+def split_entries(split: Answered, ask: Asker) -> Iterator[ReportEntry]:
+    """Yield the report's entries in the order of the queries."""
+    scores: dict[str, QueryScore] = {item.query_id: item for item in split.scores.per_query} if split.scores else {}
+    for query in split.queries:
+        meta, explanation, again = ask(query)
+        answer, key = split.answers.get(query.query_id), query.query_id
+        found = answer.tube if answer else None
+        yield ReportEntry(
+            query, meta, found, split.truth.get(key), scores.get(key), explanation, note=_note(found, again)
+        )
+
+
+def _note(found: Tube | None, again: Prediction | None) -> str:
+    if found is None or again is None or found.span == again.tube.span:
+        return ""
+    return "The stages that drew these maps answer otherwise than the predictions: other weights, or another mode."
+
+
+def _drawn(entry: ReportEntry, out: Path, overwrite: bool) -> ReportEntry:
+    folder = f"queries/{entry.query.query_id}"
+    files = write_drawings(entry, out / folder, overwrite)
+    return replace(entry, files=tuple((label, f"{folder}/{name}") for label, name in files))
+
+
+def _read_metas(paths: Mapping[str, Path]) -> tuple[dict[str, VideoMeta], list[Failure]]:
+    metas, failures = {}, []
+    for video_id, path in paths.items():
+        try:
+            metas[video_id] = read_meta(path, video_id)
+        except InputError as error:
+            failures.append(Failure(video_id, str(error)))
+    return metas, failures

@@ -1,0 +1,48 @@
+"""The drawings of one answer, in a folder of its own: overlay video, contact sheet, figures."""
+
+import hashlib
+from pathlib import Path
+
+from stvg.contact_sheet import write_contact_sheet
+from stvg.figures import draw_maps
+from stvg.files import write_text_atomically
+from stvg.overlay import write_overlay
+from stvg.report.entry import ReportEntry
+from stvg.report.payload import details_of, to_json
+from stvg.store import source_fingerprint
+
+_VERSION = "1"
+"""Goes up when the drawings look different, so that old ones are made anew."""
+
+
+def write_drawings(entry: ReportEntry, folder: Path, overwrite: bool = False) -> tuple[tuple[str, str], ...]:
+    """Draw an entry's overlay.mp4, contact_sheet.png and maps.png into `folder`; return (label, file name) of each.
+
+    maps.png needs the entry's explanation, overlay.mp4 an answer. Drawings that were made of the same boxes, values,
+    sentence and video are kept, unless `overwrite`.
+
+    Raises:
+        InputError: the video cannot be read or the folder not written.
+    """
+    names = {"contact sheet": "contact_sheet.png"}
+    if entry.found is not None:
+        names = {"overlay video": "overlay.mp4", **names}
+    if entry.explanation is not None:
+        names["figures"] = "maps.png"
+    stamp = _stamp(entry)
+    made = folder / "made_of.txt"
+    whole = made.is_file() and made.read_text() == stamp and all((folder / name).is_file() for name in names.values())
+    if overwrite or not whole:
+        if entry.found is not None:
+            video, text = entry.video.path, entry.query.text
+            write_overlay(video, folder / "overlay.mp4", entry.found, text, entry.truth, entry.candidates)
+        write_contact_sheet(entry.video, folder / "contact_sheet.png", entry.query.text, entry.found, entry.truth)
+        if entry.explanation is not None:
+            draw_maps(folder / "maps.png", entry.video, entry.explanation, entry.found, entry.truth)
+        write_text_atomically(made, stamp)
+    return tuple(names.items())
+
+
+def _stamp(entry: ReportEntry) -> str:
+    content = to_json([_VERSION, entry.query.text, details_of(entry), source_fingerprint(entry.video.path)])
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,134 @@
+// The video with boxes over it, its buttons and toggles.
+
+const LAYERS = { found: "prediction", truth: "truth", tubes: "candidates" };
+const layers = { found: true, truth: true, tubes: false }; // kept from one query to the next
+const SPEEDS = ["0.25", "0.5", "1", "2"];
+
+// The box of a track in a frame, or null.
+function boxAt(track, frame) {
+  const row = track ? frame - track.start : -1;
+  return row >= 0 && 4 * row < track.boxes.length ? track.boxes.slice(4 * row, 4 * row + 4) : null;
+}
+
+// Build the player of one query; `onFrame(frame)` is called whenever another frame is shown.
+function makePlayer(query, details, onFrame) {
+  const [width, height] = query.size;
+  const video = make("video", { muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true, tabIndex: -1 });
+  const canvas = make("canvas", { className: "boxes", aria: { hidden: "true" } });
+  const problem = make("p", { className: "problem", role: "alert", hidden: true });
+  const stage = make("div", { className: "stage", style: { aspectRatio: `${width} / ${height}`, maxWidth: `${(62 * width) / height}vh` } }, video, canvas, problem);
+  const play = make("button", { type: "button", className: "play", aria: { keyshortcuts: "Space" } }, "Play");
+  const back = make("button", { type: "button", className: "plain", title: "One frame back (←)", aria: { label: "One frame back" } }, "‹");
+  const forth = make("button", { type: "button", className: "plain", title: "One frame on (→)", aria: { label: "One frame on" } }, "›");
+  const speed = make("select", { className: "speed", title: "Speed", aria: { label: "Speed" } },
+    ...SPEEDS.map((value) => make("option", { value, selected: value === "1" }, `${value}×`)));
+  const clock = make("output", { className: "clock" });
+  const known = { found: query.found, truth: query.truth, tubes: details.tubes && details.tubes.length };
+  const toggles = Object.entries(LAYERS).map(([layer, name]) => make("button", {
+    type: "button", className: "chip toggle", disabled: !known[layer], dataset: { layer }, title: `Show or hide (${name[0]})`,
+    aria: { pressed: String(layers[layer]), keyshortcuts: name[0] },
+  }, make("i", { className: `key ${layer}` }), name));
+  const controls = make("div", { className: "controls" }, play, back, forth, clock, speed, make("span", { className: "gap" }), ...toggles);
+  let frame = -1;
+  let marked = null;
+  let stopped = false;
+
+  const outline = (pen, box, scales, colour, thickness, dashes, label, below) => {
+    const [x1, y1, x2, y2] = box.map((value, k) => value * scales[k % 2]);
+    pen.setLineDash(dashes);
+    pen.lineWidth = thickness + 2;
+    pen.strokeStyle = "rgb(0 0 0 / 0.45)";
+    pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
+    pen.lineWidth = thickness;
+    pen.strokeStyle = colour;
+    pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
+    pen.setLineDash([]);
+    const wide = pen.measureText(label).width + 8;
+    const left = clamp(x1 - thickness / 2, 0, canvas.clientWidth - wide);
+    const top = below ? Math.min(y2, canvas.clientHeight - 17) : Math.max(0, y1 - 17);
+    pen.fillStyle = colour;
+    pen.fillRect(left, top, wide, 17);
+    pen.fillStyle = "#111";
+    pen.fillText(label, left + 4, top + 12.5);
+  };
+
+  const draw = () => {
+    const { clientWidth, clientHeight } = canvas;
+    const ratio = window.devicePixelRatio || 1;
+    canvas.width = Math.round(clientWidth * ratio);
+    canvas.height = Math.round(clientHeight * ratio);
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    pen.font = "600 12px system-ui, sans-serif";
+    const scales = [clientWidth / width, clientHeight / height];
+    const styles = getComputedStyle(canvas);
+    for (const tube of details.tubes || []) {
+      const box = boxAt(tube, frame);
+      if (box && (layers.tubes || tube.id === marked)) {
+        outline(pen, box, scales, tubeColour(tube.id), tube.id === marked ? 2.5 : 1.5, [], `tube ${tube.id}`, true);
+      }
+    }
+    for (const [layer, dashes] of [["truth", [7, 4]], ["found", []]]) {
+      const box = layers[layer] && boxAt(details[layer], frame);
+      if (box) outline(pen, box, scales, styles.getPropertyValue(`--${layer}`), 3, dashes, layer === "found" ? "predicted" : "true", layer === "truth");
+    }
+  };
+
+  const show = (now) => {
+    const next = clamp(now, 0, query.frames - 1);
+    if (next === frame) return;
+    frame = next;
+    canvas.dataset.frame = String(frame);
+    clock.textContent = `${(frame / query.fps).toFixed(2)} s · frame ${frame + 1}/${query.frames}`;
+    draw();
+    onFrame(frame);
+  };
+  const follow = (_, shown) => {
+    if (stopped) return;
+    show(Math.round(shown.mediaTime * query.fps));
+    video.requestVideoFrameCallback(follow);
+  };
+  // Firefox before 132 has no callback per frame; its clock is close enough.
+  const poll = () => {
+    if (stopped) return;
+    if (!video.paused) show(Math.floor(video.currentTime * query.fps + 0.01));
+    requestAnimationFrame(poll);
+  };
+
+  const seek = (target) => {
+    const wanted = clamp(target, 0, query.frames - 1);
+    video.currentTime = (wanted + 0.5) / query.fps; // the middle of the frame, so that rounding never shows another
+    show(wanted);
+  };
+  const player = {
+    stage, controls, video, draw, seek, step: (by) => { video.pause(); seek(frame + by); },
+    frame: () => frame,
+    playPause: () => (video.paused ? video.play().catch(() => {}) : video.pause()),
+    toggle: (layer) => {
+      const button = toggles.find((one) => one.dataset.layer === layer);
+      if (button.disabled) return;
+      layers[layer] = !layers[layer];
+      button.setAttribute("aria-pressed", String(layers[layer]));
+      draw();
+    },
+    mark: (id) => { marked = id; draw(); },
+    stop: () => { stopped = true; video.pause(); video.removeAttribute("src"); video.load(); },
+  };
+  video.addEventListener("play", () => { play.textContent = "Pause"; });
+  video.addEventListener("pause", () => { play.textContent = "Play"; });
+  video.addEventListener("error", () => {
+    if (stopped) return;
+    problem.hidden = false;
+    problem.textContent = `videos/${query.file} cannot be played. Keep the folder of this page together, or make the report again.`;
+  });
+  stage.addEventListener("click", player.playPause);
+  play.addEventListener("click", player.playPause);
+  back.addEventListener("click", () => player.step(-1));
+  forth.addEventListener("click", () => player.step(1));
+  speed.addEventListener("change", () => { video.playbackRate = Number(speed.value); });
+  toggles.forEach((button) => button.addEventListener("click", () => player.toggle(button.dataset.layer)));
+  video.src = `videos/${encodeURIComponent(query.file)}`;
+  if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(follow);
+  else poll();
+  return player;
+}
