@@ -1,10 +1,13 @@
 """From an official checkpoint to answers: convert it, name it in a recipe, match."""
 
+import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from spatial.matcher import MMNTubeMatcher
 from stvg.build import load_matcher
@@ -61,3 +64,47 @@ def test_a_converted_matcher_answers_as_the_network_that_was_saved(tool, tmp_pat
     matcher["network"] = SIZES | {"conv_layers": 4}
     with pytest.raises(InputError, match=r"winner.safetensors: .*: conv_layers is 2 there, 4 here"):
         load_matcher(parse_config(Recipe, values, "recipe"))
+
+
+GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
+
+
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs the golden files in ../shared/golden")
+@pytest.mark.parametrize("name", ["mmn_charades", "mmn_charades_conv", "mmn_activitynet", "mmn_tacos"])
+def test_official_weights_and_features_give_the_official_recalls(tool, tmp_path, numbered_text, name):
+    """The golden file as the files that its authors have: .pth, features, annotations; and then their own recalls."""
+    with np.load(GOLDEN / f"{name}.npz") as file:
+        golden = {key: file[key] for key in file.files}
+    config, annotations, used = json.loads(str(golden["config"])), {}, set()
+    with h5py.File(tmp_path / "features.hdf5", "w") as features:
+        for video, duration in enumerate(golden["duration"]):
+            features[f"v{video}"] = golden[f"raw/{video}"]
+            tokens = [row[1 : length - 1] for row, length in zip(golden[f"query/{video}"], golden[f"wordlen/{video}"],
+                                                                 strict=True)]  # fmt: skip
+            used |= {int(token) for row in tokens for token in row}
+            sentences = [" ".join(f"w{token}" for token in row) for row in tokens]
+            annotations[f"v{video}"] = {"duration": float(duration), "sentences": sentences,
+                                        "timestamps": golden[f"moment/{video}"].tolist()}  # fmt: skip
+    (tmp_path / "test.json").write_text(json.dumps(annotations))
+    state = {f"module.{key[6:]}": torch.from_numpy(value) for key, value in golden.items() if key.startswith("state/")}
+    torch.save({"model": state, "epoch": 1}, tmp_path / "pool_model_1e.pth")
+    assert tool("convert_checkpoint", tmp_path / "pool_model_1e.pth", tmp_path / "official.safetensors").code == 0
+
+    metrics = {key.removeprefix("eval/metric/"): float(value) for key, value in golden.items() if "metric/R@" in key}
+    sizes = {key: config[key] for key in ("num_pre_clips", "num_clips", "pool_kernel", "pooling_counts", "conv_kernel",
+                                          "conv_layers")}  # fmt: skip
+    sizes |= {"hidden_size": config["hidden"], "joint_size": config["joint"], "moment_map": config.get("map", "pool")}
+    text = numbered_text(tmp_path / "text", config["bert"], used)
+    recipe = {
+        "data": {"root": str(tmp_path), "train": "test.json", "test": "test.json", "features": "features.hdf5"},
+        "output": {"root": str(tmp_path / "out")}, "select_on": "last",
+        "temporal": {"text": text, "power": config["contrastive_power"], "network": sizes},
+        "recall": {"firsts": [1, 5], "thresholds": sorted({float(key.split("@")[-1]) for key in metrics}),
+                   "nms_threshold": config["nms_threshold"]},
+    }  # fmt: skip
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    done = tool("evaluate_temporal", "--config", tmp_path / "recipe.yaml", "--checkpoint",
+                tmp_path / "official.safetensors", "--json", tmp_path / "recalls.json")  # fmt: skip
+    assert done.code == 0, done.stderr
+    found = json.loads((tmp_path / "recalls.json").read_text())
+    assert {key: found[key.replace("IoU@", "IoU=")] for key in metrics} == pytest.approx(metrics)

@@ -11,7 +11,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
-from transformers import BertTokenizerFast, DistilBertConfig, DistilBertModel
 
 from spatial.matcher import tube_clips
 from stvg.build import prepared_store
@@ -147,15 +146,11 @@ def world(tmp_path, tiny_text):
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "tube_mmn.npz"
 
 
-def golden_recipe(root, config):
-    """A recipe of the golden file's sizes, and a text encoder of its sizes whose words are w3, w4, ..., w117."""
-    text = root / "text"
-    DistilBertModel(DistilBertConfig(**config["bert"])).save_pretrained(text)
-    words = ["[PAD]", "[CLS]", "[SEP]", *(f"w{k}" for k in range(3, 118)), "[UNK]", "[MASK]"]
-    BertTokenizerFast(vocab={word: index for index, word in enumerate(words)}).save_pretrained(text)
+def golden_recipe(root, config, text):
+    """A recipe of the golden file's sizes; returns the arguments that name it."""
     network = {"hidden_size": config["hidden"], "joint_size": config["joint"], **{key: config[key] for key in (
         "num_pre_clips", "num_clips", "pool_kernel", "pooling_counts", "conv_kernel", "conv_layers")}}  # fmt: skip
-    matcher = {"text": str(text), "network": network, "checkpoint": str(root / "winner.safetensors")}
+    matcher = {"text": text, "network": network, "checkpoint": str(root / "winner.safetensors")}
     recipe = {"data": {"root": str(root)}, "output": {"root": str(root / "out")}, "detector": {"kind": "file"},
               "features": {"kind": "imported", "names": ["csn"], "width": config["input"]},
               "matcher": matcher, "fusion": {"mode": "tube_mmn"}}  # fmt: skip
@@ -164,7 +159,7 @@ def golden_recipe(root, config):
 
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="needs tube_mmn.npz in ../shared/golden")
-def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp_path):
+def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp_path, numbered_text):
     """The golden file as the files that its authors have: .pth, tubes, features; and then their own results.json."""
     with np.load(GOLDEN) as file:
         golden = {name: file[name] for name in file.files}
@@ -189,7 +184,8 @@ def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp
     }
     torch.save({"model": state, "epoch": 20}, tmp_path / "pool_model_20e.pth")
 
-    recipe = golden_recipe(tmp_path, config)
+    used = {int(token) for video in range(3) for token in golden[f"query/{video}"][0, 1:-1]}
+    recipe = golden_recipe(tmp_path, config, numbered_text(tmp_path / "text", config["bert"], used))
     assert tool("convert_checkpoint", tmp_path / "pool_model_20e.pth", tmp_path / "winner.safetensors").code == 0
     annotations, results = ["--annotations", tmp_path / "val.json"], tmp_path / "results.json"
     done = tool("import_mmn_stvg", *recipe, *annotations, "--tubes", tmp_path / "tubes",
