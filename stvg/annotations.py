@@ -61,7 +61,7 @@ def read_annotated_clips(path: Path, on_bad_item: Literal["raise", "skip"] = "ra
     clips = []
     for key, item in _read_items(path).items():
         try:
-            clips.append(_parse_item(f"{path}: {key}", key, item))
+            clips.append(parse_item(f"{path}: {key}", key, item))
         except InputError as error:
             if on_bad_item == "raise":
                 raise
@@ -95,7 +95,7 @@ def read_queries(path: Path) -> tuple[Query, ...]:
         where = f"{path}: {key}"
         if not isinstance(text, str):
             raise InputError(f"{where}: expected a sentence, as in a file of test queries, got {_short(text)}")
-        queries.append(_query(where, key, text))
+        queries.append(parse_query(where, key, text))
     return tuple(queries)
 
 
@@ -127,7 +127,7 @@ def write_annotations(
             "height": size.height,
             "st_frame": span.start + 1,
         }
-        _parse_item(f"clips: {key}", key, items[key])
+        parse_item(f"clips: {key}", key, items[key])
     write_json_atomically(path, items)
 
 
@@ -151,13 +151,17 @@ def _read_items(path: Path) -> dict[str, Any]:
     return items
 
 
-def _parse_item(where: str, key: str, item: object) -> AnnotatedClip:
-    """Return one item; `where` begins its error messages."""
+def parse_item(where: str, key: str, item: object) -> AnnotatedClip:
+    """Return one item of an annotation file; `where` begins its error messages.
+
+    Raises:
+        InputError: a field is missing or cannot be right, as the module says.
+    """
     if not isinstance(item, dict):
         raise InputError(f"{where}: expected an object with bbox, st_frame and so on, got {_short(item)}")
     size = _size(where, item)
     caption_key = next((name for name in CAPTION_KEYS if name in item), CAPTION_KEYS[0])
-    query = _query(f"{where}: {caption_key}", key, item.get(caption_key))
+    query = parse_query(f"{where}: {caption_key}", key, item.get(caption_key))
     boxes_xyxy = _boxes_xyxy(where, item.get("bbox"), size)
     first = _whole_number(f"{where}: st_frame", item.get("st_frame"))
     last = first + len(boxes_xyxy) - 1
@@ -189,8 +193,12 @@ def _size(where: str, item: dict[str, Any]) -> ClipSize:
     )
 
 
-def _query(where: str, key: str, text: object) -> Query:
-    """Return a sentence as a query; in HC-STVG the video's key names the query too."""
+def parse_query(where: str, key: str, text: object) -> Query:
+    """Return a sentence as a query; in HC-STVG the video's key names the query too.
+
+    Raises:
+        InputError: no sentence.
+    """
     if not isinstance(text, str) or not text.strip():
         raise InputError(f"{where}: expected a sentence, got {_short(text)}")
     if any("\ud800" <= character <= "\udfff" for character in text):

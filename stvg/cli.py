@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from stvg.errors import InputError
+from stvg.files import is_disk_full
 
 
 class ExitCode(IntEnum):
@@ -41,6 +42,17 @@ def recipe_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def add_how_to_prepare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that prepare videos: where, and what is tried again."""
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that prepare videos (default: all cores)")
+    parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS",
+                        help="prepare on the Ray cluster at ADDRESS (auto: this machine's); without ADDRESS on one "
+                             "that is started here, of --workers processes")  # fmt: skip
+    parser.add_argument("--ray-gpus", type=float, metavar="SHARE",
+                        help="GPUs for each job on the cluster (default: 1 with device=cuda, else 0)")  # fmt: skip
+    parser.add_argument("--retry-failed", action="store_true", help="try videos again that are recorded as failed")
+
+
 def report_failures(failures: Sequence[_Failed]) -> ExitCode:
     """List what failed on stderr, an item a line, and return the exit code that says so."""
     for failure in failures:
@@ -64,6 +76,11 @@ def run(main: Callable[[], int]) -> NoReturn:
         code = main()
     except InputError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        code = ExitCode.UNUSABLE_INPUT
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        sys.stderr.write(f"error: expected room on the disk, found none left: {' '.join(str(error).split())}\n")
         code = ExitCode.UNUSABLE_INPUT
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -1,5 +1,7 @@
 """Files from users and for users: JSON in with one-line errors, outputs that appear whole or not at all."""
 
+import errno
+import glob
 import json
 import math
 import os
@@ -13,6 +15,9 @@ from stvg.errors import InputError
 
 _LONGEST_KEY_BYTES = 200
 """File systems allow 255 bytes in a name; the rest is for the suffixes that outputs add."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ROOM = 1 << 16
+"""Bytes of free space under which a disk counts as full."""
 
 
 def read_json(path: Path) -> Any:
@@ -40,7 +45,7 @@ def writing(path: Path) -> Iterator[Path]:
     The suffix stays, since writers of videos and images choose the format by it. Missing folders are made.
 
     Raises:
-        InputError: `path` is a folder, or its folder cannot be made or written to.
+        InputError: `path` is a folder, its folder cannot be made or written to, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,8 +59,44 @@ def writing(path: Path) -> Iterator[Path]:
     try:
         yield beside
         beside.replace(path)
+    except Exception as error:
+        if is_disk_full(error, path.parent):
+            raise InputError(f"{path}: expected room for it on the disk, found none left") from error
+        raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove what killed runs left half-written of a file, or of all files in a folder; only for its lock's holder."""
+    folder, name = (target, "*") if target.is_dir() else (target.parent, glob.escape(target.stem))
+    suffix = "*" if target.is_dir() else glob.escape(target.suffix)
+    for path in folder.glob(f".{name}.????????.part{suffix}"):
+        path.unlink(missing_ok=True)
+
+
+def is_disk_full(error: Exception, folder: Path | None = None) -> bool:
+    """Tell whether writing failed because the disk, the quota or the limit on file sizes was reached.
+
+    HDF5, torch and safetensors raise errors of their own kinds, some with the system's words, some with none: then it
+    counts what room `folder` has left.
+    """
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    if isinstance(error, InputError):
+        return False
+    words = [os.strerror(number) for number in _FULL] + [f"errno = {number}," for number in _FULL]
+    if any(word in str(error) for word in words):
+        return True
+    return isinstance(error, (OSError, RuntimeError)) and folder is not None and _is_full(folder)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _ROOM
 
 
 def write_text_atomically(path: Path, text: str) -> None:

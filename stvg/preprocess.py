@@ -1,18 +1,22 @@
-"""Prepare many videos: one process per worker, resumable, failures listed instead of raised."""
+"""Prepare many videos: spread over processes or machines, resumable, failures recorded instead of raised.
+
+The work is split by footage. Each finished video is written at once, whole or not at all, beside the split's file
+(stvg.store), and a failed one is recorded with its reason; so a run that is killed loses nothing, and the next one
+does only what is left.
+"""
 
 import logging
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from tqdm import tqdm
 
+from stvg.engines import Engine, Lost, local_engine
 from stvg.errors import InputError
+from stvg.files import is_disk_full, remove_leftovers
+from stvg.locks import locked
 from stvg.pipeline import Preparer
 from stvg.store import PreparedStore, source_fingerprint
 
@@ -27,108 +31,155 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class HowToPrepare:
+    """How a command's user wants videos prepared; the result does not depend on it.
+
+    `engine` is where the work runs. `overwrite` prepares finished videos again, `retry_failed` those that are recorded
+    as failed though file and config are what they were.
+    """
+
+    engine: Engine
+    overwrite: bool = False
+    retry_failed: bool = False
+
+    @classmethod
+    def on_this_machine(cls, workers: int | None = None) -> "HowToPrepare":
+        """Return the plain way: `workers` processes, None for one per core."""
+        return cls(local_engine(workers))
+
+
 def prepare_videos(
     videos: Mapping[str, Path],
     store: PreparedStore,
     make_preparer: Callable[[], Preparer],
-    workers: int | None = None,
-    overwrite: bool = False,
+    how: HowToPrepare,
     fingerprint: Callable[[Path], str] = source_fingerprint,
 ) -> list[Failure]:
-    """Prepare each video (id -> file) that the store lacks; return those that failed, with reasons.
+    """Prepare each video (id -> file) that the store lacks; return those that failed, now or earlier, with reasons.
 
-    `make_preparer` is called once in every worker process and must be picklable. `workers` None takes one per core; 1
-    works in this process. `fingerprint` of a file covers everything that preparing it depends on: files with the same
-    one, such as clips that share their footage, are prepared once. The store is packed at the end.
+    `make_preparer` is called once in every process and must be picklable. `fingerprint` of a file covers everything
+    that preparing it depends on: files with the same one, such as clips that share their footage, are prepared once.
+    The store is packed at the end. Files that are missing are looked for each time.
 
     Raises:
-        InputError: fewer than one worker, or the preparer cannot be made, say for want of a model file.
+        InputError: another run fills this store, the disk is full, or the preparer cannot be made, say for want of a
+            model file.
     """
-    if workers is not None and workers < 1:
-        raise InputError(f"--workers: expected a whole number of at least 1, got {workers}")
+    with locked(store.path):
+        return _prepare_locked(videos, store, make_preparer, how, fingerprint)
+
+
+def _prepare_locked(
+    videos: Mapping[str, Path],
+    store: PreparedStore,
+    make_preparer: Callable[[], Preparer],
+    how: HowToPrepare,
+    fingerprint: Callable[[Path], str],
+) -> list[Failure]:
     started = time.monotonic()
+    for target in (store.parts, store.path, store.failed):
+        remove_leftovers(target)
     sources, failures = _sources(videos, fingerprint)
-    todo = [(key, source) for key, source in sources.items() if overwrite or not store.has(key, source)]
-    keys_of: dict[str, list[str]] = {}
-    for key, source in todo:
-        keys_of.setdefault(source, []).append(key)
-    jobs = [(store, tuple(keys), videos[keys[0]], source) for source, keys in keys_of.items()]
-    results = _serial(jobs, make_preparer) if (workers or _cores()) == 1 else _parallel(jobs, make_preparer, workers)
-    for failed in tqdm(results, total=len(jobs), desc=f"prepare {store.path.stem}", unit="video", disable=not jobs):
-        failures.extend(failed)
+    done, failed = store.sources(), store.failures()
+    finished = {key for key, source in sources.items() if done.get(key) == source and not how.overwrite}
+    known = {key: failed[key, source] for key, source in sources.items() if (key, source) in failed}
+    given_up = {key: reason for key, reason in known.items() if not (how.retry_failed or how.overwrite)}
+    failures += [Failure(key, reason) for key, reason in given_up.items() if key not in finished]
+    jobs = _jobs({key: source for key, source in sources.items() if key not in finished | given_up.keys()}, videos)
+    found = _run(jobs, store, make_preparer, how.engine)
     store.pack()
-    logger.info("prepared %d of %d videos into %s in %.1f s (%d were there)",
-                len(videos) - len(failures), len(videos), store.path, time.monotonic() - started,
-                len(sources) - len(todo))  # fmt: skip
-    return failures
+    logger.info("prepared %d of %d videos into %s in %.1f s (%d were there, %d had failed before)",
+                len(videos) - len(failures) - len(found), len(videos), store.path, time.monotonic() - started,
+                len(finished), len(given_up))  # fmt: skip
+    return failures + found
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One footage to prepare: the ids of the videos that it carries, its file and its fingerprint."""
+
+    keys: tuple[str, ...]
+    path: Path
+    source: str
 
 
 def _sources(videos: Mapping[str, Path], fingerprint: Callable[[Path], str]) -> tuple[dict[str, str], list[Failure]]:
-    """Return the fingerprint of each existing file, and a failure for each missing one."""
+    """Return the fingerprint of each file, and a failure for each that is missing or cannot be read."""
     sources, failures = {}, []
     for key, path in videos.items():
-        if path.is_file():
-            sources[key] = fingerprint(path)
-        else:
-            failures.append(Failure(key, f"{path}: expected a video file, found none"))
+        try:
+            if path.is_file():
+                sources[key] = fingerprint(path)
+            else:
+                failures.append(Failure(key, f"{path}: expected a video file, found none"))
+        except OSError as error:
+            failures.append(Failure(key, f"{path}: expected a readable video file, got: {error.strerror or error}"))
     return sources, failures
 
 
-_Job = tuple[PreparedStore, tuple[str, ...], Path, str]
-"""The store, the ids of the videos with this footage, its file and its fingerprint."""
+def _jobs(sources: Mapping[str, str], videos: Mapping[str, Path]) -> list[_Job]:
+    keys_of: dict[str, list[str]] = {}
+    for key, source in sources.items():
+        keys_of.setdefault(source, []).append(key)
+    return [_Job(tuple(keys), videos[keys[0]], source) for source, keys in keys_of.items()]
 
 
-def _serial(jobs: Sequence[_Job], make_preparer: Callable[[], Preparer]) -> Iterator[list[Failure]]:
-    if jobs:
-        preparer = make_preparer()
-        yield from (_prepare_one(preparer, *job) for job in jobs)
-
-
-def _parallel(
-    jobs: Sequence[_Job], make_preparer: Callable[[], Preparer], workers: int | None
-) -> Iterator[list[Failure]]:
-    if not jobs:
-        return
-    count = min(workers or _cores(), len(jobs))
-    context = multiprocessing.get_context("spawn")  # fork would copy the threads of torch and OpenCV in a broken state
-    with ProcessPoolExecutor(count, context, _start_worker, (make_preparer,)) as pool:
-        try:
-            for future in as_completed([pool.submit(_work, job) for job in jobs]):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-class _Worker:
-    """The one object of a worker process: what its jobs share, made by the first so that its errors are theirs."""
-
-    preparer: Callable[[], Preparer]
-
-
-def _start_worker(make_preparer: Callable[[], Preparer]) -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-    _Worker.preparer = staticmethod(lru_cache(maxsize=1)(make_preparer))
-
-
-def _work(job: _Job) -> list[Failure]:
-    return _prepare_one(_Worker.preparer(), *job)
-
-
-def _prepare_one(
-    preparer: Preparer, store: PreparedStore, keys: Sequence[str], path: Path, source: str
+def _run(
+    jobs: Sequence[_Job], store: PreparedStore, make_preparer: Callable[[], Preparer], engine: Engine
 ) -> list[Failure]:
-    try:
-        prepared = preparer.prepare(path, keys[0])
-        for key in keys:
-            store.write_part(
-                replace(prepared, meta=replace(prepared.meta, video_id=key, path=path.with_name(key))), source
-            )
-    except InputError as error:
-        return [Failure(key, str(error)) for key in keys]
-    return []
+    """Do the jobs and record those that fail."""
+    if not jobs:
+        return []
+    failures: list[Failure] = []
+    results = engine.run(_Prepare(store, make_preparer), jobs)
+    with tqdm(total=len(jobs), desc=f"prepare {store.path.stem}", unit="video") as bar:
+        for job, result in results:
+            reason = f"{job.path}: {result.reason}" if isinstance(result, Lost) else result
+            if reason is not None:
+                store.record_failures(dict.fromkeys(job.keys, reason), job.source)
+                failures += [Failure(key, reason) for key in job.keys]
+            bar.update()
+    return failures
+
+
+class _Prepare:
+    """Prepares one footage, in whichever process; what it is made with is made at the first call."""
+
+    def __init__(self, store: PreparedStore, make_preparer: Callable[[], Preparer]) -> None:
+        self._store = store
+        self._make = make_preparer
+
+    def __getstate__(self) -> tuple[PreparedStore, Callable[[], Preparer]]:
+        return self._store, self._make
+
+    def __setstate__(self, state: tuple[PreparedStore, Callable[[], Preparer]]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+    def __call__(self, job: _Job) -> str | None:
+        """Store the footage under each of its ids; return why it cannot be prepared, None if it can.
+
+        An exception of any kind fails this video alone, with its traceback in the log, but for a full disk.
+
+        Raises:
+            InputError: the preparer cannot be made, or its result not be written.
+        """
+        preparer = self._preparer()
+        try:
+            prepared = preparer.prepare(job.path, job.keys[0])
+        except InputError as error:
+            return str(error)
+        except Exception as error:
+            if is_disk_full(error):
+                raise
+            logger.exception("%s: not foreseen", job.path)
+            return f"{job.path}: expected to be prepared, got: {type(error).__name__}: {' '.join(str(error).split())}"
+        for key in job.keys:
+            meta = replace(prepared.meta, video_id=key, path=job.path.with_name(key))
+            self._store.write_part(replace(prepared, meta=meta), job.source)
+        return None
+
+    def _preparer(self) -> Preparer:
+        if not hasattr(self, "_made"):
+            self._made = self._make()
+        return self._made

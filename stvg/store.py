@@ -8,14 +8,14 @@ the VideoMeta, the recipe's fingerprint and the source file's.
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from stvg.errors import InputError
-from stvg.files import writing
+from stvg.files import read_json, write_json_atomically, writing
 from stvg.interfaces import PreparedVideo
 from stvg.types import Tube, VideoMeta
 
@@ -44,12 +44,25 @@ class PreparedStore:
     def __init__(self, path: Path, recipe: str, command: str = "tools/preprocess.py") -> None:
         self.path = path
         self.parts = path.with_suffix(".parts")
+        self.failed = path.with_suffix(".failed.json")
         self.recipe = recipe
         self.command = command
 
     def part(self, video_id: str) -> Path:
         """Return where the worker that prepared `video_id` puts it."""
         return self.parts / f"{video_id}.h5"
+
+    def sources(self) -> dict[str, str]:
+        """Return the fingerprint of the file that each video stored under this recipe was made from."""
+        found = {}
+        for path in (self.path, *store_files(self.parts)):
+            if path.is_file():
+                with _open(path) as file:
+                    groups = file.items() if path == self.path else [(path.stem, file.get(path.stem))]
+                    for video_id, group in groups:
+                        if group is not None and group.attrs["recipe"] == self.recipe:
+                            found[video_id] = str(group.attrs["source"])
+        return found
 
     def has(self, video_id: str, source: str) -> bool:
         """Tell whether the video made from the file with fingerprint `source` is stored under this recipe."""
@@ -60,6 +73,34 @@ class PreparedStore:
                     if group is not None and (group.attrs["recipe"], group.attrs["source"]) == (self.recipe, source):
                         return True
         return False
+
+    def failures(self) -> dict[tuple[str, str], str]:
+        """Return why each video recorded as failed under this recipe failed, by its id and its file's fingerprint.
+
+        Raises:
+            InputError: the record cannot be read.
+        """
+        if not self.failed.is_file():
+            return {}
+        try:
+            record = read_json(self.failed)
+            found = {(key, str(item["source"])): str(item["reason"]) for key, item in record["videos"].items()}
+        except (AttributeError, LookupError, TypeError) as error:
+            raise InputError(f"{self.failed}: expected a record of failed videos, found none; remove it") from error
+        return found if record["recipe"] == self.recipe else {}
+
+    def record_failures(self, reasons: Mapping[str, str], source: str) -> None:
+        """Remember why videos with a file of this fingerprint could not be prepared; atomic."""
+        videos = {key: {"source": old, "reason": reason} for (key, old), reason in self.failures().items()}
+        videos |= {key: {"source": source, "reason": reason} for key, reason in reasons.items()}
+        self._write_failures(videos)
+
+    def _write_failures(self, videos: dict[str, dict[str, str]]) -> None:
+        if videos:
+            ordered = dict(sorted(videos.items()))
+            write_json_atomically(self.failed, {"recipe": self.recipe, "videos": ordered}, indent=1)
+        else:
+            self.failed.unlink(missing_ok=True)
 
     def read(self, video_id: str) -> PreparedVideo:
         """Return a stored video.
@@ -86,17 +127,20 @@ class PreparedStore:
     def pack(self) -> None:
         """Join this recipe's parts into the split's file, replacing older versions of the same videos.
 
-        Parts of another recipe, and what a killed run left half-written, are removed.
+        Parts of another recipe, and what a killed run left half-written, are removed; what is stored now is no longer
+        recorded as failed.
         """
         parts = {path.stem: path for path in store_files(self.parts) if self._is_ours(path)}
-        if not parts:
-            shutil.rmtree(self.parts, ignore_errors=True)
-            return
-        with writing(self.path) as path, h5py.File(path, "w", libver="latest") as packed:
-            for video_id, origin in sorted({**dict.fromkeys(self._packed_ids(), self.path), **parts}.items()):
-                with _open(origin) as file:
-                    file.copy(file[video_id], packed)
-        shutil.rmtree(self.parts)
+        if parts:
+            with writing(self.path) as path, h5py.File(path, "w", libver="latest") as packed:
+                for video_id, origin in sorted({**dict.fromkeys(self._packed_ids(), self.path), **parts}.items()):
+                    with _open(origin) as file:
+                        file.copy(file[video_id], packed)
+        failed = self.failures()
+        if any(key in parts for key, _ in failed):
+            self._write_failures({key: {"source": source, "reason": reason}
+                                  for (key, source), reason in failed.items() if key not in parts})  # fmt: skip
+        shutil.rmtree(self.parts, ignore_errors=not parts)
 
     def _is_ours(self, part: Path) -> bool:
         with _open(part) as file:

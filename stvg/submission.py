@@ -52,11 +52,21 @@ def write_submission(
     for prediction in predictions:
         if prediction.query_id in items:
             raise ValueError(f"predictions: expected one per query, got two of {prediction.query_id!r}")
-        items[prediction.query_id] = _to_item(prediction, (sizes or {}).get(prediction.video_id))
-    problems = find_problems(items)
+        items[prediction.query_id] = to_item(prediction, (sizes or {}).get(prediction.video_id))
+    write_items(path, items)
+
+
+def write_items(path: Path, items: Mapping[str, dict[str, Any]]) -> None:
+    """Write a submission of items as `to_item` makes them, by query, whole or not at all.
+
+    Raises:
+        InputError: the path cannot be written.
+        ValueError: an item that does not fit the format.
+    """
+    problems = find_problems(dict(items))
     if problems:
         raise ValueError(f"predictions: {problems[0]}")
-    write_json_atomically(path, items)
+    write_json_atomically(path, dict(items))
 
 
 def read_submission(path: Path) -> tuple[Prediction, ...]:
@@ -100,8 +110,8 @@ def find_problems(
     return problems
 
 
-def _to_item(prediction: Prediction, size: ClipSize | None) -> dict[str, Any]:
-    """Return a prediction as its item of the file."""
+def to_item(prediction: Prediction, size: ClipSize | None) -> dict[str, Any]:
+    """Return a prediction as its item of the file, its boxes rounded and, with `size`, clipped to the image."""
     first, last = to_inclusive(prediction.tube.span)
     boxes = prediction.tube.boxes_xyxy.astype(np.float64)
     if size is not None and np.isfinite(boxes).all():

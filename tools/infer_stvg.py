@@ -1,9 +1,14 @@
-"""Ground a whole split, or one sentence in one video."""
+"""Ground a whole split, or one sentence in one video.
+
+Beside the results of a split stands their manifest: what they were made with. A run that was killed is taken up where
+it was. Videos that cannot be read are listed (exit code 3) and left unanswered, or with --fallback answered with the
+centre box over the whole clip.
+"""
 
 import argparse
 from pathlib import Path
 
-from stvg.cli import ExitCode, recipe_parser, report_failures, run
+from stvg.cli import ExitCode, add_how_to_prepare, recipe_parser, report_failures, run
 
 
 def main() -> int:
@@ -14,15 +19,16 @@ def main() -> int:
         _parser().error("expected either --annotations and --videos, or --video and --query")
 
     from stvg.commands.ground import NOBODY, ground_split, ground_video
+    from stvg.commands.splits import PrepareOptions, how_to_prepare
     from stvg.config import load_config
     from stvg.preprocess import Failure
     from stvg.recipe import Recipe
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     if arguments.annotations:
-        return report_failures(
-            ground_split(recipe, arguments.annotations, arguments.videos, arguments.out, arguments.workers).failures
-        )
+        options = PrepareOptions(arguments.workers, arguments.ray, arguments.ray_gpus, arguments.retry_failed)
+        how = how_to_prepare(recipe, options)
+        return report_failures(ground_split(recipe, *split, arguments.out, how, arguments.fallback).failures)
     prediction = ground_video(recipe, arguments.video, arguments.query, arguments.out)
     if prediction is None:
         return report_failures([Failure(str(arguments.video), NOBODY)])
@@ -39,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--video", type=Path, metavar="V", help="one video")
     parser.add_argument("--query", metavar="TEXT", help="one sentence")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="results.json of a split, or a folder")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that prepare videos (default: all cores)")
+    parser.add_argument("--fallback", action="store_true", help="answer also for videos that cannot be read")
+    add_how_to_prepare(parser)
     return parser
 
 

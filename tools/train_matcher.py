@@ -3,7 +3,7 @@
 Where the temporal stage is trained already, the weights of the joint mode are then fitted on val.
 """
 
-from stvg.cli import ExitCode, recipe_parser, run
+from stvg.cli import recipe_parser, report_failures, run
 
 
 def main() -> int:
@@ -17,9 +17,9 @@ def main() -> int:
     from stvg.recipe import Recipe
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
-    train_matcher(recipe, arguments.resume)
+    failures = train_matcher(recipe, arguments.resume)
     fit_fusion(recipe)
-    return ExitCode.DONE
+    return report_failures(failures)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 In a pipeline whose matcher is trained already, the weights of the joint mode are then fitted on val.
 """
 
-from stvg.cli import ExitCode, recipe_parser, run
+from stvg.cli import ExitCode, recipe_parser, report_failures, run
 
 
 def main() -> int:
@@ -20,9 +20,9 @@ def main() -> int:
     if isinstance(recipe, BenchmarkRecipe):
         train_benchmark(recipe, arguments.resume)
         return ExitCode.DONE
-    train_temporal(recipe, arguments.resume)
+    failures = train_temporal(recipe, arguments.resume)
     fit_fusion(recipe)
-    return ExitCode.DONE
+    return report_failures(failures)
 
 
 if __name__ == "__main__":

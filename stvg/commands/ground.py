@@ -1,69 +1,169 @@
 """Ground a whole split, or one sentence in one video, with the trained stages."""
 
+import hashlib
+import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from stvg.annotations import ClipSize, read_queries
-from stvg.build import build_grounder, build_preparer
-from stvg.commands.splits import prepare_wherever, video_paths
+from stvg.annotations import ClipSize, read_annotated_clips, read_queries
+from stvg.answers import Answer, AnswerLog, answer_log
+from stvg.build import build_grounder, build_preparer, fusion_file, matcher_folder, temporal_folder
+from stvg.commands.splits import Reader, prepare_wherever, video_paths
+from stvg.config import dump_config
 from stvg.errors import InputError
-from stvg.files import key_problem
+from stvg.fallback import centre_answer, likely_size
+from stvg.files import key_problem, read_json, remove_leftovers, write_json_atomically
+from stvg.hcstvg.index import index_path, read_index
+from stvg.locks import locked
+from stvg.manifest import commit, file_hash, make_manifest, manifest_path
 from stvg.overlay import write_overlay
-from stvg.preprocess import Failure
+from stvg.pipeline import Grounder
+from stvg.preprocess import Failure, HowToPrepare
 from stvg.recipe import Recipe
-from stvg.submission import write_submission
+from stvg.submission import to_item, write_items, write_submission
 from stvg.types import Prediction, Query, VideoMeta
 from stvg.video import read_meta
+from temporal.weights import best_weights
 
 logger = logging.getLogger(__name__)
+_REMEMBERED = 16
+"""Prepared videos kept in memory: a video's queries often follow each other; all of them would be gigabytes."""
 NOBODY = "expected at least one person, the detector found none"
 
 
 @dataclass(frozen=True, slots=True)
 class Grounded:
-    """The answers to a split's queries, and what could not be answered as it should."""
+    """How many queries of a split are answered, and what could not be answered as it should."""
 
-    predictions: tuple[Prediction, ...]
+    answered: int
     failures: tuple[Failure, ...]
 
 
-def ground_split(recipe: Recipe, annotations: Path, videos: Path, out: Path, workers: int | None = None) -> Grounded:
-    """Ground every query of a file (annotations or test queries) and write the submission `out`.
+def ground_split(
+    recipe: Recipe,
+    annotations: Path,
+    videos: Path,
+    out: Path,
+    how: HowToPrepare | None = None,
+    fallback: bool = False,
+) -> Grounded:
+    """Ground every query of a file (annotations or test queries); write the submission `out` and its manifest.
 
     Videos that are not prepared yet are prepared first, into the store named after the file. A video that cannot be
-    read is a failure and stays unanswered; one in which nobody is found is a failure too, answered by the documented
-    fallback, the centre box (stvg.fusion).
+    read is a failure and stays unanswered, or with `fallback` gets the centre box over the whole clip
+    (stvg.fallback); one in which nobody is found is a failure too, answered by the centre box over the best moment
+    (stvg.fusion). A run that was killed is taken up where it was.
 
     Raises:
-        InputError: the file cannot be read, a checkpoint is missing, or no video at all could be prepared.
+        InputError: the file cannot be read, a checkpoint is missing, another run writes `out`, or no video at all
+            could be prepared and `fallback` is off.
     """
     queries = read_queries(annotations)
     grounder = build_grounder(recipe)
     paths = video_paths((query.video_id for query in queries), videos)
-    read, failures = prepare_wherever(recipe, annotations.stem, paths, workers)
-    unreadable = {failure.video_id for failure in failures}
-    if len(unreadable) == len(paths):
-        raise InputError(
-            f"{videos}: expected the videos of {annotations}, none could be prepared; {failures[0].reason}"
-        )
-    started = time.monotonic()
-    predictions, sizes = [], {}
-    for query in tqdm(queries, desc="ground", unit="query"):
-        if query.video_id in unreadable:
-            continue
-        video = read(query.video_id)
-        if not video.tubes:
-            failures.append(Failure(query.video_id, f"{NOBODY}; answered with the centre box"))
-        sizes[query.video_id] = _size(video.meta)
-        predictions.extend(grounder.ground([query], video))
-    write_submission(out, predictions, sizes)
-    logger.info("grounded %d of %d queries into %s in %.1f s", len(predictions), len(queries), out,
+    with locked(out):
+        for target in (out, manifest_path(out)):
+            remove_leftovers(target)
+        read, failures = prepare_wherever(recipe, annotations.stem, paths, how, _REMEMBERED)
+        if len(failures) == len(paths) and not fallback:
+            raise InputError(
+                f"{videos}: expected the videos of {annotations}, none could be prepared; {failures[0].reason}"
+            )
+        started = time.monotonic()
+        files = {**_trained_files(recipe), "queries": annotations, "index": index_path(videos.parent)}
+        with answer_log(out, _setting(recipe, files)) as log:
+            answered = _Answered(log, grounder, read, {failure.video_id for failure in failures})
+            for query in tqdm(queries, desc="ground", unit="query"):
+                answered.answer(query)
+            problems = [*failures, *answered.problems]
+            if fallback:
+                sizes = {**_annotated_sizes(annotations), **answered.sizes}
+                sizes |= {key: size for key, size in _indexed_sizes(videos).items() if key not in sizes}
+                problems = answered.fall_back(queries, sizes, problems)
+            items = {query.query_id: answered.items[query.query_id] for query in queries
+                     if query.query_id in answered.items}  # fmt: skip
+            outcome = {"answered": len(items), "problems": {one.video_id: one.reason for one in problems}}
+            write_items(out, items)
+            manifest = make_manifest(dump_config(recipe), {**files, "results": out}, answered.footage, outcome)
+            write_json_atomically(manifest_path(out), manifest, indent=1)
+    logger.info("grounded %d of %d queries into %s in %.1f s", len(items), len(queries), out,
                 time.monotonic() - started)  # fmt: skip
-    return Grounded(tuple(predictions), tuple(failures))
+    return Grounded(len(items), tuple(problems))
+
+
+class _Answered:
+    """The answers to a split, one query after the other; what was answered before an interruption is kept."""
+
+    def __init__(self, log: AnswerLog, grounder: Grounder, read: Reader, unreadable: set[str]) -> None:
+        self._log, self._grounder, self._read, self._unreadable = log, grounder, read, unreadable
+        self.items: dict[str, dict[str, Any]] = {}
+        self.sizes: dict[str, ClipSize] = {}
+        self.footage: dict[str, str] = {}
+        self.problems: list[Failure] = []
+
+    def answer(self, query: Query) -> None:
+        """Answer a query of a readable video."""
+        if query.video_id in self._unreadable:
+            return
+        video = self._read(query.video_id)
+        size = self.sizes[query.video_id] = _size(video.meta)
+        self.footage[query.video_id] = video.footage
+        found = self._log.get(query.query_id, query.text, video.footage)
+        if found is None:
+            problem = "" if video.tubes else f"{NOBODY}; answered with the centre box"
+            item = to_item(self._grounder.ground([query], video)[0], size)
+            found = Answer(query.query_id, query.text, video.footage, item, problem)
+            self._log.add(found)
+        self.items[query.query_id] = found.item
+        if found.problem:
+            self.problems.append(Failure(query.video_id, found.problem))
+
+    def fall_back(
+        self, queries: Sequence[Query], sizes: Mapping[str, ClipSize], problems: Sequence[Failure]
+    ) -> list[Failure]:
+        """Answer what is left with the centre box; return the problems with that said."""
+        for query in queries:
+            if query.query_id not in self.items:
+                size = likely_size(query.video_id, sizes)
+                self.items[query.query_id] = to_item(centre_answer(query, size), size)
+        said = "; answered with the centre box over the whole clip"
+        return [Failure(one.video_id, one.reason + said) if one.video_id in self._unreadable else one
+                for one in problems]  # fmt: skip
+
+
+def _trained_files(recipe: Recipe) -> dict[str, Path]:
+    """Return what training left, and grounding reads."""
+    return {
+        "temporal": recipe.temporal.checkpoint or best_weights(temporal_folder(recipe)),
+        "matcher": recipe.matcher.checkpoint or best_weights(matcher_folder(recipe)),
+        "fusion": fusion_file(recipe),
+    }
+
+
+def _setting(recipe: Recipe, files: Mapping[str, Path]) -> str:
+    """Return a hash of all but the videos that the answers depend on."""
+    read = {name: file_hash(path) for name, path in files.items() if name != "index" and path.is_file()}
+    text = json.dumps([dump_config(recipe), read, commit()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _annotated_sizes(annotations: Path) -> dict[str, ClipSize]:
+    """Return what a file of annotations says of its videos; test queries say nothing."""
+    if not isinstance(next(iter(read_json(annotations).values())), dict):
+        return {}
+    return {clip.annotation.query.video_id: clip.size for clip in read_annotated_clips(annotations)}
+
+
+def _indexed_sizes(videos: Path) -> dict[str, ClipSize]:
+    """Return what the index of the data set beside the folder of videos says, where there is one."""
+    path = index_path(videos.parent)
+    return read_index(path).sizes() if path.is_file() else {}
 
 
 def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> Prediction | None:

@@ -5,12 +5,12 @@ from pathlib import Path
 from stvg.annotations import read_queries
 from stvg.commands.splits import SPLITS, prepare_split, video_paths
 from stvg.errors import InputError
-from stvg.preprocess import Failure
+from stvg.preprocess import Failure, HowToPrepare
 from stvg.recipe import Recipe
 
 
 def preprocess(
-    recipe: Recipe, annotations: Path | None, videos: Path | None, workers: int | None = None, overwrite: bool = False
+    recipe: Recipe, annotations: Path | None, videos: Path | None, how: HowToPrepare | None = None
 ) -> list[Failure]:
     """Prepare the videos of the file `annotations`, or of train.json, val.json and test.json under data.root.
 
@@ -25,5 +25,5 @@ def preprocess(
     failures: list[Failure] = []
     for name, asked in queries:
         paths = video_paths((query.video_id for query in asked), videos or recipe.data.videos)
-        failures += prepare_split(recipe, name, paths, workers, overwrite)
+        failures += prepare_split(recipe, name, paths, how)
     return failures

@@ -4,10 +4,12 @@ import hashlib
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -30,14 +32,17 @@ from stvg.build import (
     temporal_streams,
 )
 from stvg.cli import configure_logging
-from stvg.commands.splits import Reader, split_reader
+from stvg.commands.splits import Reader, split_reader, unreadable_videos
 from stvg.config import dump_config
 from stvg.errors import InputError
+from stvg.files import remove_leftovers
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
 from stvg.interfaces import PreparedVideo
+from stvg.locks import locked
 from stvg.metrics import score
 from stvg.parts import WholeLocalizer
 from stvg.pipeline import Grounder
+from stvg.preprocess import Failure
 from stvg.recipe import Recipe, StageConfig
 from stvg.spans import span_tiou
 from stvg.types import Annotation, FrameSpan, Prediction
@@ -63,11 +68,18 @@ class _TrainSet(Generic[Item]):
     versions: list[list[Item]]
 
 
-def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> None:
-    """Train the temporal stage; val's mean tIoU of the best moment chooses the checkpoint."""
+def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> list[Failure]:
+    """Train the temporal stage; val's mean tIoU of the best moment chooses the checkpoint.
+
+    Return the videos of train and val that cannot be had and were left out; of several ranks, nothing.
+
+    Raises:
+        InputError: a file cannot be read, a video is not prepared yet, or another run trains this stage.
+    """
     ranks = find_ranks(recipe.device)
-    with connected(ranks):
+    with connected(ranks), _alone(temporal_folder(recipe), ranks):
         _train_temporal(recipe, resume, bar_position, ranks)
+    return left_out(recipe) if ranks.size == 1 else []
 
 
 def _train_temporal(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
@@ -90,15 +102,30 @@ def _train_temporal(recipe: Recipe, resume: bool, bar_position: int, ranks: Rank
     train(replace(run, folder=temporal_folder(recipe), bar_position=bar_position, ranks=ranks), resume)
 
 
-def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> None:
+def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> list[Failure]:
     """Train the tube matcher; val's m_vIoU of its own maps alone (tube_mmn) chooses the checkpoint.
 
+    Return as train_temporal.
+
     Raises:
-        InputError: nobody was found in any training video.
+        InputError: as train_temporal, or nobody was found in any training video.
     """
     ranks = find_ranks(recipe.device)
-    with connected(ranks):
+    with connected(ranks), _alone(matcher_folder(recipe), ranks):
         _train_matcher(recipe, resume, bar_position, ranks)
+    return left_out(recipe) if ranks.size == 1 else []
+
+
+@contextmanager
+def _alone(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Let no other run train into `folder` meanwhile; of several ranks the first one sees to that."""
+    if not ranks.is_first:
+        yield
+        return
+    with locked(folder):
+        if folder.is_dir():
+            remove_leftovers(folder)
+        yield
 
 
 def _train_matcher(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
@@ -189,8 +216,25 @@ def fit_fusion(recipe: Recipe) -> None:
     logger.info("joint weights: %s, m_vIoU %.4f on val", weights, m_viou)
 
 
+def left_out(recipe: Recipe) -> list[Failure]:
+    """Return the videos of train and val that cannot be had, so that training does without them."""
+    failures = {}
+    for split in ("train", "val"):
+        ids = (item.query.video_id for item in read_annotations(recipe.data.annotations(split)))
+        failures.update({one.video_id: one for one in unreadable_videos(recipe, split, ids)})
+    return [replace(one, reason=f"{one.reason}; left out of training") for one in failures.values()]
+
+
 def _split(recipe: Recipe, split: str) -> tuple[tuple[Annotation, ...], Reader]:
-    return read_annotations(recipe.data.annotations(split)), split_reader(recipe, split)
+    """Return the annotations of a split whose videos can be had, and what reads them."""
+    path = recipe.data.annotations(split)
+    annotations = read_annotations(path)
+    unreadable = unreadable_videos(recipe, split, (item.query.video_id for item in annotations))
+    gone = {one.video_id for one in unreadable}
+    usable = tuple(item for item in annotations if item.query.video_id not in gone)
+    if not usable:
+        raise InputError(f"{path}: expected videos of its items, none can be had; {unreadable[0].reason}")
+    return usable, split_reader(recipe, split)
 
 
 MakeItem = Callable[[Sequence[Annotation], PreparedVideo], Item | None]

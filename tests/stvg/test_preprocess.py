@@ -1,5 +1,7 @@
 """Many videos prepared: resumable, failures listed, the same bytes whatever the workers."""
 
+import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from stvg.build import build_preparer
 from stvg.config import parse_config
 from stvg.errors import InputError
 from stvg.interfaces import PreparedVideo
-from stvg.preprocess import prepare_videos
+from stvg.locks import locked
+from stvg.preprocess import HowToPrepare, prepare_videos
 from stvg.recipe import Recipe
 from stvg.store import PreparedStore
 from stvg.types import VideoMeta
@@ -43,9 +46,12 @@ def store(tmp_path):
     return PreparedStore(tmp_path / "out" / "train.h5", "recipe")
 
 
+HERE = HowToPrepare.on_this_machine(1)
+
+
 def prepare(videos, store, **options):
     preparer = Counting()
-    return preparer.asked, prepare_videos(videos, store, lambda: preparer, 1, **options)
+    return preparer.asked, prepare_videos(videos, store, lambda: preparer, replace(HERE, **options))
 
 
 def test_failures_are_listed_and_the_others_prepared(videos, store):
@@ -64,8 +70,8 @@ def test_failures_are_listed_and_the_others_prepared(videos, store):
 @pytest.mark.parametrize(
     ("change", "again", "reason"),
     [
-        (lambda videos: None, ["c.mkv"], "only what failed"),
-        (lambda videos: videos["b.mp4"].write_text("new"), ["b.mp4", "c.mkv"], "another file"),
+        (lambda videos: None, [], "what failed fails again"),
+        (lambda videos: videos["b.mp4"].write_text("new"), ["b.mp4"], "another file"),
         (lambda videos: videos["c.mkv"].write_text("mended"), ["c.mkv"], "mended"),
     ],
 )
@@ -83,7 +89,7 @@ def test_a_run_that_was_stopped_keeps_what_it_finished(videos, store):
             return super().prepare(path, video_id)
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_videos(videos, store, Stopping, 1)
+        prepare_videos(videos, store, Stopping, HERE)
     assert prepare(videos, store)[0] == ["b.mp4", "c.mkv"]
 
 
@@ -93,19 +99,76 @@ def test_overwrite_and_another_recipe_prepare_all(videos, store):
     assert prepare(videos, PreparedStore(store.path, "other"))[0] == ["a.mp4", "b.mp4", "c.mkv"]
 
 
+def test_what_failed_is_recorded_listed_again_and_retried_on_demand(videos, store):
+    _, first = prepare(videos, store)
+    record = json.loads(store.failed.read_text())
+    assert list(record["videos"]) == ["c.mkv"]
+    assert record["videos"]["c.mkv"]["reason"] == f"{videos['c.mkv']}: expected a whole video file"
+    asked, again = prepare(videos, store)
+    assert (asked, sorted(again, key=str)) == ([], sorted(first, key=str))
+    assert prepare(videos, store, retry_failed=True)[0] == ["c.mkv"]
+    videos["c.mkv"].write_text("mended")
+    asked, failures = prepare(videos, store)
+    assert (asked, [failure.video_id for failure in failures]) == (["c.mkv"], ["gone.mp4"])
+    assert not store.failed.exists()
+
+
+def test_another_recipe_tries_what_failed(videos, store):
+    prepare(videos, store)
+    assert "c.mkv" in prepare(videos, PreparedStore(store.path, "other"))[0]
+
+
+def test_a_defect_fails_one_video_alone(videos, store, caplog):
+    class Defective(Counting):
+        def prepare(self, path, video_id):
+            if video_id == "b.mp4":
+                raise ZeroDivisionError("division by\nzero")
+            return super().prepare(path, video_id)
+
+    failures = prepare_videos(videos, store, Defective, HERE)
+    reasons = {failure.video_id: failure.reason for failure in failures}
+    assert reasons["b.mp4"] == (
+        f"{videos['b.mp4']}: expected to be prepared, got: ZeroDivisionError: division by zero"
+    )
+    assert "Traceback" in caplog.text, "where it happened is in the log"
+    assert store.read("a.mp4").meta.video_id == "a.mp4"
+
+
+def test_two_runs_into_one_store(videos, store):
+    with locked(store.path), pytest.raises(InputError, match=r"train\.h5: expected no other run that writes here"):
+        prepare(videos, store)
+    assert list(store.path.parent.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_what_was_finished_stays(videos, store, monkeypatch):
+    true = PreparedStore.write_part
+
+    def full(self, prepared, source):
+        if prepared.meta.video_id == "b.mp4":
+            raise InputError("b.mp4.h5: expected room for it on the disk, found none left")
+        true(self, prepared, source)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PreparedStore, "write_part", full)
+        with pytest.raises(InputError, match="expected room for it on the disk"):
+            prepare(videos, store)
+    assert [path.name for path in store.parts.iterdir()] == ["a.mp4.h5"]
+    assert prepare(videos, store)[0] == ["b.mp4", "c.mkv"]
+
+
 def test_nothing_to_do_makes_no_preparer(videos, store):
     prepare({"a.mp4": videos["a.mp4"]}, store)
 
     def fail():
         raise AssertionError
 
-    assert prepare_videos({"a.mp4": videos["a.mp4"]}, store, fail, 1) == []
+    assert prepare_videos({"a.mp4": videos["a.mp4"]}, store, fail, HERE) == []
 
 
 @pytest.mark.parametrize("workers", [0, -1])
-def test_no_workers(videos, store, workers):
+def test_no_workers(workers):
     with pytest.raises(InputError, match=f"--workers: expected a whole number of at least 1, got {workers}"):
-        prepare_videos(videos, store, Counting, workers)
+        HowToPrepare.on_this_machine(workers)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +198,8 @@ def test_two_workers_give_the_bytes_of_one(tiny, tmp_path):
     stores = {}
     for workers in (1, 2):
         stores[workers] = PreparedStore(tmp_path / str(workers) / "train.h5", "recipe")
-        failures = prepare_videos(videos, stores[workers], partial(build_preparer, recipe_of(tiny)), workers)
+        how = HowToPrepare.on_this_machine(workers)
+        failures = prepare_videos(videos, stores[workers], partial(build_preparer, recipe_of(tiny)), how)
         assert [failure.video_id for failure in failures] == ["cut.mp4"]
         assert failures[0].reason.startswith(f"{videos['cut.mp4']}: expected a whole video file, found a file cut off")
     assert stores[1].path.read_bytes() == stores[2].path.read_bytes()
@@ -148,7 +212,7 @@ def test_a_model_that_is_missing_is_one_line(tiny, tmp_path, workers):
     recipe = recipe_of(tiny, detector={"kind": "onnx", "path": str(tmp_path / "none.onnx")})
     store = PreparedStore(tmp_path / "train.h5", "recipe")
     with pytest.raises(InputError, match=r"none\.onnx"):
-        prepare_videos(videos, store, partial(build_preparer, recipe), workers)
+        prepare_videos(videos, store, partial(build_preparer, recipe), HowToPrepare.on_this_machine(workers))
     assert not Path(store.path).exists()
 
 
