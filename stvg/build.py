@@ -258,7 +258,8 @@ def describe_network(recipe: Recipe | BenchmarkRecipe, stage: StageConfig, input
         features = {f"features.{key}": value for key, value in dump_config(recipe.features).items()}
     streams = {"streams": stage.streams} if isinstance(stage, TemporalConfig) else {}
     text = {"text": stage.text, "text_learns": text_learns(stage)}
-    sizes = {key: value for key, value in dump_config(stage.network).items() if key != "feature_dropout"}
+    sizes = {key: value for key, value in dump_config(stage.network).items()
+             if key not in ("feature_dropout", "map_kernel")}  # fmt: skip
     return {"input_size": input_size, **features, **text, **streams, **sizes}
 
 

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as config_dataclass
 from torch import Tensor, nn
 
 from stvg.config import STRICT
-from temporal.map_conv import MapConv
+from temporal.map_conv import MapConv, MapKernel
 from temporal.moment_map import MapKind, MomentMap2D, make_moment_map
 from temporal.text_encoder import QueryEmbeddings, QueryHeads, TextBackbone, TokenBatch
 
@@ -44,6 +44,8 @@ class MMNConfig:
     """side of a map convolution, cells"""
     conv_layers: int = 8
     """map convolutions, one after another"""
+    map_kernel: MapKernel = "active"
+    """active: convolve the cells that moments reach; dense: the whole canvas. The numbers are the same"""
     feature_dropout: float = Field(default=0.0, ge=0, lt=1)
     """share of the feature columns that training blanks, drawn anew for each stream and step; not in the paper"""
 
@@ -118,9 +120,6 @@ class MMN(nn.Module):
         self.iou_head = iou_head
         self.query_heads = query_heads
         self.text_backbone = text_backbone
-        self.register_buffer("_cells", moment_map.mask.flatten().nonzero()[:, 0], persistent=False)
-
-    _cells: Tensor
 
     @property
     def mask(self) -> Tensor:
@@ -129,8 +128,8 @@ class MMN(nn.Module):
 
     def encode_maps(self, clips: Tensor) -> MapEmbeddings:
         """Return the moments of `clips` (B, P, D), the averaged features of B videos or tubes, from any device."""
-        maps = self.map_conv(self.moment_map(self.clip_pool(clips.to(self.mask.device))))
-        moments = maps.flatten(2).index_select(2, self._cells)[..., None]
+        maps = self.moment_map(self.clip_pool(clips.to(self.mask.device)))
+        moments = self.map_conv.moments(maps).transpose(1, 2)[..., None]
         return MapEmbeddings(self.contrastive_head(moments)[..., 0], self.iou_head(moments)[..., 0])
 
     def encode_queries(self, queries: TokenBatch | Tensor) -> QueryEmbeddings:
@@ -164,6 +163,7 @@ def make_mmn(
     pooling_counts: Sequence[int],
     conv_kernel: int,
     conv_layers: int,
+    map_kernel: MapKernel = "active",
     feature_dropout: float = 0.0,
     text_backbone: TextBackbone | None = None,
 ) -> MMN:
@@ -178,7 +178,7 @@ def make_mmn(
     return MMN(
         clip_pool=ClipPool(input_size, hidden_size, num_pre_clips, num_clips, pool_kernel, feature_dropout),
         moment_map=map_builder,
-        map_conv=MapConv(hidden_size, hidden_size, conv_kernel, conv_layers, map_builder.mask),
+        map_conv=MapConv(hidden_size, hidden_size, conv_kernel, conv_layers, map_builder.mask, map_kernel),
         contrastive_head=nn.Conv2d(hidden_size, joint_size, 1),
         iou_head=nn.Conv2d(hidden_size, joint_size, 1),
         query_heads=QueryHeads(text_size, joint_size),

@@ -100,6 +100,6 @@ def test_scores_are_zero_outside_the_mask():
 def test_config_mirrors_the_builder_and_refuses_unknown_keys():
     config = parse_config(MMNConfig, {"num_clips": 8, "pooling_counts": [3, 2]}, "file.yaml")
     sizes = {name: getattr(config, name) for name in MMNConfig.__dataclass_fields__}
-    assert set(sizes) | {"input_size", "text_size"} == set(SIZES) | {"feature_dropout"}
+    assert set(sizes) | {"input_size", "text_size"} == set(SIZES) | {"feature_dropout", "map_kernel"}
     with pytest.raises(InputError, match="unknown key num_clip"):
         parse_config(MMNConfig, {"num_clip": 8}, "file.yaml")
