@@ -182,7 +182,9 @@ def test_not_finite_is_refused(tmp_path: Path, decoder: str) -> None:
 
 def test_outputs_of_another_model_are_refused(tmp_path: Path) -> None:
     path = constant_model(tmp_path / "m.onnx", yolox_outputs())
-    with pytest.raises(InputError, match=r"m\.onnx: expected the outputs of a nanodet model, got \(84, 8\)"):
+    with pytest.raises(
+        InputError, match=r"m\.onnx: expected the outputs of a nanodet model with class 0, got \(84, 8\)"
+    ):
         OnnxDetector(path).detect(blank(1))
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrImageProcessor, RTDetrResNetConfig
+from transformers import RTDetrForObjectDetection, RTDetrImageProcessor
 
 from spatial.detectors.transformers import TransformersDetector
 from stvg.errors import InputError
@@ -11,38 +11,18 @@ from stvg.interfaces import Footage
 from stvg.types import VideoMeta
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny RT-DETR with random weights and the classes cat, Person."""
-    torch.manual_seed(0)
-    backbone = RTDetrResNetConfig(
-        embedding_size=8,
-        hidden_sizes=[8, 8, 8, 8],
-        depths=[1, 1, 1, 1],
-        layer_type="basic",
-        out_features=["stage2", "stage3", "stage4"],
-    )
-    config = RTDetrConfig(
-        backbone_config=backbone, encoder_in_channels=[8, 8, 8], encoder_hidden_dim=16, encoder_ffn_dim=16,
-        encoder_attention_heads=2, d_model=16, decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16,
-        decoder_attention_heads=2, decoder_layers=1, num_queries=12, num_denoising=0, id2label={0: "cat", 1: "Person"},
-        label2id={"cat": 0, "Person": 1},
-    )  # fmt: skip
-    path = tmp_path_factory.mktemp("rtdetr")
-    RTDetrForObjectDetection(config).eval().save_pretrained(path)
-    RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(path)
-    return path
-
-
 def footage(count: int = 5) -> Footage:
     images = np.random.default_rng(0).integers(0, 255, (count, 45, 80, 3), dtype=np.uint8)
     return Footage(VideoMeta("v.mp4", Path("v.mp4"), 3 * count, 10.0, 160, 90), 3 * np.arange(count), images, 0.5, ())
 
 
-def test_boxes_are_the_models_own(folder: Path) -> None:
-    found = TransformersDetector(str(folder), threshold=0.0, min_side=0.0).detect(footage())
+def test_boxes_are_the_models_own(rtdetr_folder: Path) -> None:
+    found = TransformersDetector(str(rtdetr_folder), threshold=0.0, min_side=0.0).detect(footage())
     assert [item.frame for item in found] == [0, 3, 6, 9, 12]
-    model, processor = RTDetrForObjectDetection.from_pretrained(folder), RTDetrImageProcessor.from_pretrained(folder)
+    model, processor = (
+        RTDetrForObjectDetection.from_pretrained(rtdetr_folder),
+        RTDetrImageProcessor.from_pretrained(rtdetr_folder),
+    )
     with torch.no_grad():
         outputs = model(**processor(images=list(footage().images), return_tensors="pt"))
     results = processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=[(90, 160)] * 5)
@@ -54,22 +34,22 @@ def test_boxes_are_the_models_own(folder: Path) -> None:
         assert len(item) > 0
 
 
-def test_batch_size_does_not_change_the_answer(folder: Path) -> None:
+def test_batch_size_does_not_change_the_answer(rtdetr_folder: Path) -> None:
     one, many = (
-        TransformersDetector(str(folder), threshold=0.0, min_side=0.0, batch_size=size).detect(footage())
+        TransformersDetector(str(rtdetr_folder), threshold=0.0, min_side=0.0, batch_size=size).detect(footage())
         for size in (1, 4)
     )
     for first, second in zip(one, many, strict=True):
         np.testing.assert_allclose(first.boxes_xyxy, second.boxes_xyxy, atol=1e-2)
 
 
-def test_threshold(folder: Path) -> None:
-    assert all(len(item) == 0 for item in TransformersDetector(str(folder), threshold=1.0).detect(footage()))
+def test_threshold(rtdetr_folder: Path) -> None:
+    assert all(len(item) == 0 for item in TransformersDetector(str(rtdetr_folder), threshold=1.0).detect(footage()))
 
 
-def test_missing_class_is_named(folder: Path) -> None:
+def test_missing_class_is_named(rtdetr_folder: Path) -> None:
     with pytest.raises(InputError, match="expected a class 'dog', found 2 classes: cat, Person"):
-        TransformersDetector(str(folder), person_label="dog")
+        TransformersDetector(str(rtdetr_folder), person_label="dog")
 
 
 def test_missing_folder_is_one_line(tmp_path: Path) -> None:
@@ -78,8 +58,8 @@ def test_missing_folder_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_not_finite_is_refused(folder: Path) -> None:
-    detector = TransformersDetector(str(folder))
+def test_not_finite_is_refused(rtdetr_folder: Path) -> None:
+    detector = TransformersDetector(str(rtdetr_folder))
     with torch.no_grad():
         for weight in detector._model.parameters():
             weight.fill_(float("nan"))
