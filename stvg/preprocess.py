@@ -174,9 +174,8 @@ class _Prepare:
                 raise
             logger.exception("%s: not foreseen", job.path)
             return f"{job.path}: expected to be prepared, got: {type(error).__name__}: {' '.join(str(error).split())}"
-        for key in job.keys:
-            meta = replace(prepared.meta, video_id=key, path=job.path.with_name(key))
-            self._store.write_part(replace(prepared, meta=meta), job.source)
+        others = [replace(prepared.meta, video_id=key, path=job.path.with_name(key)) for key in job.keys[1:]]
+        self._store.write_part(prepared, job.source, others)
         return None
 
     def _preparer(self) -> Preparer:

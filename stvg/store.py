@@ -3,12 +3,15 @@
 Workers never share a file: each writes `NAME.parts/<video id>.h5` beside and renames it, so that a killed run loses no
 finished video and leaves nothing half-written; `pack` then joins the parts into `NAME.h5` and removes them. A video's
 group holds its `clip_features`, and per tube `boxes_xyxy`, `scores`, `observed` and `features`; its attributes hold
-the VideoMeta, the recipe's fingerprint and the source file's.
+the VideoMeta, the recipe's fingerprint and the source file's. Of several videos with one footage, one group holds the
+arrays and the others name it (`same_as`); such a group counts only while the named one is of the same source.
 """
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -54,7 +57,8 @@ class PreparedStore:
 
     def sources(self) -> dict[str, str]:
         """Return the fingerprint of the file that each video stored under this recipe was made from."""
-        found = {}
+        found: dict[str, str] = {}
+        named: dict[str, str] = {}
         for path in (self.path, *store_files(self.parts)):
             if path.is_file():
                 with _open(path) as file:
@@ -62,7 +66,9 @@ class PreparedStore:
                     for video_id, group in groups:
                         if group is not None and group.attrs["recipe"] == self.recipe:
                             found[video_id] = str(group.attrs["source"])
-        return found
+                            named[video_id] = str(group.attrs.get("same_as", video_id))
+        return {key: source for key, source in found.items()
+                if found.get(named[key]) == source and named[named[key]] == named[key]}  # fmt: skip
 
     def has(self, video_id: str, source: str) -> bool:
         """Tell whether the video made from the file with fingerprint `source` is stored under this recipe."""
@@ -70,8 +76,10 @@ class PreparedStore:
             if path.is_file():
                 with _open(path) as file:
                     group = file.get(video_id)
-                    if group is not None and (group.attrs["recipe"], group.attrs["source"]) == (self.recipe, source):
-                        return True
+                    if group is not None and group.attrs["recipe"] == self.recipe:
+                        same_as = group.attrs.get("same_as")
+                        is_whole = same_as is None or self.has(str(same_as), source)
+                        return bool(group.attrs["source"] == source) and is_whole
         return False
 
     def failures(self) -> dict[tuple[str, str], str]:
@@ -112,17 +120,37 @@ class PreparedStore:
             if path.is_file():
                 with _open(path) as file:
                     if video_id in file and file[video_id].attrs["recipe"] == self.recipe:
-                        return _read_group(video_id, file[video_id])
+                        group = file[video_id]
+                        if "same_as" not in group.attrs:
+                            return _read_group(video_id, group)
+                        meta, source = _read_meta(video_id, group), str(group.attrs["source"])
+                        if self.has(str(group.attrs["same_as"]), source):
+                            return replace(self.read(str(group.attrs["same_as"])), meta=meta)
         raise InputError(f"{self.path}: expected {video_id} prepared with this config, found none; run {self.command}")
 
-    def write_part(self, prepared: PreparedVideo, source: str) -> None:
-        """Store one video beside the split's file; atomic."""
-        target = self.part(prepared.meta.video_id)
+    def write_part(self, prepared: PreparedVideo, source: str, others: Sequence[VideoMeta] = ()) -> None:
+        """Store one video beside the split's file; atomic. `others` are videos of the same footage, and name this one.
+
+        They are written first: if that is interrupted, none of them counts, and the next run does the same again.
+        """
+        for meta in others:
+            with self._part_group(meta, source) as group:
+                group.attrs["same_as"] = prepared.meta.video_id
+        with self._part_group(prepared.meta, source) as group:
+            _write_arrays(group, prepared)
+
+    @contextmanager
+    def _part_group(self, meta: VideoMeta, source: str) -> Iterator[h5py.Group]:
+        """Yield the group of a new part, with all attributes that do not depend on its arrays."""
+        target = self.part(meta.video_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         with writing(target) as path, h5py.File(path, "w", libver="latest") as file:
-            group = file.create_group(prepared.meta.video_id)
-            group.attrs.update(recipe=self.recipe, source=source)
-            _write_group(group, prepared)
+            group = file.create_group(meta.video_id)
+            group.attrs.update(
+                recipe=self.recipe, source=source, path=str(meta.path), num_frames=meta.num_frames, fps=meta.fps,
+                width=meta.width, height=meta.height,
+            )  # fmt: skip
+            yield group
 
     def pack(self) -> None:
         """Join this recipe's parts into the split's file, replacing older versions of the same videos.
@@ -130,10 +158,12 @@ class PreparedStore:
         Parts of another recipe, and what a killed run left half-written, are removed; what is stored now is no longer
         recorded as failed.
         """
-        parts = {path.stem: path for path in store_files(self.parts) if self._is_ours(path)}
+        kept = self.sources()
+        parts = {path.stem: path for path in store_files(self.parts) if self._is_ours(path) and path.stem in kept}
         if parts:
             with writing(self.path) as path, h5py.File(path, "w", libver="latest") as packed:
-                for video_id, origin in sorted({**dict.fromkeys(self._packed_ids(), self.path), **parts}.items()):
+                old = dict.fromkeys((key for key in self._packed_ids() if key in kept), self.path)
+                for video_id, origin in sorted({**old, **parts}.items()):
                     with _open(origin) as file:
                         file.copy(file[video_id], packed)
         failed = self.failures()
@@ -164,12 +194,8 @@ def _open(path: Path) -> h5py.File:
         raise InputError(f"{path}: expected an HDF5 file of prepared videos, got: {error}") from error
 
 
-def _write_group(group: h5py.Group, prepared: PreparedVideo) -> None:
-    meta = prepared.meta
-    group.attrs.update(
-        path=str(meta.path), num_frames=meta.num_frames, fps=meta.fps, width=meta.width, height=meta.height,
-        normalised=prepared.normalised,
-    )  # fmt: skip
+def _write_arrays(group: h5py.Group, prepared: PreparedVideo) -> None:
+    group.attrs["normalised"] = prepared.normalised
     group["clip_features"] = prepared.clip_features
     for index, (tube, features) in enumerate(zip(prepared.tubes, prepared.tube_features, strict=True)):
         tube_group = group.create_group(f"tubes/{index:03d}")
@@ -179,16 +205,21 @@ def _write_group(group: h5py.Group, prepared: PreparedVideo) -> None:
         tube_group["features"] = features
 
 
-def _read_group(video_id: str, group: h5py.Group) -> PreparedVideo:
+def _read_meta(video_id: str, group: h5py.Group) -> VideoMeta:
     attrs = group.attrs
     numbers = int(attrs["num_frames"]), float(attrs["fps"]), int(attrs["width"]), int(attrs["height"])
+    return VideoMeta(video_id, Path(attrs["path"]), *numbers)
+
+
+def _read_group(video_id: str, group: h5py.Group) -> PreparedVideo:
+    attrs = group.attrs
     tubes, features = [], []
     for name in sorted(group.get("tubes", ())):
         stored = group["tubes"][name]
         arrays = (np.asarray(stored[key]) for key in ("boxes_xyxy", "scores", "observed"))
         tubes.append(Tube(int(stored.attrs["tube_id"]), int(stored.attrs["start_frame"]), *arrays))
         features.append(np.asarray(stored["features"], dtype=np.float32))
-    meta = VideoMeta(video_id, Path(attrs["path"]), *numbers)
     clip_features = np.asarray(group["clip_features"], dtype=np.float32)
     normalised = bool(attrs.get("normalised", False))
+    meta = _read_meta(video_id, group)
     return PreparedVideo(meta, clip_features, tuple(tubes), tuple(features), str(attrs["source"]), normalised)

@@ -246,10 +246,11 @@ def _train_set(recipe: Recipe, config: TrainingConfig, make: MakeItem[Item]) -> 
     Clips of one footage belong together: apart they would count as each other's negatives.
     """
     annotations, read = _split(recipe, "train")
+    footages = prepared_store(recipe, "train").sources()
     groups: dict[str, list[Annotation]] = {}
     for annotation in annotations:
         video_id = annotation.query.video_id
-        groups.setdefault(read(video_id).footage or video_id, []).append(annotation)
+        groups.setdefault(footages.get(video_id, video_id), []).append(annotation)
     made: _TrainSet[Item] = _TrainSet([], [])
     rng, sentences = np.random.default_rng(recipe.seed), 0
     for group in tqdm(groups.values(), desc="read train", unit="video"):

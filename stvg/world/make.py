@@ -1,7 +1,8 @@
 """Make the demo world: a small HC-STVG whose clips are planned, rendered, encoded and annotated here.
 
-As in HC-STVG, one video carries several clips: in train and val four clips share one footage and describe different
-people or moments of it, each under its own key. In test every clip has footage of its own: queries are independent.
+As in HC-STVG, one video carries several clips, each under its own key: in train twelve clips share one footage, in val
+four. They describe its people and moments, each pair once and then again in other words. In test every clip has footage
+of its own: queries are independent.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 RENDERING = 2
 """Raised when clips look different than before, so that those of an older world are made anew."""
-CLIPS_PER_FOOTAGE: dict[Split, int] = {"train": 4, "val": 4, "test": 1}
+CLIPS_PER_FOOTAGE: dict[Split, int] = {"train": 12, "val": 4, "test": 1}
 _ENCODER = {"preset": "ultrafast", "crf": "26", "threads": "1"}
 
 

@@ -72,7 +72,8 @@ def plan_clips(seed: int, split: Split, count: int) -> tuple[PlannedClip, ...]:
     """Plan `count` clips of one footage: one scene, of which each describes another (person, planted sequence).
 
     As in HC-STVG, where one video carries several clips. `split` only decides the wording of the captions (see
-    stvg.world.captions). There are two planted sequences per person, so at most four clips of any footage.
+    stvg.world.captions). There are two planted sequences per person, so four to ten pairs; where `count` is more, they
+    are described again, in other words.
     """
     rng = Random(seed)  # noqa: S311 - reproducible scenes, not secrets
     groups = _draw_groups(rng)
@@ -81,7 +82,8 @@ def plan_clips(seed: int, split: Split, count: int) -> tuple[PlannedClip, ...]:
     while cast is None:
         cast = _try_to_cast(rng, groups, camera_kind)
     choices = [(target, which) for target in range(len(groups)) for which in range(2)]
-    return tuple(_describe(rng, cast, target, which, split) for target, which in rng.sample(choices, count))
+    drawn = rng.sample(choices, min(count, len(choices)))
+    return tuple(_describe(rng, cast, *drawn[clip % len(drawn)], split) for clip in range(count))
 
 
 def _describe(rng: Random, cast: _Cast, target: int, which: int, split: Split) -> PlannedClip:

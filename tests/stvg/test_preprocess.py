@@ -143,10 +143,10 @@ def test_two_runs_into_one_store(videos, store):
 def test_a_full_disk_is_one_line_and_what_was_finished_stays(videos, store, monkeypatch):
     true = PreparedStore.write_part
 
-    def full(self, prepared, source):
+    def full(self, prepared, source, others=()):
         if prepared.meta.video_id == "b.mp4":
             raise InputError("b.mp4.h5: expected room for it on the disk, found none left")
-        true(self, prepared, source)
+        true(self, prepared, source, others)
 
     with monkeypatch.context() as patched:
         patched.setattr(PreparedStore, "write_part", full)

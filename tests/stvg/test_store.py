@@ -177,3 +177,48 @@ def test_fingerprints_tell_files_apart(tmp_path, change, reason):
 def test_fingerprint_of_an_empty_file(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     assert len(source_fingerprint(tmp_path / "empty")) == 64
+
+
+def further(names=("b.mp4", "c.mp4")):
+    return [replace(prepared().meta, video_id=name, path=Path("other") / name) for name in names]
+
+
+def stand_ins(video):
+    return {meta.video_id: replace(video, meta=meta) for meta in [video.meta, *further()]}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_videos_of_one_footage_share_their_arrays(store, packed):
+    store.write_part(prepared(), "source", further())
+    if packed:
+        store.pack()
+    for name, video in stand_ins(prepared()).items():
+        same(store.read(name), video)
+        assert store.has(name, "source")
+    assert store.sources() == dict.fromkeys(("a.mp4", "b.mp4", "c.mp4"), "source")
+    if packed:
+        with h5py.File(store.path) as file:
+            assert [name for name, group in file.items() if "tubes" in group] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_video_whose_arrays_are_gone_is_absent(store, packed):
+    """The named video was made anew from another file, or was never written."""
+    store.write_part(prepared(), "source", further())
+    if packed:
+        store.pack()
+        store.write_part(prepared(seed=1), "newer")
+    else:
+        store.part("a.mp4").unlink()
+    for again in range(2):
+        assert "b.mp4" not in store.sources()
+        assert not store.has("b.mp4", "source")
+        with pytest.raises(InputError, match=r"expected b.mp4 prepared with this config, found none"):
+            store.read("b.mp4")
+        if not again:
+            store.pack()
+    if packed:
+        same(store.read("a.mp4"), prepared(seed=1))
+        store.write_part(prepared("b.mp4"), "source")
+        store.pack()
+        same(store.read("b.mp4"), prepared("b.mp4"))
