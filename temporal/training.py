@@ -222,8 +222,8 @@ def _save_state(
 ) -> None:
     state = {"model": run.model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict(),
              "epochs": done, "best": best, "config": json.dumps(_agreement(run), sort_keys=True)}  # fmt: skip
-    with writing(run.folder / "last.pt") as path:
-        torch.save(state, path)
+    with writing(run.folder / "last.pt") as path, path.open("wb") as file:
+        torch.save(state, file)  # given a path, torch would write its name, drawn anew each time, into the file
 
 
 def _agreement(run: TrainingRun[Item]) -> dict[str, Any]:
