@@ -1,1 +1,20 @@
-"""The shared language of stvg: types, formats, metrics, fusion and the assembly of both stages."""
+"""Find, in a video, the person that a sentence describes: when and where.
+
+`from stvg import load` gives the trained pipeline to Python; see stvg.door. Importing stvg loads nothing else.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stvg.door import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the door when it is first asked for."""
+    if name == "load":
+        from stvg.door import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

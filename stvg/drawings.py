@@ -1,9 +1,15 @@
-"""The drawings of one answer, in a folder of its own: overlay video, contact sheet, figures."""
+"""The drawings of each answer, in a folder of its own: overlay video, contact sheet, figures."""
 
 import hashlib
+import multiprocessing
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from stvg.contact_sheet import write_contact_sheet
+from stvg.errors import InputError
 from stvg.figures import draw_maps
 from stvg.files import write_text_atomically
 from stvg.overlay import write_overlay
@@ -13,6 +19,33 @@ from stvg.store import source_fingerprint
 
 _VERSION = "1"
 """Goes up when the drawings look different, so that old ones are made anew."""
+
+
+def draw_all(entries: Iterable[ReportEntry], out: Path, overwrite: bool, workers: int) -> Iterator[ReportEntry]:
+    """Yield the entries, in their order, with the drawings that `write_drawings` put into `out`/queries/KEY.
+
+    `workers` processes draw; 1 draws in this one. Only a few entries are in memory at a time.
+
+    Raises:
+        InputError: as write_drawings, or fewer than one worker.
+    """
+    if workers < 1:
+        raise InputError(f"--workers: expected a whole number of at least 1, got {workers}")
+    if workers == 1:
+        yield from (_drawn(entry, out, overwrite) for entry in entries)
+        return
+    context = multiprocessing.get_context("spawn")  # fork would copy the threads of torch and OpenCV in a broken state
+    with ProcessPoolExecutor(workers, context) as pool:
+        waiting: deque[Future[ReportEntry]] = deque()
+        try:
+            for entry in entries:
+                waiting.append(pool.submit(_drawn, entry, out, overwrite))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def write_drawings(entry: ReportEntry, folder: Path, overwrite: bool = False) -> tuple[tuple[str, str], ...]:
@@ -41,6 +74,12 @@ def write_drawings(entry: ReportEntry, folder: Path, overwrite: bool = False) ->
             draw_maps(folder / "maps.png", entry.video, entry.explanation, entry.found, entry.truth)
         write_text_atomically(made, stamp)
     return tuple(names.items())
+
+
+def _drawn(entry: ReportEntry, out: Path, overwrite: bool) -> ReportEntry:
+    folder = f"queries/{entry.query.query_id}"
+    files = write_drawings(entry, out / folder, overwrite)
+    return replace(entry, files=tuple((label, f"{folder}/{name}") for label, name in files))
 
 
 def _stamp(entry: ReportEntry) -> str:

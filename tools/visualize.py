@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--ablation", type=Path, metavar="DIR", help="folder of tools/ablate.py, to show at the top")
     parser.add_argument("--page-only", action="store_true", help="write the report without videos and pictures")
     parser.add_argument("--overwrite", action="store_true", help="draw again what is there already")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that draw (default: all cores)")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the recipe to replace")
     arguments = parser.parse_intermixed_args()
     if arguments.overrides and not arguments.config:
@@ -38,6 +39,7 @@ def main() -> int:
         ablation=arguments.ablation,
         drawings=not arguments.page_only,
         overwrite=arguments.overwrite,
+        workers=arguments.workers,
     )
     code = report_failures(failures)
     if recipe is None:

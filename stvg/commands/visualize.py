@@ -1,8 +1,10 @@
 """A split's answers as a report, and per query an overlay video, a contact sheet and figures."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,7 +12,8 @@ from tqdm import tqdm
 from stvg.annotations import read_annotations, read_queries
 from stvg.build import build_explainer
 from stvg.commands.splits import Reader, prepare_wherever, video_paths
-from stvg.drawings import write_drawings
+from stvg.drawings import draw_all
+from stvg.error_budget import ErrorShares, error_shares
 from stvg.errors import InputError
 from stvg.explain import Explanation
 from stvg.files import read_json
@@ -24,9 +27,23 @@ from stvg.types import Prediction, Query, QueryScore, Scores, Tube, VideoMeta
 from stvg.video import read_meta
 
 logger = logging.getLogger(__name__)
-Asker = Callable[[Query], tuple[VideoMeta, Explanation | None, Prediction | None]]
-"""Gives what is known of a query's video, and where the trained stages are at hand their answer and the values behind
-it."""
+_OTHERWISE = "The stages that drew these maps answer otherwise than the predictions: other weights, or another mode."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a query's video; where the trained stages are at hand, their answer and the values behind it.
+
+    `losses` gives what takes that answer's vIoU from 1, for the true tube.
+    """
+
+    meta: VideoMeta
+    answer: Prediction | None = None
+    explanation: Explanation | None = None
+    losses: Callable[[Tube], ErrorShares] | None = None
+
+
+Asker = Callable[[Query], Asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +66,14 @@ def visualize(
     ablation: Path | None = None,
     drawings: bool = True,
     overwrite: bool = False,
+    workers: int | None = None,
 ) -> tuple[Path, list[Failure]]:
     """Write the report of a submission into `out`, and under `out`/queries the drawings of each query.
 
     `annotations` may be annotations or test queries; without them there are no sentences. `recipe` names the trained
-    stages that are asked again for their maps; `ablation` is a folder of tools/ablate.py, shown at the top. Return the
-    page and what failed: queries whose video cannot be read are left out.
+    stages that are asked again for their maps; `ablation` is a folder of tools/ablate.py, shown at the top. `workers`
+    processes draw; None: one per core. Return the page and what failed: queries whose video cannot be read are left
+    out.
 
     Raises:
         InputError: a file cannot be read, a checkpoint is missing, no video can be read, or a recipe without sentences.
@@ -64,11 +83,11 @@ def visualize(
         raise InputError("--config: expected --annotations too, for the sentences that the stages are asked; got none")
     paths = video_paths((query.video_id for query in split.queries), videos)
     if recipe is not None and annotations is not None:
-        read, failures = prepare_wherever(recipe, annotations.stem, paths)
+        read, failures = prepare_wherever(recipe, annotations.stem, paths, remember=1)
         ask = trained_asker(recipe, read, videos)
     else:
         metas, failures = _read_metas(paths)
-        ask = lambda query: (metas[query.video_id], None, None)  # noqa: E731
+        ask = lambda query: Asked(metas[query.video_id])  # noqa: E731
     unreadable = {failure.video_id for failure in failures}
     if len(unreadable) == len(paths):
         raise InputError(f"{videos}: expected the videos of {predictions}, none can be read; {failures[0].reason}")
@@ -76,7 +95,7 @@ def visualize(
     results = read_results(ablation, split.scores) if ablation else SplitResults(split.scores)
     entries = split_entries(readable, ask)
     if drawings:
-        entries = (_drawn(entry, out, overwrite) for entry in entries)
+        entries = draw_all(entries, out, overwrite, min(workers or len(os.sched_getaffinity(0)), len(readable.queries)))
     shown = tqdm(entries, total=len(readable.queries), desc="visualize", unit="query")
     return write_report(out, f"Answers of {predictions.name}", shown, results), failures
 
@@ -109,10 +128,11 @@ def trained_asker(recipe: Recipe, read: Reader, videos: Path) -> Asker:
     """
     explainer = build_explainer(recipe)
 
-    def ask(query: Query) -> tuple[VideoMeta, Explanation, Prediction]:
+    def ask(query: Query) -> Asked:
         video = read(query.video_id)
-        prediction, explanation = explainer(query, video)
-        return replace(video.meta, path=videos / query.video_id), explanation, prediction
+        answer, explanation = explainer(query, video)
+        losses = partial(error_shares, prediction=answer, video=video, fusion=explainer.fusion)
+        return Asked(replace(video.meta, path=videos / query.video_id), answer, explanation, losses)
 
     return ask
 
@@ -121,24 +141,15 @@ def split_entries(split: Answered, ask: Asker) -> Iterator[ReportEntry]:
     """Yield the report's entries in the order of the queries."""
     scores: dict[str, QueryScore] = {item.query_id: item for item in split.scores.per_query} if split.scores else {}
     for query in split.queries:
-        meta, explanation, again = ask(query)
-        answer, key = split.answers.get(query.query_id), query.query_id
+        asked, key = ask(query), query.query_id
+        answer, truth = split.answers.get(key), split.truth.get(key)
         found = answer.tube if answer else None
-        yield ReportEntry(
-            query, meta, found, split.truth.get(key), scores.get(key), explanation, note=_note(found, again)
-        )
-
-
-def _note(found: Tube | None, again: Prediction | None) -> str:
-    if found is None or again is None or found.span == again.tube.span:
-        return ""
-    return "The stages that drew these maps answer otherwise than the predictions: other weights, or another mode."
-
-
-def _drawn(entry: ReportEntry, out: Path, overwrite: bool) -> ReportEntry:
-    folder = f"queries/{entry.query.query_id}"
-    files = write_drawings(entry, out / folder, overwrite)
-    return replace(entry, files=tuple((label, f"{folder}/{name}") for label, name in files))
+        entry = ReportEntry(query, asked.meta, found, truth, scores.get(key), asked.explanation)
+        if found is not None and asked.answer is not None and found.span != asked.answer.tube.span:
+            entry = replace(entry, note=_OTHERWISE)
+        elif found is not None and truth is not None and asked.losses is not None:
+            entry = replace(entry, losses=asked.losses(truth))
+        yield entry
 
 
 def _read_metas(paths: Mapping[str, Path]) -> tuple[dict[str, VideoMeta], list[Failure]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stvg.ablation import AblationRow, Difference
+from stvg.error_budget import ErrorShares
 from stvg.explain import Explanation
 from stvg.types import Query, QueryScore, Scores, Tube, VideoMeta
 
@@ -24,6 +25,8 @@ class ReportEntry:
     score: QueryScore | None = None
     explanation: Explanation | None = None
     files: tuple[tuple[str, str], ...] = ()
+    losses: ErrorShares | None = None
+    """What takes the answer's vIoU from 1, where truth and candidates are known."""
     note: str = ""
     """Something that the reader must know of this query, in a sentence."""
 

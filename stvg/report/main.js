@@ -74,6 +74,13 @@ function build(query, details) {
   } else if (details.tubes.length === 0) {
     maps.append(make("p", { className: "quiet card" }, "Nobody was found in this video, so there are no candidates."));
   }
+  if (details.losses) {
+    const parts = details.losses.map(([name, share], k) => make("span", { className: `cause-${k}`, title: `${name}: ${share}`, style: { flexGrow: share } }, share >= 8 ? `${share}` : ""));
+    const legend = details.losses.map(([name], k) => make("span", {}, make("i", { className: `key cause-${k}` }), ` ${name}`));
+    maps.append(make("figure", { className: "card" }, make("figcaption", {}, "Where this answer’s points are lost, in percent"),
+      make("div", { className: "stack" }, ...parts), make("p", { className: "legend quiet" }, ...legend)));
+  }
+  if (details.note) maps.append(make("p", { className: "card" }, details.note));
   if (details.files.length) {
     maps.append(make("p", { className: "files" }, ...details.files.flatMap(([name, path]) => [
       make("a", { href: path.split("/").map(encodeURIComponent).join("/"), target: "_blank", rel: "noopener" }, name), " "])));

@@ -5,6 +5,7 @@ call with JSON as its argument. Texts cannot leave the JSON: `<`, `>`, `&` and a
 """
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def details_of(entry: ReportEntry) -> dict[str, Any]:
         "moments": None,
         "files": [list(file) for file in entry.files],
         "note": entry.note,
+        "losses": _losses(entry),
     }
     if explanation:
         origin = origin_of(entry.found, entry.candidates) if entry.found else None
@@ -100,6 +102,14 @@ def _problems(entry: ReportEntry) -> list[str] | None:
     if entry.found is None:
         return ["no_answer"]
     return list(find_problems(entry.truth, entry.found, entry.candidates))
+
+
+def _losses(entry: ReportEntry) -> list[list[str | float]] | None:
+    """Return (cause, percent), first what the answer got right, in the order of the error budget."""
+    if entry.losses is None:
+        return None
+    return [["right: vIoU" if name == "viou" else name.replace("_", " "), round(100 * share, 1)]
+            for name, share in asdict(entry.losses).items()]  # fmt: skip
 
 
 def _track(tube: Tube | None) -> dict[str, Any] | None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stvg.contact_sheet import choose_frames
-from stvg.drawings import write_drawings
+from stvg.drawings import draw_all, write_drawings
+from stvg.errors import InputError
 from stvg.explain import Explanation, TubeReading
 from stvg.figures import diamonds
 from stvg.overlay import COLOURS
@@ -82,6 +83,20 @@ def test_only_what_changed_is_drawn_again(entry: ReportEntry, tmp_path: Path) ->
     (tmp_path / "d" / "maps.png").unlink()
     write_drawings(replace(entry, found=tube(21, 40, 12)), tmp_path / "d")
     assert changed(), "a drawing was lost"
+
+
+def test_several_processes_draw_the_same_in_order(entry: ReportEntry, tmp_path: Path) -> None:
+    entries = [replace(entry, query=replace(entry.query, query_id=f"{k}.mp4")) for k in range(6)]
+    alone = list(draw_all(entries, tmp_path / "one", False, 1))
+    together = list(draw_all(iter(entries), tmp_path / "two", False, 2))
+    assert [item.query.query_id for item in together] == [f"{k}.mp4" for k in range(6)]
+    assert [item.files for item in together] == [item.files for item in alone]
+    for item in alone:
+        for _, path in item.files:
+            if path.endswith(".png"):
+                assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
+    with pytest.raises(InputError, match="--workers: expected a whole number of at least 1, got 0"):
+        list(draw_all(entries, tmp_path, False, 0))
 
 
 def test_frames_of_the_sheet() -> None:

@@ -193,6 +193,8 @@ def test_the_report_shows_every_query(road):
         script = (road.out / "report" / "data" / f"{number}.js").read_text()
         details = json.loads(script.removeprefix(f"stvgReport({number},").removesuffix(");\n"))
         assert details["note"] == "", "the stages give the submission's answers again"
+        assert sum(share for _, share in details["losses"]) == pytest.approx(100, abs=0.3)
+        assert details["losses"][0][1] == pytest.approx(100 * item["viou"], abs=0.2)
         assert len(details["tubes"]) >= item["people"]
         assert (road.out / "report" / "videos" / item["file"]).samefile(road.world / "videos" / item["video"])
     assert "What each part is worth" in page

@@ -20,7 +20,7 @@ def asked(road):
 
 
 def test_everything(tool, road, asked, tmp_path):
-    options = ["--annotations", road.world / "test.json", *road.options, "--ablation", road.out]
+    options = ["--annotations", road.world / "test.json", *road.options, "--ablation", road.out, "--workers", 1]
     done = tool("visualize", *asked, "--out", tmp_path / "o", *options)
     assert done.code == 0, done.stderr
     assert done.stdout == f"see {tmp_path / 'o' / 'index.html'}\n"
