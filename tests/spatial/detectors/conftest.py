@@ -29,9 +29,7 @@ def rtdetr_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         model = RTDetrForObjectDetection(config).eval()
         with torch.no_grad():
-            for (
-                weight
-            ) in model.parameters():  # or all queries would have the same scores, nearly
+            for weight in model.parameters():  # or all queries would have the same scores, nearly
                 weight.add_(0.2 * torch.randn(weight.shape))
         model.save_pretrained(path)
     RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(path)
