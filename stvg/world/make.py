@@ -125,11 +125,11 @@ def make_footage(job: FootageJob) -> None:
     boxes_xyxy = np.stack(boxes)
     noise = np.random.default_rng([job.seed, 1])
     rows = detect_roughly(boxes_xyxy, np.stack(visible), (WIDTH, HEIGHT), noise)
+    write_mot(_detections_path(job, job.keys[0]), rows)
     for key, plan in plans.items():
-        if key != job.keys[0]:
-            with writing(_video_path(job, key)) as beside:
-                _link_or_copy(_video_path(job, job.keys[0]), beside)
-        write_mot(_detections_path(job, key), rows)
+        for path in (_video_path, _detections_path) if key != job.keys[0] else ():
+            with writing(path(job, key)) as beside:
+                _link_or_copy(path(job, job.keys[0]), beside)
         truth = {"plan": _fingerprint(plan), "boxes_xyxy": _true_boxes(plan, boxes_xyxy)}
         write_json_atomically(_truth_path(job, key), truth)
 
