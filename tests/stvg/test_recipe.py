@@ -44,6 +44,31 @@ GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs the golden files in ../shared/golden")
+@pytest.mark.parametrize("config", ["spatial/mmn_stvg", "spatial/hcstvg_v1", "spatial/hcstvg_v2", "pipeline/joint"])
+def test_the_winners_recipe_is_that_of_its_code(config):
+    """Every hyper-parameter of the matcher that the golden file's config has; widths are small there."""
+    recipe = load_config(Recipe, ROOT / "configs" / f"{config}.yaml")
+    with np.load(GOLDEN / "tube_mmn.npz") as arrays:
+        theirs = json.loads(str(arrays["config"]))
+    network, loss, training = recipe.matcher.network, recipe.matcher.loss, recipe.matcher.training
+    assert (network.hidden_size, network.joint_size) == (512, 256)
+    for name in ("num_pre_clips", "num_clips", "pool_kernel", "conv_kernel", "conv_layers"):
+        assert getattr(network, name) == theirs[name], name
+    assert list(network.pooling_counts) == theirs["pooling_counts"]
+    assert (loss.mode, loss.min_iou, loss.max_iou, loss.margin, loss.tau_video, loss.tau_sentence, loss.negative_iou,
+            loss.contrastive_weight) == ("match", *(theirs["loss"][name] for name in (
+                "min_iou", "max_iou", "margin", "tau_video", "tau_sent", "negative_video_iou",
+                "contrastive_weight")))  # fmt: skip
+    assert (training.lr, list(training.betas), training.weight_decay, training.clip_norm, training.text_lr_scale) == (
+        theirs["lr"], theirs["betas"], theirs["weight_decay"], theirs["clip_norm"], theirs["bert_lr_scale"])  # fmt: skip
+    published = theirs["recipe"]
+    assert (training.batch_size, training.epochs, list(training.milestones), training.frozen_text_epochs,
+            training.full_contrastive_epochs) == tuple(published[name] for name in (
+                "batch", "epochs", "milestones", "freeze_bert_epochs", "all_losses_until_epoch"))  # fmt: skip
+    assert recipe.video.stride == 6
+
+
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs the golden files in ../shared/golden")
 @pytest.mark.parametrize(
     ("config", "golden"),
     [("charades_vgg", "mmn_charades"), ("activitynet_c3d", "mmn_activitynet"), ("tacos_c3d", "mmn_tacos")],
