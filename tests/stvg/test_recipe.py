@@ -47,7 +47,7 @@ GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 @pytest.mark.parametrize("config", ["spatial/mmn_stvg", "spatial/hcstvg_v1", "spatial/hcstvg_v2", "pipeline/joint"])
 def test_the_winners_recipe_is_that_of_its_code(config):
     """Every hyper-parameter of the matcher that the golden file's config has; widths are small there."""
-    recipe = load_config(Recipe, ROOT / "configs" / f"{config}.yaml")
+    recipe = load_temporal_recipe(ROOT / "configs" / f"{config}.yaml")
     with np.load(GOLDEN / "tube_mmn.npz") as arrays:
         theirs = json.loads(str(arrays["config"]))
     network, loss, training = recipe.matcher.network, recipe.matcher.loss, recipe.matcher.training
@@ -60,7 +60,8 @@ def test_the_winners_recipe_is_that_of_its_code(config):
                 "min_iou", "max_iou", "margin", "tau_video", "tau_sent", "negative_video_iou",
                 "contrastive_weight")))  # fmt: skip
     assert (training.lr, list(training.betas), training.weight_decay, training.clip_norm, training.text_lr_scale) == (
-        theirs["lr"], theirs["betas"], theirs["weight_decay"], theirs["clip_norm"], theirs["bert_lr_scale"])  # fmt: skip
+        theirs["lr"], theirs["betas"], theirs["weight_decay"], theirs["clip_norm"],
+        theirs["bert_lr_scale"])  # fmt: skip
     published = theirs["recipe"]
     assert (training.batch_size, training.epochs, list(training.milestones), training.frozen_text_epochs,
             training.full_contrastive_epochs) == tuple(published[name] for name in (
