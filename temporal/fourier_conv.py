@@ -24,6 +24,8 @@ WEIGHT_SHARE = 0.35
 """Transforming the weights of O channels costs about as much as the products of so many times O tiles."""
 PASS_COST = 1000.0
 """Transforming a tile takes about so many multiplications for each number of a tile, there and back."""
+MARGIN = 1.5
+"""Tiles are taken where they cost less than blocks by this factor: with several threads they gain less."""
 TYPICAL = (32, 512)
 """Maps and channels for which a tile's size is chosen."""
 CHUNK_NUMBERS = 2**26
@@ -62,7 +64,7 @@ class TilePlan(nn.Module):
 
     def cost(self, batch: int, channels: int) -> float:
         """Return what the convolution of `batch` maps to `channels` costs, in products of C x O for one cell."""
-        return _cost(self.tile, self.num_tiles, batch, channels)
+        return MARGIN * _cost(self.tile, self.num_tiles, batch, channels)
 
     def forward(self, rows: Tensor, weight: Tensor) -> Tensor:
         """Return the convolution (B, m, O), without bias, of `rows` (B, n, C), B >= 1, with `weight` (O, C, k, k).
@@ -121,11 +123,12 @@ class _ConvolveTiles(torch.autograd.Function):
 
 def _convolve(rows: Tensor, weight: Tensor, plan: TilePlan) -> Tensor:
     """Return the convolution (B, m, O) of `rows` (B, n, C)."""
-    data = _Side(_gather(rows, plan.inputs), plan.tile, "left")
-    kernel = _Side(weight.permute(3, 2, 0, 1), plan.tile, "right")
+    data = _Side(_gather(rows, plan.inputs), plan.tile, "left", eager=True)
+    kernel = _Side(weight.permute(3, 2, 0, 1), plan.tile, "right", eager=False)
     back = _Back(plan.tile, plan.step, (plan.num_tiles * len(rows), len(weight)), rows)
     for u in range(plan.tile // 2 + 1):
-        back.put(u, multiply_each(data.planes(u), kernel.planes(u)))
+        multiply_each(data.planes(u), kernel.planes(u), back.products)
+        back.take(u)
     return back.result().view(-1, len(rows), len(weight)).index_select(0, plan.outputs).transpose(0, 1)
 
 
@@ -134,20 +137,22 @@ def _backward(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of `rows` (B, n, C) and `weight` (O, C, k, k), from that of the result (B, m, O)."""
     channels = rows.shape[2]
-    outer = _Side(_gather(gradient, plan.wanted), plan.tile, "left")
+    outer = _Side(_gather(gradient, plan.wanted), plan.tile, "left", eager=True)
     data = kernel = row_back = weight_back = None
     if wants_rows:
-        kernel = _Side(weight.permute(3, 2, 1, 0), plan.tile, "right", conjugate=True)
+        kernel = _Side(weight.permute(3, 2, 1, 0), plan.tile, "right", eager=False, conjugate=True)
         row_back = _Back(plan.tile, plan.tile, (plan.num_tiles * len(rows), channels), rows)
     if wants_weight:
-        data = _Side(_gather(rows, plan.inputs), plan.tile, "right")
+        data = _Side(_gather(rows, plan.inputs), plan.tile, "right", eager=True)
         weight_back = _Back(plan.tile, plan.kernel_size, (channels, len(weight)), rows, conjugate=True)
     for u in range(plan.tile // 2 + 1):
         planes = outer.planes(u)
         if kernel is not None and row_back is not None:
-            row_back.put(u, multiply_each(planes, kernel.planes(u)))
+            multiply_each(planes, kernel.planes(u), row_back.products)
+            row_back.take(u)
         if data is not None and weight_back is not None:
-            weight_back.put(u, correlate_each(data.planes(u), planes))
+            correlate_each(data.planes(u), planes, weight_back.products)
+            weight_back.take(u)
     to_rows = None if row_back is None else _scatter(row_back.result(), plan.inputs, rows)
     return to_rows, None if weight_back is None else weight_back.result().permute(3, 2, 1, 0)
 
@@ -173,24 +178,40 @@ def _scatter(tiles: Tensor, places: Tensor, like: Tensor) -> Tensor:
 
 
 class _Side:
-    """One factor of the products: `signals` (size, size, ..., C), x first, transformed one frequency u at a time."""
+    """One factor of the products: `signals` (size, size, X, C), x first, transformed one frequency u at a time.
 
-    def __init__(self, signals: Tensor, tile: int, planes: Planes, conjugate: bool = False) -> None:
-        size = len(signals)
-        self._shape = signals.shape[2:]
+    Large temporary tensors are made once and filled again: where each is made anew, the kernel spends as long on
+    handing out their pages as the products take. `eager` transforms along x for all u at once: more memory, less work.
+    """
+
+    def __init__(self, signals: Tensor, tile: int, planes: Planes, *, eager: bool, conjugate: bool = False) -> None:
+        size, self._shape = len(signals), signals.shape[2:]
         self._along_y = along_y(tile, size, planes, conjugate).to(signals)
         self._along_x = along_x(tile, size).to(signals)
-        self._transformed = (self._along_x @ signals.reshape(size, -1)).view(tile // 2 + 1, 2 * size, -1)
+        self._signals = signals.reshape(size, -1)
+        rows = self._along_x.shape[0] if eager else 2
+        self._transformed = signals.new_empty(rows, self._signals.shape[1])
+        if eager:
+            torch.mm(self._along_x, self._signals, out=self._transformed)
+        self._eager = eager
+        self._planes = signals.new_empty(3 * tile, self._shape.numel())
 
     def planes(self, u: int) -> Tensor:
-        """Return the planes (3 T, ..., C) of frequency u along x."""
-        return (self._along_y @ self._transformed[u]).view(-1, *self._shape)
+        """Return the planes (3 T, X, C) of frequency u along x; the next call fills them again."""
+        both = slice(2 * u, 2 * u + 2)
+        if self._eager:
+            half_way = self._transformed[both]
+        else:
+            half_way = torch.mm(self._along_x[both], self._signals, out=self._transformed)
+        torch.mm(self._along_y, half_way.view(self._along_y.shape[1], -1), out=self._planes)
+        return self._planes.view(-1, *self._shape)
 
 
 class _Back:
     """The way back of products, one frequency u at a time, to the first `size` x `size` places.
 
-    Each plane of the products has the shape `plane`.
+    Attributes:
+        products: (3 T, *plane), to be filled for each u.
     """
 
     def __init__(
@@ -200,10 +221,11 @@ class _Back:
         self._back_x = back_along_x(tile, size, conjugate).to(like)
         self._shape = (size, size, *plane)
         self._half_way = like.new_empty(tile // 2 + 1, 2 * size, plane[0] * plane[1])
+        self.products = like.new_empty(3 * tile, *plane)
 
-    def put(self, u: int, products: Tensor) -> None:
-        """Take the products (3 T, *plane) at frequency u."""
-        torch.mm(self._back_y, products.flatten(1), out=self._half_way[u])
+    def take(self, u: int) -> None:
+        """Take the products at frequency u."""
+        torch.mm(self._back_y, self.products.flatten(1), out=self._half_way[u])
 
     def result(self) -> Tensor:
         """Return the places (size, size, *plane), x first."""

@@ -129,8 +129,12 @@ class MMN(nn.Module):
     def encode_maps(self, clips: Tensor) -> MapEmbeddings:
         """Return the moments of `clips` (B, P, D), the averaged features of B videos or tubes, from any device."""
         maps = self.moment_map(self.clip_pool(clips.to(self.mask.device)))
-        moments = self.map_conv.moments(maps).transpose(1, 2)[..., None]
-        return MapEmbeddings(self.contrastive_head(moments)[..., 0], self.iou_head(moments)[..., 0])
+        return self.embed_moments(self.map_conv.moments(maps))
+
+    def embed_moments(self, moments: Tensor) -> MapEmbeddings:
+        """Return the embeddings of `moments` (B, K, H), the convolved map's cells: the heads see no other cells."""
+        pixels = moments.transpose(1, 2)[..., None]
+        return MapEmbeddings(self.contrastive_head(pixels)[..., 0], self.iou_head(pixels)[..., 0])
 
     def encode_queries(self, queries: TokenBatch | Tensor) -> QueryEmbeddings:
         """Return the embeddings of Q sentences, given as tokens or as mean token vectors (Q, H).

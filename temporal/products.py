@@ -6,28 +6,26 @@ from torch import Tensor
 from torch.nn.grad import conv2d_weight
 
 
-def multiply_each(rows: Tensor, weights: Tensor) -> Tensor:
-    """Return rows[f] @ weights[f].T, (F, R, O), of `rows` (F, R, C) and `weights` (F, O, C)."""
+def multiply_each(rows: Tensor, weights: Tensor, out: Tensor) -> Tensor:
+    """Return `out` (F, R, O) with rows[f] @ weights[f].T, of `rows` (F, R, C) and `weights` (F, O, C)."""
     if not _convolves(rows):
-        return rows @ weights.transpose(1, 2)
-    result = rows.new_empty(len(rows), rows.shape[1], weights.shape[1])
-    for one, weight, to in zip(rows, weights, result, strict=True):
+        return torch.bmm(rows, weights.transpose(1, 2), out=out)
+    for one, weight, to in zip(rows, weights, out, strict=True):
         # A 1 x 1 convolution is done by oneDNN, here twice as fast as the MKL behind matmul, which holds back on
         # processors other than Intel's. The dilation means nothing, but with one thread torch needs it to ask oneDNN.
         to.copy_(F.conv2d(_pixels(one), weight[:, :, None, None], dilation=2)[0, :, :, 0].T)
-    return result
+    return out
 
 
-def correlate_each(rows: Tensor, outer: Tensor) -> Tensor:
-    """Return outer[f].T @ rows[f] transposed, (F, C, O), of `rows` (F, R, C) and `outer` (F, R, O)."""
+def correlate_each(rows: Tensor, outer: Tensor, out: Tensor) -> Tensor:
+    """Return `out` (F, C, O) with rows[f].T @ outer[f], of `rows` (F, R, C) and `outer` (F, R, O)."""
     if not _convolves(rows):
-        return rows.transpose(1, 2) @ outer
-    shape = (rows.shape[2], outer.shape[2], 1, 1)
-    products = [
-        conv2d_weight(_pixels(out), shape, _pixels(one), dilation=2)  # type: ignore[no-untyped-call]
-        for one, out in zip(rows, outer, strict=True)
-    ]
-    return torch.stack(products).flatten(2).view(len(rows), *shape[:2])
+        return torch.bmm(rows.transpose(1, 2), outer, out=out)
+    for one, other, to in zip(rows, outer, out, strict=True):
+        shape = (*to.shape, 1, 1)
+        product = conv2d_weight(_pixels(other), shape, _pixels(one), dilation=2)  # type: ignore[no-untyped-call]
+        to.copy_(product[:, :, 0, 0])
+    return out
 
 
 def _convolves(rows: Tensor) -> bool:
