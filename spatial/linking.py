@@ -1,226 +1,244 @@
 """The offline linker: tracklets of a whole clip become the few gap-free tubes that a query chooses from.
 
-An online tracker decides frame by frame; here both sides of every gap are known. Within one shot: tracklets that follow
-the same person at the same time are merged, then all gaps are closed by one assignment on motion, then ghosts are
-dropped. Tubes never cross a shot cut.
+An online tracker decides frame by frame; here both sides of every gap are known, and how people look. Tracklets are
+cut where people stand so close that they could have been swapped. Then the sure joins are made, then those over longer
+gaps, each time as one assignment over the whole clip, by motion and by appearance. Boxes that the tracker left alone
+fill gaps, second boxes on one person are merged, ghosts dropped, ends trimmed. People are found again after a shot cut.
+Last, each path is smoothed as much as its own detections ask for.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from pydantic.dataclasses import dataclass
-from scipy.optimize import linear_sum_assignment
 
-from spatial.tracking import interpolate_tube, shots
+from spatial.tracking import sampling_step
+from spatial.tubes.across_cuts import pairs_across_cut
+from spatial.tubes.assignment import best_chains
+from spatial.tubes.looks import look_ratio, looks_of
+from spatial.tubes.making import make_tube
+from spatial.tubes.motion import ends_of, motion_ratio
+from spatial.tubes.pieces import Float64Array, Piece, chained, common_boxes, pieces_of, split_in_crowds
+from spatial.tubes.pruning import drop_inner, is_real, merge_duplicates, trim_ends
+from spatial.tubes.refilling import refill
 from stvg.boxes import elementwise_iou
 from stvg.config import STRICT
 from stvg.interfaces import Footage
-from stvg.types import FrameSpan, Tube
+from stvg.types import IntArray, Tube
 
-Float64Array = npt.NDArray[np.float64]
+_SURE_GAP_S, _SURE_MARGIN = 0.35, 2.0
+"""The first joins: over gaps up to this many seconds, where no other choice is nearly as good."""
+_PRIOR = 4.0
+"""What a join's log likelihood ratio must be over: a given piece seldom continues a given other one."""
+_SOLID, _LONG = 3, 5
+"""Pieces with fewer detections tell no motion: they are not joined over gaps up to gap_s, up to long_gap_s. Those under
+_SOLID only fill gaps and lengthen tubes."""
+_HAND_OVER = 10.0
+"""The ratio of two pieces of which the first ends while it lies on the second."""
+_APART_S = 0.5
+"""Each such time in which two pieces last at once, apart from each other, costs 1."""
+_INSTANT_S = 1e-6
+"""Times nearer to each other than this are one."""
+_ESTABLISHED = 4
+"""Pieces with fewer detections are nobody who could be swapped with anybody."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class LinkingConfig:
     """The offline linker."""
 
-    max_gap_s: float = 2.0
-    """Longest time, in seconds, without a detection over which tracklets are joined."""
-    max_jump: float = 0.5
-    """How far a person may be from where motion puts them after a short gap, in body heights."""
-    jump_per_s: float = 0.5
-    """What each second of gap adds to max_jump, in body heights."""
-    motion_s: float = 0.7
-    """Seconds of a tracklet, before and after a gap, from which its motion is measured."""
+    crowd_iou: float = 0.4
+    """IoU of two people's boxes from which on either tracklet is cut, to be joined anew from both sides."""
+    gap_s: float = 2.0
+    """Longest time, in seconds, without a detection over which pieces are joined, if motion and looks agree."""
+    long_gap_s: float = 4.0
+    """The same for longer pieces, once the shorter gaps are closed."""
+    end_gap_s: float = 0.8
+    """Longest gap, in seconds, over which single boxes lengthen a tube; beyond it, stray boxes are trimmed."""
+    fill_iou: float = 0.4
+    """Least IoU with a tube's path of an unclaimed box that fills a gap."""
     same_iou: float = 0.6
-    """Mean IoU in their common frames from which two tracklets are the same person."""
+    """Mean IoU in their common frames from which two tubes are the same person."""
     same_share: float = 0.7
-    """Share of the shorter of them that must be common frames with that IoU."""
+    """Share of the shorter of two tubes that must be common time for that; and share of a tube's boxes that must lie
+    inside those of surer tubes for it to be nobody's own."""
+    min_detections: int = 6
+    """Tubes with fewer detections are ghosts, unless these cover min_length_s."""
     min_length_s: float = 1.0
-    """Tubes whose detections cover less than this many seconds are ghosts."""
+    """Seconds that fewer than min_detections must cover."""
+    min_density: float = 0.4
+    """Least share of a tube's time with a detection."""
     min_score: float = 0.3
     """Tubes whose detections, the better half of them, have a mean score under this are ghosts."""
+    smooth: bool = True
+    """Whether to smooth the boxes."""
 
 
-class MotionLinker:
-    """Links tracklets by motion and overlap; see LinkingConfig for the arguments."""
+class OfflineLinker:
+    """Links tracklets into tubes; see LinkingConfig for the arguments."""
 
     def __init__(
         self,
         *,
-        max_gap_s: float = 2.0,
-        max_jump: float = 0.5,
-        jump_per_s: float = 0.5,
-        motion_s: float = 0.7,
+        crowd_iou: float = 0.4,
+        gap_s: float = 2.0,
+        long_gap_s: float = 4.0,
+        end_gap_s: float = 0.8,
+        fill_iou: float = 0.4,
         same_iou: float = 0.6,
         same_share: float = 0.7,
+        min_detections: int = 6,
         min_length_s: float = 1.0,
+        min_density: float = 0.4,
         min_score: float = 0.3,
+        smooth: bool = True,
     ) -> None:
-        self._max_gap_s, self._max_jump, self._jump_per_s, self._motion_s = max_gap_s, max_jump, jump_per_s, motion_s
+        self._crowd_iou, self._fill_iou, self._smooth = crowd_iou, fill_iou, smooth
+        self._gap_s, self._long_gap_s, self._end_gap_s = gap_s, long_gap_s, end_gap_s
         self._same_iou, self._same_share = same_iou, same_share
-        self._min_length_s, self._min_score = min_length_s, min_score
+        self._min_detections, self._min_length_s = min_detections, min_length_s
+        self._min_density, self._min_score = min_density, min_score
 
     def link(self, footage: Footage, tracklets: Sequence[Tube]) -> tuple[Tube, ...]:
-        """Return gap-free tubes, longest first, `tube_id` 0, 1, ... in that order; perhaps none."""
-        tubes: list[Tube] = []
-        for shot in shot_spans(footage):
-            parts = [part for tube in tracklets for part in _inside(tube, shot)]
-            parts = self._merge(self._join(self._merge(parts), footage.meta.fps))
-            tubes += [_held(tube, footage, shot) for tube in parts if self._is_real(tube, footage)]
-        tubes.sort(key=lambda tube: (-tube.span.length, tube.start_frame, tube.tube_id))
+        """Return gap-free tubes, longest first, `tube_id` 0, 1, ... in that order; perhaps none.
+
+        Where the footage has no real pictures, looks do not count and tubes end at shot cuts.
+        """
+        pieces = split_in_crowds(pieces_of(tracklets, footage), self._crowd_iou, _ESTABLISHED)
+        pieces = self._join(pieces, footage, _SURE_GAP_S, margin=_SURE_MARGIN)
+        pieces = self._join(pieces, footage, self._gap_s, least=_SOLID)
+        pieces = self._join(pieces, footage, self._long_gap_s, least=_LONG)
+        pieces = refill(pieces, _SOLID, self._fill_iou)
+        pieces = refill(self._join(pieces, footage, self._end_gap_s), _SOLID, self._fill_iou)
+        people = _link_shots(self._prune(pieces, footage), footage, self._gap_s)
+        tubes = [make_tube(index, person, footage, self._smooth) for index, person in enumerate(people)]
+        tubes.sort(key=lambda tube: (-tube.span.length, tube.start_frame, tuple(tube.boxes_xyxy[0].tolist())))
         return tuple(
             Tube(index, tube.start_frame, tube.boxes_xyxy, tube.scores, tube.observed)
             for index, tube in enumerate(tubes)
         )
 
-    def _merge(self, tubes: Sequence[Tube]) -> list[Tube]:
-        """Return the tubes with duplicates merged, the longer of each pair leading."""
-        kept: list[Tube] = []
-        for tube in sorted(tubes, key=lambda tube: -int(tube.observed.sum())):
-            for index, other in enumerate(kept):
-                if self._are_same(other, tube):
-                    kept[index] = _union(other, tube)
-                    break
-            else:
-                kept.append(tube)
-        return kept
+    def _join(
+        self,
+        pieces: Sequence[Piece],
+        footage: Footage,
+        max_gap_s: float,
+        *,
+        least: int = 1,
+        margin: float | None = None,
+    ) -> list[Piece]:
+        """Return the pieces with gaps up to `max_gap_s` closed by one assignment over all with `least` detections.
 
-    def _are_same(self, longer: Tube, shorter: Tube) -> bool:
-        """Whether the two lie on each other for most of the shorter one."""
-        start = max(longer.span.start, shorter.span.start)
-        stop = min(longer.span.stop, shorter.span.stop)
-        if stop - start < self._same_share * shorter.span.length:
-            return False
-        common = FrameSpan(start, stop)
-        iou = elementwise_iou(longer.crop(common).boxes_xyxy, shorter.crop(common).boxes_xyxy)
-        return bool(iou.mean() >= self._same_iou)
-
-    def _join(self, tubes: Sequence[Tube], fps: float) -> list[Tube]:
-        """Return the tubes with gaps closed: one assignment of tails to heads over all of them."""
-        count = len(tubes)
-        if count < 2:
-            return list(tubes)
-        costs = np.full((count, 2 * count), np.inf)
-        costs[np.arange(count), count + np.arange(count)] = 1.0  # to stay without a successor
-        for tail, before in enumerate(tubes):
-            for head, after in enumerate(tubes):
-                cost = self._gap_cost(before, after, fps)
-                if cost < 1.0:
-                    costs[tail, head] = cost
-        rows, columns = linear_sum_assignment(costs)
-        successor = {int(tail): int(head) for tail, head in zip(rows, columns, strict=True) if head < count}
-        joined: list[Tube] = []
-        for first in sorted(set(range(count)) - set(successor.values())):
-            chain = [first]
-            while chain[-1] in successor:
-                chain.append(successor[chain[-1]])
-            joined.append(_through([tubes[index] for index in chain]))
-        return joined
-
-    def _gap_cost(self, before: Tube, after: Tube, fps: float) -> float:
-        """Return how badly `after` continues `before`: under 1 where they may be joined, 0 where they fit exactly.
-
-        Each side's motion is drawn on to the middle of the gap; there the boxes' centres and heights are compared.
+        Rounds of solid pieces also compare looks and join pieces of which one ends while it lies on the next.
         """
-        gap_s = (after.span.start - before.span.stop + 1) / fps
-        if not 0 < gap_s <= self._max_gap_s:
-            return np.inf
-        frames = max(2, round(self._motion_s * fps))
-        ends = np.stack([_drawn_on(before, frames, gap_s * fps / 2), _drawn_on(after, frames, -gap_s * fps / 2)])
-        heights = ends[:, 3]
-        jump = float(np.hypot(*(ends[0, :2] - ends[1, :2]))) / max(1.0, float(heights.mean()))
-        growth = abs(float(np.log(heights[0] / heights[1])))
-        return (jump + growth) / (self._max_jump + self._jump_per_s * gap_s)
+        solid = [piece for piece in pieces if len(piece) >= least]
+        rest = [piece for piece in pieces if len(piece) < least]
+        fps = footage.meta.fps
+        tails, heads = (ends_of(solid, fps, last=last) for last in (True, False))
+        before, after = _successions(tails.times_s, heads.times_s, _shots_of(solid), max_gap_s)
+        gains = motion_ratio(tails, heads, before, after)
+        if least >= _SOLID:
+            first, second, overlap_gains = _overlaps(solid, fps, max_gap_s, self._same_iou)
+            before, after = np.concatenate([before, first]), np.concatenate([after, second])
+            gains = np.concatenate([gains, overlap_gains])
+            looks = looks_of(solid, footage) if len(before) else None
+            if looks:
+                gains += look_ratio(looks, before, after)
+        chains = best_chains(len(solid), before, after, gains - _PRIOR, margin)
+        return [chained([solid[index] for index in chain]) for chain in chains] + rest
 
-    def _is_real(self, tube: Tube, footage: Footage) -> bool:
-        """Whether the tube is long and sure enough to be no ghost; a whole clip shorter than the limit may do."""
-        step = int(footage.frames[1] - footage.frames[0]) if len(footage.frames) > 1 else 1
-        seen_s = int(tube.observed.sum()) * step / footage.meta.fps
-        limit_s = min(self._min_length_s, footage.meta.num_frames / footage.meta.fps)
-        scores = np.sort(tube.scores[tube.observed])
-        return seen_s >= limit_s and float(scores[len(scores) // 2 :].mean()) >= self._min_score
-
-
-def shot_spans(footage: Footage) -> list[FrameSpan]:
-    """Return the frames of each shot that has a frame of the footage."""
-    edges = np.array([0, *footage.cuts, footage.meta.num_frames])
-    starts = [
-        int(edges[np.searchsorted(edges, footage.frames[shot.start], side="right") - 1]) for shot in shots(footage)
-    ]
-    return [FrameSpan(start, int(edges[np.searchsorted(edges, start, side="right")])) for start in starts]
-
-
-def _inside(tube: Tube, shot: FrameSpan) -> list[Tube]:
-    """Return the part of the tube in the shot, from its first detection to its last, if there is any."""
-    if tube.span.stop <= shot.start or tube.span.start >= shot.stop:
-        return []
-    part = tube.crop(shot)
-    seen = np.flatnonzero(part.observed)
-    if len(seen) == 0:
-        return []
-    return [part.crop(FrameSpan(part.start_frame + int(seen[0]), part.start_frame + int(seen[-1]) + 1))]
-
-
-def _through(chain: Sequence[Tube]) -> Tube:
-    """Return one tube through the detections of successive tubes."""
-    if len(chain) == 1:
-        return chain[0]
-    frames = np.concatenate([tube.start_frame + np.flatnonzero(tube.observed) for tube in chain])
-    boxes = np.concatenate([tube.boxes_xyxy[tube.observed] for tube in chain])
-    scores = np.concatenate([tube.scores[tube.observed] for tube in chain])
-    return interpolate_tube(chain[0].tube_id, frames, boxes, scores)
+    def _prune(self, pieces: Sequence[Piece], footage: Footage) -> list[Piece]:
+        """Return what deserves to be a tube: duplicates merged, ghosts dropped, ends trimmed."""
+        fps, step = footage.meta.fps, sampling_step(footage)
+        solid = [piece for piece in pieces if len(piece) >= _SOLID] or list(pieces)
+        merged = drop_inner(merge_duplicates(solid, self._same_iou, self._same_share), self._same_share)
+        trimmed = [trim_ends(piece, self._end_gap_s * fps, _SOLID) for piece in merged]
+        least = min(self._min_detections, len(footage.frames))
+        strongest = max((piece.strength for piece in trimmed if len(piece) >= least), default=0.0)
+        return [
+            piece
+            for piece in trimmed
+            if is_real(
+                piece,
+                strongest,
+                len(piece) * step / fps,
+                float(piece.frames[-1] - piece.frames[0] + step) / fps,
+                least=least,
+                least_s=self._min_length_s,
+                density=self._min_density,
+                min_score=self._min_score,
+            )
+        ]
 
 
-def _union(leading: Tube, other: Tube) -> Tube:
-    """Return a tube through the detections of both; where both have one, the leading tube's."""
-    frames, boxes, scores = [
-        np.concatenate(columns)
-        for columns in zip(
-            *(
-                (
-                    tube.start_frame + np.flatnonzero(tube.observed),
-                    tube.boxes_xyxy[tube.observed],
-                    tube.scores[tube.observed],
-                )
-                for tube in (leading, other)
-            ),
-            strict=True,
-        )
-    ]
-    frames, first = np.unique(frames, return_index=True)
-    return interpolate_tube(leading.tube_id, frames, boxes[first], scores[first])
+def _successions(
+    ends_s: Float64Array, starts_s: Float64Array, shots: IntArray, max_gap_s: float
+) -> tuple[IntArray, IntArray]:
+    """Return the pairs of a tail and a head of the same shot that follows within `max_gap_s` seconds, (K,) each."""
+    order = np.argsort(starts_s, kind="stable")
+    low = np.searchsorted(starts_s[order], ends_s + _INSTANT_S, side="right")
+    high = np.searchsorted(starts_s[order], ends_s + max_gap_s + _INSTANT_S, side="right")
+    counts = np.maximum(high - low, 0)
+    before = np.repeat(np.arange(len(ends_s)), counts)
+    offsets = np.arange(len(before)) - np.repeat(np.cumsum(counts) - counts, counts)
+    after = order[np.repeat(low, counts) + offsets]
+    same = shots[before] == shots[after]
+    return before[same], after[same]
 
 
-def _drawn_on(tube: Tube, frames: int, ahead: float) -> Float64Array:
-    """Return centre x, centre y, width, height that the tube's motion gives `ahead` frames after its end.
+def _overlaps(
+    pieces: Sequence[Piece], fps: float, max_overlap_s: float, same_iou: float
+) -> tuple[IntArray, IntArray, Float64Array]:
+    """Return the pairs of a piece and one that begins before it ends, (K,) each, and their ratios.
 
-    Negative: before its start. The motion of the centre is fitted to the `frames` frames at that end; the size stays.
+    Around a crossing the last boxes of a piece, or the first ones of the next, may be somebody else's or lie on two
+    people. So the better of two ratios counts: that without the end of the first, or that without the start of the
+    second. Time with two boxes apart speaks against one person; two boxes on each other speak for it.
     """
-    end = slice(-frames, None) if ahead > 0 else slice(0, frames)
-    boxes = tube.boxes_xyxy[end].astype(np.float64)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    edge = -1 if ahead > 0 else 0
-    speed = np.zeros(2)
-    if len(boxes) >= max(3, frames // 2):  # a few frames tell jitter rather than motion
-        times = np.arange(len(boxes)) - (len(boxes) - 1) / 2
-        speed = times @ (centres - centres.mean(axis=0)) / (times @ times)
-    size = np.maximum(1.0, np.median(sizes, axis=0))
-    return np.concatenate([centres[edge] + speed * ahead, size])
-
-
-def _held(tube: Tube, footage: Footage, shot: FrameSpan) -> Tube:
-    """Return the tube held up to the shot's edges where no further frame of the footage lies between."""
-    first, last = tube.span.start, tube.span.stop - 1
-    frames = footage.frames
-    early = first - shot.start if not ((frames >= shot.start) & (frames < first)).any() else 0
-    late = shot.stop - 1 - last if not ((frames > last) & (frames < shot.stop)).any() else 0
-    return Tube(
-        tube.tube_id,
-        first - early,
-        np.pad(tube.boxes_xyxy, ((early, late), (0, 0)), mode="edge"),
-        np.pad(tube.scores, (early, late), mode="edge"),
-        np.pad(tube.observed, (early, late), constant_values=False),
+    starts = np.array([piece.frames[0] for piece in pieces])
+    ends = np.array([piece.frames[-1] for piece in pieces])
+    shots = _shots_of(pieces)
+    late = (starts[:, None] < starts) & (starts <= ends[:, None]) & (ends[:, None] < ends)
+    near = (ends[:, None] - starts) <= max_overlap_s * fps
+    first, second = np.nonzero(late & near & (shots[:, None] == shots))
+    if len(first) == 0:
+        return first, second, np.zeros(0)
+    tails, heads = ([pieces[index] for index in side.tolist()] for side in (first, second))
+    cut_tails = [tail.take(tail.frames < head.frames[0]) for tail, head in zip(tails, heads, strict=True)]
+    cut_heads = [head.take(head.frames > tail.frames[-1]) for tail, head in zip(tails, heads, strict=True)]
+    pairs = np.arange(len(first))
+    ratios = np.maximum(
+        motion_ratio(ends_of(cut_tails, fps, last=True), ends_of(heads, fps, last=False), pairs, pairs),
+        motion_ratio(ends_of(tails, fps, last=True), ends_of(cut_heads, fps, last=False), pairs, pairs),
     )
+    ratios -= (ends[first] - starts[second] + 1) / fps / _APART_S
+    for pair in pairs:
+        _, boxes, other_boxes = common_boxes(tails[pair], heads[pair])
+        if float(elementwise_iou(boxes, other_boxes).mean()) >= same_iou:
+            ratios[pair] = _HAND_OVER
+    return first, second, ratios
+
+
+def _shots_of(pieces: Sequence[Piece]) -> IntArray:
+    return np.array([piece.shot for piece in pieces], dtype=np.int64)
+
+
+def _link_shots(pieces: Sequence[Piece], footage: Footage, max_gap_s: float) -> list[list[Piece]]:
+    """Return each person's pieces, one per shot of successive shots, in order."""
+    max_gap = max_gap_s * footage.meta.fps
+    people: list[list[Piece]] = []
+    open_people: list[list[Piece]] = []
+    for shot in sorted({piece.shot for piece in pieces}):
+        heads = [piece for piece in pieces if piece.shot == shot]
+        tails = [person for person in open_people if person[-1].shot == shot - 1]
+        looks = looks_of([*(person[-1] for person in tails), *heads], footage) if tails else None
+        pairs = pairs_across_cut([person[-1] for person in tails], heads, looks, max_gap) if looks else []
+        found = {head: tails[tail] for tail, head in pairs}
+        open_people = []
+        for index, piece in enumerate(heads):
+            person = found.get(index, [])
+            if not person:
+                people.append(person)
+            person.append(piece)
+            open_people.append(person)
+    return people

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spatial.detectors.file import detections_in
-from spatial.linking import MotionLinker
+from spatial.linking import OfflineLinker
 from spatial.tracking import EngineTracker
 from stvg.errors import InputError
 from stvg.interfaces import Footage
@@ -16,8 +16,8 @@ from stvg.types import Tube, VideoMeta
 from stvg.video import read_footage
 
 logger = logging.getLogger(__name__)
-_THUMBNAIL_SIDE = 64
-"""Only cuts are read off the pictures here."""
+_PICTURE_SIDE = 320
+"""Pixels of the longer side: cuts and the colours of clothes are read off the pictures here, nothing finer."""
 
 
 def track_file(
@@ -25,8 +25,9 @@ def track_file(
 ) -> int:
     """Track and link the detections of the file, write the tubes to `out`, and return how many there are.
 
-    With the video its cuts, frame rate and size are known; else `fps` counts, there are no cuts, and boxes are not
-    clipped on the right and at the bottom. Only every `stride`-th frame's detections are used, from the first on.
+    With the video its cuts, frame rate and size are known, and what people look like; else `fps` counts, there are no
+    cuts, motion alone tells people apart, and boxes are not clipped on the right and at the bottom. Only every
+    `stride`-th frame's detections are used, from the first on.
 
     Raises:
         InputError: files that cannot be read or written, a row past the video's end, an fps or stride not over 0.
@@ -34,11 +35,9 @@ def track_file(
     if not (0 < fps < np.inf) or stride < 1:
         raise InputError(f"arguments: expected fps > 0 and stride >= 1, got {fps} and {stride}")
     rows = read_mot(detections)
-    footage = (
-        read_footage(video, video.name, stride, _THUMBNAIL_SIDE) if video else _blank(rows, detections, fps, stride)
-    )
+    footage = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
     items = detections_in(rows, footage, detections, threshold=threshold, min_side=min_side)
-    tubes = MotionLinker().link(footage, EngineTracker().track(footage, items))
+    tubes = OfflineLinker().link(footage, EngineTracker().track(footage, items))
     write_mot(out, tube_rows(tubes))
     logger.info("%s: %d detections, %d tubes", detections, len(rows), len(tubes))
     return len(tubes)

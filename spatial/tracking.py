@@ -1,8 +1,10 @@
-"""Detections linked over time by an online tracker of the package `trackers`.
+"""Detections linked over time by an online tracker of the package `trackers`, run over each shot in both directions.
 
-The package's trackers know neither shot cuts nor original frame numbers: here each shot gets a fresh tracker at the
-rate of the sampled frames, and its tracks become tubes on original frame numbers. Detections that it leaves without an
-identity (tracker_id < 0) are no tracks.
+The package's trackers know neither shot cuts nor original frame numbers: here each shot gets fresh trackers at the rate
+of the sampled frames, and their tracks become tubes on original frame numbers. An online tracker errs where people
+meet, and in the other direction it often errs otherwise: a step from one detection to the next counts only if neither
+direction contradicts it. So tracklets are shorter than tracks, and purer; the linker joins them. Detections that belong
+to no track (tracker_id < 0) become tracklets of one box, which the linker may use to fill gaps.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
-from stvg.boxes import elementwise_iou
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.interfaces import Footage
-from stvg.types import Detections, Tube
+from stvg.types import Detections, FrameSpan, Tube
 
 Engine = Literal["bytetrack", "ocsort", "botsort"]
+_Place = tuple[int, int]
+"""A detection: its frame's index in the shot, and its row there."""
 _BUFFER_FPS = 30.0
 """The package counts its memory of lost tracks in frames of a video of this rate."""
 
@@ -33,11 +36,11 @@ class TrackingConfig:
     memory_s: float = 0.5
     """Seconds for which a person who is not detected is waited for."""
     min_hits: int = 1
-    """Matches in a row that make a track; detections before are lost, and the linker drops ghosts anyway."""
+    """Matches in a row that make a track; the linker drops ghosts anyway."""
     high_score: float = 0.35
     """Least score of a detection that starts a track, in [0, 1]. Weaker ones can only continue one, where no stronger
     one fits; OC-SORT ignores them."""
-    min_iou: float = 0.2
+    min_iou: float = 0.3
     """Least IoU of a detection with the box that the tracker expects."""
     camera_motion: bool = True
     """Whether BoT-SORT makes up for camera motion, by optical flow; the others cannot."""
@@ -53,14 +56,14 @@ class EngineTracker:
         memory_s: float = 0.5,
         min_hits: int = 1,
         high_score: float = 0.35,
-        min_iou: float = 0.2,
+        min_iou: float = 0.3,
         camera_motion: bool = True,
     ) -> None:
         self._engine, self._memory_s, self._min_hits, self._min_iou = engine, memory_s, min_hits, min_iou
         self._high_score, self._camera_motion = high_score, camera_motion
 
     def track(self, footage: Footage, detections: Sequence[Detections]) -> list[Tube]:
-        """Return one tracklet per identity and shot, in order of appearance.
+        """Return the tracklets of each shot, in order of appearance; every detection belongs to exactly one.
 
         `detections` holds one item per frame of the footage. Frames of a tracklet without a detection, between the
         footage's frames or where the tracker waited, are interpolated and marked so.
@@ -73,53 +76,38 @@ class EngineTracker:
         tubes: list[Tube] = []
         for shot in shots(footage):
             items = detections[shot]
-            for track in self._track_shot(footage, items, footage.images[shot]):
+            steps = [self._steps(footage, items, footage.images[shot], backwards) for backwards in (False, True)]
+            for track in _chains(items, _agreed(*steps)):
                 frames = [items[place].frame for place, _ in track]
                 boxes = [items[place].boxes_xyxy[row] for place, row in track]
                 scores = [items[place].scores[row] for place, row in track]
                 tubes.append(interpolate_tube(len(tubes), frames, boxes, scores))
         return tubes
 
-    def _track_shot(
-        self, footage: Footage, items: Sequence[Detections], images: npt.NDArray[np.uint8]
-    ) -> list[list[tuple[int, int]]]:
-        """Return the tracks of one shot: for each, its detections as (place in `items`, row in that item)."""
+    def _steps(
+        self, footage: Footage, items: Sequence[Detections], images: npt.NDArray[np.uint8], backwards: bool
+    ) -> dict[_Place, _Place]:
+        """Return, for one shot and direction of the tracker, the next detection in time of those that have one."""
         import supervision as sv
 
         tracker = self._new_tracker(sampled_fps(footage))
         sees = self._engine == "botsort" and self._camera_motion
-        tracks: dict[int, list[tuple[int, int]]] = {}
-        for place, (item, image) in enumerate(zip(items, images, strict=True)):
+        last: dict[int, _Place] = {}
+        steps: dict[_Place, _Place] = {}
+        for place in range(len(items))[:: -1 if backwards else 1]:
+            item = items[place]
             boxes = item.boxes_xyxy.astype(np.float64) * footage.scale  # camera motion is measured on the images
             rows = sv.Detections(boxes, confidence=item.scores.copy(), data={"row": np.arange(len(item))})
-            found = tracker.update(rows, frame=image[..., ::-1].copy()) if sees else tracker.update(rows)
+            frame = {"frame": images[place][..., ::-1].copy()} if sees else {}
+            found = tracker.update(rows, **frame)
             for track_id, row in zip(found.tracker_id, found.data.get("row", ()), strict=True):
-                if track_id >= 0:
-                    tracks.setdefault(int(track_id), []).append((place, int(row)))
-        self._grow_back(items, list(tracks.values()))
-        return list(tracks.values())
-
-    def _grow_back(self, items: Sequence[Detections], tracks: list[list[tuple[int, int]]]) -> None:
-        """Lengthen each track into the past, frame by frame, by free detections that overlap its first one.
-
-        The package names a track when it is matched for the first time, so the detection that began it has no id; and
-        weak detections before a strong one, which cannot start a track, belong to it as much as those after.
-        """
-        taken = {detection for track in tracks for detection in track}
-        for track in tracks:
-            while (found := self._before(items, *track[0], taken)) is not None:
-                track.insert(0, found)
-                taken.add(found)
-
-    def _before(
-        self, items: Sequence[Detections], place: int, row: int, taken: set[tuple[int, int]]
-    ) -> tuple[int, int] | None:
-        """Return the free detection in the frame before that overlaps this one most, if it does enough."""
-        free = [r for r in range(len(items[place - 1])) if (place - 1, r) not in taken] if place else []
-        if not free:
-            return None
-        iou = elementwise_iou(items[place - 1].boxes_xyxy[free], items[place].boxes_xyxy[row])
-        return (place - 1, free[int(iou.argmax())]) if iou.max() >= self._min_iou else None
+                if track_id < 0:
+                    continue
+                here = place, int(row)
+                if (there := last.get(int(track_id))) is not None:
+                    steps |= {here: there} if backwards else {there: here}
+                last[int(track_id)] = here
+        return steps
 
     def _new_tracker(self, fps: float) -> Any:
         """Return a fresh tracker of the package for frames at this rate.
@@ -145,6 +133,37 @@ class EngineTracker:
         return BoTSORTTracker(**common, minimum_iou_threshold_first_assoc=self._min_iou, enable_cmc=self._camera_motion)
 
 
+def _agreed(forwards: dict[_Place, _Place], backwards: dict[_Place, _Place]) -> dict[_Place, _Place]:
+    """Return the steps from detection to detection that neither direction contradicts.
+
+    >>> _agreed({(0, 0): (1, 0), (1, 0): (2, 0)}, {(1, 0): (2, 0), (0, 1): (1, 1)})
+    {(0, 0): (1, 0), (1, 0): (2, 0), (0, 1): (1, 1)}
+    >>> _agreed({(0, 0): (1, 0)}, {(0, 1): (1, 0)})
+    {}
+    """
+    both = forwards, backwards
+    sources = [{after: before for before, after in steps.items()} for steps in both]
+    return {
+        before: after
+        for before, after in {**forwards, **backwards}.items()
+        if all(steps.get(before, after) == after for steps in both)
+        and all(source.get(after, before) == before for source in sources)
+    }
+
+
+def _chains(items: Sequence[Detections], steps: dict[_Place, _Place]) -> Iterator[list[_Place]]:
+    """Yield the detections of each tracklet in order, each detection in exactly one."""
+    inner = set(steps.values())
+    for place, item in enumerate(items):
+        for row in range(len(item)):
+            if (place, row) in inner:
+                continue
+            chain = [(place, row)]
+            while chain[-1] in steps:
+                chain.append(steps[chain[-1]])
+            yield chain
+
+
 def shots(footage: Footage) -> Iterator[slice]:
     """Yield the footage's frames of each shot as a slice of indices; shots between two kept frames are passed over."""
     edges = [0, *np.searchsorted(footage.frames, footage.cuts).tolist(), len(footage.frames)]
@@ -153,11 +172,23 @@ def shots(footage: Footage) -> Iterator[slice]:
             yield slice(start, stop)
 
 
+def shot_spans(footage: Footage) -> list[FrameSpan]:
+    """Return the frames of each shot that has a frame of the footage."""
+    edges = np.array([0, *footage.cuts, footage.meta.num_frames])
+    starts = [
+        int(edges[np.searchsorted(edges, footage.frames[shot.start], side="right") - 1]) for shot in shots(footage)
+    ]
+    return [FrameSpan(start, int(edges[np.searchsorted(edges, start, side="right")])) for start in starts]
+
+
+def sampling_step(footage: Footage) -> int:
+    """Return how many frames of the video lie from one frame of the footage to the next; 1 where there is but one."""
+    return int(footage.frames[1] - footage.frames[0]) if len(footage.frames) > 1 else 1
+
+
 def sampled_fps(footage: Footage) -> float:
     """Return how many frames of the footage make a second."""
-    if len(footage.frames) < 2:
-        return footage.meta.fps
-    return footage.meta.fps / float(footage.frames[1] - footage.frames[0])
+    return footage.meta.fps / sampling_step(footage)
 
 
 def interpolate_tube(tube_id: int, frames: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, scores: npt.ArrayLike) -> Tube:

@@ -16,7 +16,7 @@ from spatial.detectors.transformers import TransformersConfig, TransformersDetec
 from spatial.features.classic import ClassicConfig, ClassicFeatures
 from spatial.features.encoder import ImageEncoderConfig, ImageEncoderFeatures, load_image_encoder
 from spatial.features.imported import IMPORT_COMMAND, ImportedConfig, imported_source
-from spatial.linking import MotionLinker
+from spatial.linking import OfflineLinker
 from spatial.matcher import MMNTubeMatcher
 from spatial.tracking import EngineTracker
 from stvg.config import dump_config, load_config
@@ -56,7 +56,7 @@ def build_preparer(recipe: Recipe) -> Preparer:
     return Preparer(
         detector=_detector(recipe.detector, recipe.device),
         tracker=EngineTracker(**_values(recipe.tracking)),
-        linker=MotionLinker(**_values(recipe.linking)),
+        linker=OfflineLinker(**_values(recipe.linking)),
         features=_features(recipe.features, recipe.device),
         stride=recipe.video.stride,
         max_side=recipe.video.max_side,

@@ -53,7 +53,10 @@ class Tracker(Protocol):
     """Links detections over time."""
 
     def track(self, footage: Footage, detections: Sequence[Detections]) -> list[Tube]:
-        """Return one tracklet per identity and shot; frames between the footage's frames are interpolated."""
+        """Return tracklets, each of one identity in one shot; frames between the footage's frames are interpolated.
+
+        Detections that belong to no track may come as tracklets of one box, for the linker to use.
+        """
         ...
 
 

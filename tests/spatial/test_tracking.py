@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.tracking import EngineTracker, interpolate_tube, sampled_fps, shots
+from spatial.tracking import EngineTracker, TrackingConfig, _agreed, interpolate_tube, sampled_fps, shot_spans, shots
+from stvg.config import dump_config
 from stvg.interfaces import Footage
 from stvg.types import Detections, FloatArray, VideoMeta
 
@@ -77,17 +78,32 @@ def test_weak_detections_continue_a_track_but_start_none() -> None:
     video = footage(30)
     strong = seen(video, [right])
     weak = [Detections(item.frame, item.boxes_xyxy, np.full(1, 0.25)) for item in strong]
-    assert EngineTracker().track(video, weak) == []
+    assert [len(tube.scores) for tube in EngineTracker().track(video, weak)] == [1] * 30
     (tube,) = EngineTracker().track(video, [*weak[:10], *strong[10:20], *weak[20:]])
     assert (tube.start_frame, tube.span.stop, bool(tube.observed.all())) == (0, 30, True)
 
 
-def test_single_detections_are_no_tracks() -> None:
+def test_every_detection_is_in_exactly_one_tracklet() -> None:
     video = footage(30)
     nothing = [Detections(frame, np.zeros((0, 4)), np.zeros(0)) for frame in range(30)]
     assert EngineTracker().track(video, nothing) == []
     nothing[7] = Detections(7, [box(10, 10)], [0.9])
-    assert EngineTracker().track(video, nothing) == []
+    assert [(tube.start_frame, tube.span.stop) for tube in EngineTracker().track(video, nothing)] == [(7, 8)]
+    rng = np.random.default_rng(0)
+    random = [Detections(f, rng.uniform(0, 300, (4, 2))[:, [0, 1, 0, 1]] + [0, 0, 50, 120], rng.random(4))
+              for f in range(30)]  # fmt: skip
+    tubes = EngineTracker().track(video, random)
+    found = sorted((tube.start_frame + int(row), *tube.boxes_xyxy[row].tolist())
+                   for tube in tubes for row in np.flatnonzero(tube.observed))  # fmt: skip
+    assert found == sorted((item.frame, *box) for item in random for box in item.boxes_xyxy.tolist())
+
+
+def test_a_step_that_the_other_direction_contradicts_is_not_taken() -> None:
+    """A swap of two people who meet depends on the direction; their tracklets end there instead."""
+    forwards = {(0, 0): (1, 0), (0, 1): (1, 1), (1, 0): (2, 0), (1, 1): (2, 1)}
+    backwards = {(0, 0): (1, 0), (0, 1): (1, 1), (1, 0): (2, 1), (1, 1): (2, 0)}
+    assert _agreed(forwards, backwards) == {(0, 0): (1, 0), (0, 1): (1, 1)}
+    assert _agreed(backwards, forwards) == _agreed(forwards, backwards)
 
 
 def test_detections_of_other_frames_are_refused() -> None:
@@ -134,6 +150,14 @@ def test_interpolation_is_numpys(seed: int) -> None:
 def test_shots(cuts: tuple[int, ...], expected: list[tuple[int, int]], reason: str) -> None:
     video = footage(12, stride=3, cuts=cuts)
     assert [(shot.start, shot.stop) for shot in shots(video)] == expected, reason
+
+
+def test_shot_spans() -> None:
+    assert [(s.start, s.stop) for s in shot_spans(footage(20, 6, (5, 7, 8)))] == [(0, 5), (5, 7), (8, 20)]
+
+
+def test_config_has_the_trackers_defaults() -> None:
+    assert dump_config(TrackingConfig()) == EngineTracker.__init__.__kwdefaults__
 
 
 def test_sampled_fps() -> None:
