@@ -68,12 +68,16 @@ def prepare_hcstvg(request: PrepareRequest, engine: Engine) -> list[Finding]:
     report.json and report.md.
 
     Raises:
-        InputError: the folder has no data set, a file cannot be read, or another run prepares `out`.
+        InputError: the folder has no data set, a file cannot be read, `out` is that folder or has files of somebody
+            else where ours belong, or another run prepares `out`.
     """
+    if request.out.resolve() == request.data.resolve():
+        raise InputError(f"--out: expected a folder other than --data, whose files stay as they are, got {request.out}")
     sources = find_sources(request.dataset, request.data, request.named, request.out)
     with locked(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
         remove_leftovers(request.out)
+        _check_free(request.out)
         splits, aliases = _read_splits(request, sources)
         splits = _with_val(request, splits)
         checked = _check(request, splits, sources, aliases, engine)
@@ -85,6 +89,14 @@ def prepare_hcstvg(request: PrepareRequest, engine: Engine) -> list[Finding]:
     logger.info("%d items of %d splits, %d findings, %d of them minor: see %s", sum(len(one.items) for one in splits),
                 len(splits), len(checked.findings), len(checked.findings) - len(wrong), page)  # fmt: skip
     return wrong
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a folder with files in the way that no earlier run has put there."""
+    for name in ("train.json", "val.json", "test.json", "test_queries.json"):
+        place = out / name
+        if place.exists() and not place.is_symlink() and not (out / _CHECKED).is_file():
+            raise InputError(f"{place}: expected nothing or a link here, found something else; choose another --out")
 
 
 def _read_splits(request: PrepareRequest, sources: Sources) -> tuple[list[SplitItems], dict[str, str]]:
@@ -204,11 +216,11 @@ def _lay_out(request: PrepareRequest, checked: _Checked) -> None:
         place = request.out / f"{split.split}.json"
         if not split.items:
             raise InputError(f"{split.path}: expected at least one usable item, got none: {split.findings[0].message}")
+        place.unlink(missing_ok=True)
         is_cut = request.val_share is not None and split.split in ("train", "val")
         if request.dataset != "vidstg" and not is_cut and len(split.items) == split.total and not split.findings:
             _link(place, split.path)
         else:
-            place.unlink(missing_ok=True)
             write_json_atomically(place, split.items)
     names = {split.split: split for split in checked.splits}
     queries = request.out / "test_queries.json"

@@ -260,6 +260,27 @@ def test_where_says_it_in_words(tool):
     assert "https://github.com/tzhhhh123/HC-STVG" in done.stdout
 
 
+def test_files_of_the_user_are_left_alone(tool, data, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "train.json").write_text("mine")
+    done = prepare(tool, data, tmp_path / "out")
+    assert done.code == 2
+    assert "train.json: expected nothing or a link here, found something else" in done.stderr
+    assert (tmp_path / "out" / "train.json").read_text() == "mine"
+    done = prepare(tool, data, data)
+    assert (done.code, "--out: expected a folder other than --data" in done.stderr) == (2, True)
+    assert {path.name for path in data.iterdir()} == {"annotations", "Video"}
+
+
+def test_a_mended_file_is_linked_again(tool, data, tmp_path):
+    change(data, "train_v2", **{"1_b.mp4": item(bbox=[])})
+    assert prepare(tool, data, tmp_path / "out").code == 3
+    assert not (tmp_path / "out" / "train.json").is_symlink()
+    change(data, "train_v2", **{"1_b.mp4": item()})
+    assert prepare(tool, data, tmp_path / "out").code == 0
+    assert (tmp_path / "out" / "train.json").is_symlink()
+
+
 def test_a_real_file_where_a_link_belongs(tool, data, tmp_path):
     (tmp_path / "out" / "videos").mkdir(parents=True)
     (tmp_path / "out" / "videos" / "1_a.mp4").write_text("mine")
