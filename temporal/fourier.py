@@ -6,9 +6,10 @@ along y. The product conj(b) a of complex numbers takes three real products inst
     p1 = (a_r + a_i) b_r,   p2 = a_i (b_i - b_r),   p3 = a_r (b_r + b_i);   conj(b) a = (p1 + p2) + i (p1 - p3)
 
 so the step along y gives the three planes of either side, and the way back starts from the three products. All of it is
-linear: the matrices below hold it, and small matrix products do the rest.
+linear: the matrices below hold it, and small matrix products do the rest. They are made once; nobody writes to them.
 """
 
+from functools import cache
 from typing import Literal
 
 import torch
@@ -23,12 +24,14 @@ def _angles(tile: int, frequencies: int, size: int) -> Tensor:
     return grid.remainder(tile) * (2 * torch.pi / tile)
 
 
+@cache
 def along_x(tile: int, size: int) -> Tensor:
     """Return (2 H, size) float64, H = T / 2 + 1: real signals along x to (u, real or imaginary)."""
     angles = _angles(tile, tile // 2 + 1, size)
     return torch.stack([angles.cos(), -angles.sin()], dim=1).flatten(0, 1)
 
 
+@cache
 def along_y(tile: int, size: int, planes: Planes, conjugate: bool = False) -> Tensor:
     """Return (3 T, 2 size) float64: signals along y, real parts then imaginary ones, to planes of T frequencies.
 
@@ -42,6 +45,7 @@ def along_y(tile: int, size: int, planes: Planes, conjugate: bool = False) -> Te
     return torch.cat([real, imaginary - real, real + imaginary])
 
 
+@cache
 def back_along_y(tile: int, size: int, conjugate: bool = False) -> Tensor:
     """Return (2 size, 3 T) float64: the three products at T frequencies to the first `size` places along y.
 
@@ -54,6 +58,7 @@ def back_along_y(tile: int, size: int, conjugate: bool = False) -> Tensor:
     return torch.cat([real, imaginary])
 
 
+@cache
 def back_along_x(tile: int, size: int, conjugate: bool = False) -> Tensor:
     """Return (size, 2 H) float64: (u, real or imaginary) to the first `size` places along x, scaled by 1 / T^2."""
     angles = _angles(tile, tile // 2 + 1, size).T * (-1 if conjugate else 1)

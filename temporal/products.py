@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.grad import conv2d_weight
 
 
 def multiply_each(rows: Tensor, weights: Tensor, out: Tensor) -> Tensor:
@@ -22,8 +21,11 @@ def correlate_each(rows: Tensor, outer: Tensor, out: Tensor) -> Tensor:
     if not _convolves(rows):
         return torch.bmm(rows.transpose(1, 2), outer, out=out)
     for one, other, to in zip(rows, outer, out, strict=True):
-        shape = (*to.shape, 1, 1)
-        product = conv2d_weight(_pixels(other), shape, _pixels(one), dilation=2)  # type: ignore[no-untyped-call]
+        # Of the weight, here `to`, only the shape is read.
+        _, product, _ = torch.ops.aten.convolution_backward(
+            _pixels(one), _pixels(other), to[:, :, None, None], None,
+            [1, 1], [0, 0], [2, 2], False, [0, 0], 1, [False, True, False],
+        )  # fmt: skip
         to.copy_(product[:, :, 0, 0])
     return out
 
