@@ -59,8 +59,8 @@ def plan(recipe: Recipe, request: PrepareRequest, workers: int, nodes: int, samp
     seconds = total * cost.seconds / cost.videos / (workers * nodes)
     disk = total * cost.bytes / cost.videos
     free = shutil.disk_usage(_existing(recipe.output.root)).free
-    lines += [f"prepare {total} videos: {_time(seconds)} on {nodes} machine(s) of {workers} processes",
-              f"disk for prepared videos: {_gib(disk)}, twice that while they are joined; free: {_gib(free)}"]  # fmt: skip
+    lines.append(f"prepare {total} videos: {_time(seconds)} on {nodes} machine(s) of {workers} processes")
+    lines.append(f"disk for prepared videos: {_gib(disk)}, twice that while they are joined; {_gib(free)} free")
     train = next((one.queries for one in sizes if one.split == "train"), 0)
     for name, stage in (("temporal", recipe.temporal), ("matcher", recipe.matcher)):
         config = stage.training

@@ -61,8 +61,8 @@ def reproduce(recipe: Recipe, request: PrepareRequest, submission: Path, how: Ho
         table, paths = _score(recipe, split, request.dataset, how)
         queries = recipe.data.root / "test_queries.json"
         if queries.is_file():
-            found = _step("ground the queries",
-                          lambda: ground_split(recipe, queries, recipe.data.videos, submission, how, fallback=True))  # fmt: skip
+            videos = recipe.data.videos
+            found = _step("ground test", lambda: ground_split(recipe, queries, videos, submission, how, fallback=True))
             failures += found.failures
             _validate(submission, queries)
             paths.append(submission)

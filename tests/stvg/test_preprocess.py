@@ -127,9 +127,7 @@ def test_a_defect_fails_one_video_alone(videos, store, caplog):
 
     failures = prepare_videos(videos, store, Defective, HERE)
     reasons = {failure.video_id: failure.reason for failure in failures}
-    assert reasons["b.mp4"] == (
-        f"{videos['b.mp4']}: expected to be prepared, got: ZeroDivisionError: division by zero"
-    )
+    assert reasons["b.mp4"] == (f"{videos['b.mp4']}: expected to be prepared, got: ZeroDivisionError: division by zero")
     assert "Traceback" in caplog.text, "where it happened is in the log"
     assert store.read("a.mp4").meta.video_id == "a.mp4"
 
