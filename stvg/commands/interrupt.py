@@ -5,6 +5,7 @@ by the system once it has used a drawn share of the processor time that it needs
 is left, as with SIGKILL; and the moment does not depend on how busy the machine is.
 """
 
+import importlib
 import json
 import logging
 import os
@@ -137,10 +138,10 @@ class InterruptedRun:
 def _import_all() -> None:
     """Import what the commands need, once for all of them; nothing may start a thread before the last fork."""
     import torch
-    import transformers  # noqa: F401
 
     from stvg.commands import ground, preprocess, train  # noqa: F401
 
+    importlib.import_module("transformers")  # by name: this module uses nothing of it, and only the stages may
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
