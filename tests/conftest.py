@@ -87,13 +87,14 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     recipe = load_config(Recipe, ROOT / "configs" / "demo.yaml", SHORT)
     config.write_text(yaml.safe_dump(dump_config(recipe)))
     made = Road(root, config, {})
+    without = ["--detector", root / "none.onnx"]
     clips = ["--train", 1, "--val", 1, "--test", 2, "--seed", 3]
     for name, arguments in {
         "make_demo_world": ["--out", made.world, *clips],
         "preprocess": [*made.options, "--workers", 1],
         "train_temporal": made.options,
         "train_matcher": made.options,
-        "run_demo": ["--config", config, "--out", made.out, "--submission", made.submission, *clips],
+        "run_demo": ["--config", config, "--out", made.out, "--submission", made.submission, *clips, *without],
     }.items():
         made.steps[name] = call_tool(name, *arguments)
         assert made.steps[name].code == 0, f"{name}: {made.steps[name].stderr}"

@@ -20,6 +20,10 @@ def main() -> int:
     )
     parser.add_argument("--test", type=int, default=80, help="test videos, one clip of each (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the world (default %(default)s)")
+    parser.add_argument(
+        "--detector", type=Path, metavar="ONNX", default=Path("runs/models/nanodet_416_coco.onnx"),
+        help="also ground the first test clips with this NanoDet, if it is there (default %(default)s)",
+    )  # fmt: skip
     arguments = parser.parse_args()
 
     from stvg.commands.demo import run_demo
@@ -30,6 +34,7 @@ def main() -> int:
         arguments.submission,
         {"train": arguments.train, "val": arguments.val, "test": arguments.test},
         arguments.seed,
+        arguments.detector,
     )
     return ExitCode.DONE
 
