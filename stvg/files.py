@@ -81,13 +81,14 @@ def is_disk_full(error: Exception, folder: Path | None = None) -> bool:
     HDF5, torch and safetensors raise errors of their own kinds, some with the system's words, some with none: then it
     counts what room `folder` has left.
     """
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return True
     if isinstance(error, InputError):
         return False
     words = [os.strerror(number) for number in _FULL] + [f"errno = {number}," for number in _FULL]
-    if any(word in str(error) for word in words):
-        return True
+    found: BaseException | None = error
+    while found is not None:  # torch fails again while it closes its file: the reason stands behind that error
+        if (isinstance(found, OSError) and found.errno in _FULL) or any(word in str(found) for word in words):
+            return True
+        found = found.__cause__ or found.__context__
     return isinstance(error, (OSError, RuntimeError)) and folder is not None and _is_full(folder)
 
 
