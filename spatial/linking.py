@@ -105,11 +105,11 @@ class OfflineLinker:
         Where the footage has no real pictures, looks do not count and tubes end at shot cuts.
         """
         pieces = split_in_crowds(pieces_of(tracklets, footage), self._crowd_iou, _ESTABLISHED)
-        pieces = self._join(pieces, footage, _SURE_GAP_S, margin=_SURE_MARGIN)
+        pieces = self._join(pieces, footage, _at_least_a_step(_SURE_GAP_S, footage), margin=_SURE_MARGIN)
         pieces = self._join(pieces, footage, self._gap_s, least=_SOLID)
         pieces = self._join(pieces, footage, self._long_gap_s, least=_LONG)
         pieces = refill(pieces, _SOLID, self._fill_iou)
-        pieces = refill(self._join(pieces, footage, self._end_gap_s), _SOLID, self._fill_iou)
+        pieces = refill(self._join(pieces, footage, _at_least_a_step(self._end_gap_s, footage)), _SOLID, self._fill_iou)
         people = _link_shots(self._prune(pieces, footage), footage, self._gap_s)
         tubes = [make_tube(index, person, footage, self._smooth) for index, person in enumerate(people)]
         tubes.sort(key=lambda tube: (-tube.span.length, tube.start_frame, tuple(tube.boxes_xyxy[0].tolist())))
@@ -152,7 +152,8 @@ class OfflineLinker:
         fps, step = footage.meta.fps, sampling_step(footage)
         solid = [piece for piece in pieces if len(piece) >= _SOLID] or list(pieces)
         merged = drop_inner(merge_duplicates(solid, self._same_iou, self._same_share), self._same_share)
-        trimmed = [trim_ends(piece, self._end_gap_s * fps, _SOLID) for piece in merged]
+        end_gap = _at_least_a_step(self._end_gap_s, footage) * fps
+        trimmed = [trim_ends(piece, end_gap, _SOLID) for piece in merged]
         least = min(self._min_detections, len(footage.frames))
         strongest = max((piece.strength for piece in trimmed if len(piece) >= least), default=0.0)
         return [
@@ -217,6 +218,11 @@ def _overlaps(
         if float(elementwise_iou(boxes, other_boxes).mean()) >= same_iou:
             ratios[pair] = _HAND_OVER
     return first, second, ratios
+
+
+def _at_least_a_step(seconds: float, footage: Footage) -> float:
+    """Return the time, or what lies between two frames of a footage that is looked at more seldom."""
+    return max(seconds, 1.5 * sampling_step(footage) / footage.meta.fps)
 
 
 def _shots_of(pieces: Sequence[Piece]) -> IntArray:
