@@ -76,7 +76,8 @@ def _draw_triangle(
             place = (span.start + span.stop) / 2 / meta.fps, span.length / meta.fps
             axes.plot(*place, marker="D", markersize=13, fillstyle="none", markeredgewidth=2.2, linestyle="none",
                       color=_colour(name), label=name, clip_on=False)  # fmt: skip
-    axes.set(ylabel="length, seconds", ylim=(0, (float((spans[:, 1] - spans[:, 0]).max()) + side) / meta.fps))
+    longest = max([float((spans[:, 1] - spans[:, 0]).max()), *(span.length for span in marks.values() if span)])
+    axes.set(ylabel="length, seconds", ylim=(0, (longest + side) / meta.fps))
     axes.legend(loc="upper right", frameon=False)
 
 

@@ -1,13 +1,16 @@
 // Moment maps as triangles on the time axis: a cell stands above the middle of its moment, as high as it is long.
 
-// Return what a map needs to be drawn: its cells, the size of one clip in frames, the largest value, the longest cell.
-function readMap(spans, values) {
+// Return what a map needs to be drawn: its cells, the size of one clip in frames, the largest value, and the length of
+// what is drawn at the top: the longest cell, or a longer one of the `marked` spans.
+function readMap(spans, values, marked) {
   const cells = values.map((value, cell) => ({ start: spans[2 * cell], stop: spans[2 * cell + 1], value }));
   const starts = new Set(cells.map((cell) => cell.start));
   const from = Math.min(...cells.map((cell) => cell.start));
   const to = Math.max(...cells.map((cell) => cell.stop));
   const unit = (to - from) / starts.size;
-  return { cells, unit, most: Math.max(...values), longest: Math.max(...cells.map((cell) => cell.stop - cell.start)) + unit };
+  const lengths = [...cells.map((cell) => cell.stop - cell.start), ...marked.map(([start, stop]) => stop - start)];
+  const longest = Math.max(...lengths);
+  return { cells, unit, most: Math.max(...values), longest: longest + Math.max(unit, longest / 8) };
 }
 
 function drawDiamond(pen, x, y, halfWidth, halfHeight) {
@@ -30,7 +33,7 @@ function makeMap(query, title, spans, values, most, probe) {
     note.textContent = "The map has no cells.";
     return { element, draw: () => {} };
   }
-  const map = readMap(spans, values);
+  const map = readMap(spans, values, [query.found, query.truth].filter(Boolean));
   const brightest = most || map.most;
   const best = map.cells.reduce((a, b) => (b.value > a.value ? b : a));
   const rest = `best: ${seconds(best.start, query)}–${seconds(best.stop, query)} s, ${figure(best.value)} · colours from 0 to ${figure(brightest)}`;

@@ -10,7 +10,7 @@ function boxAt(track, frame) {
   return row >= 0 && 4 * row < track.boxes.length ? track.boxes.slice(4 * row, 4 * row + 4) : null;
 }
 
-// Build the player of one query; `onFrame(frame)` is called whenever another frame is shown.
+// Build the player of one query; `onFrame(frame)` is called whenever another frame is shown or sought.
 function makePlayer(query, details, onFrame) {
   const [width, height] = query.size;
   const video = make("video", { muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true, tabIndex: -1 });
@@ -22,14 +22,15 @@ function makePlayer(query, details, onFrame) {
   const forth = make("button", { type: "button", className: "plain", title: "One frame on (→)", aria: { label: "One frame on" } }, "›");
   const speed = make("select", { className: "speed", title: "Speed", aria: { label: "Speed" } },
     ...SPEEDS.map((value) => make("option", { value, selected: value === "1" }, `${value}×`)));
-  const clock = make("output", { className: "clock" });
+  const clock = make("output", { className: "clock", title: "Seconds · frame/frames" });
   const known = { found: query.found, truth: query.truth, tubes: details.tubes && details.tubes.length };
-  const toggles = Object.entries(LAYERS).map(([layer, name]) => make("button", {
+  const toggles = Object.entries(LAYERS).filter(([layer]) => layer !== "truth" || has.truth).map(([layer, name]) => make("button", {
     type: "button", className: "chip toggle", disabled: !known[layer], dataset: { layer }, title: `Show or hide (${name[0]})`,
     aria: { pressed: String(layers[layer]), keyshortcuts: name[0] },
   }, make("i", { className: `key ${layer}` }), name));
-  const controls = make("div", { className: "controls" }, play, back, forth, clock, speed, make("span", { className: "gap" }), ...toggles);
-  let frame = -1;
+  const controls = make("div", { className: "controls" }, play, back, forth, clock, speed, make("div", { className: "layers" }, ...toggles));
+  let frame = -1; // on the screen
+  let wanted = 0;
   let marked = null;
   let stopped = false;
 
@@ -74,39 +75,40 @@ function makePlayer(query, details, onFrame) {
     }
   };
 
-  const show = (now) => {
-    const next = clamp(now, 0, query.frames - 1);
-    if (next === frame) return;
-    frame = next;
-    canvas.dataset.frame = String(frame);
-    clock.textContent = `${(frame / query.fps).toFixed(2)} s · frame ${frame + 1}/${query.frames}`;
-    draw();
-    onFrame(frame);
+  // The boxes belong to the picture that is on the screen; time line and clock are where one wants to be.
+  const point = (target) => {
+    wanted = clamp(target, 0, query.frames - 1);
+    clock.textContent = `${(wanted / query.fps).toFixed(2)} s · ${wanted + 1}/${query.frames}`;
+    onFrame(wanted);
   };
-  const follow = (_, shown) => {
+  const present = (shown) => {
+    frame = clamp(shown, 0, query.frames - 1);
+    canvas.dataset.frame = String(frame);
+    draw();
+    if (!video.seeking) point(frame);
+  };
+  const follow = (_, picture) => {
     if (stopped) return;
-    show(Math.round(shown.mediaTime * query.fps));
+    present(Math.round(picture.mediaTime * query.fps));
     video.requestVideoFrameCallback(follow);
   };
-  // Firefox before 132 has no callback per frame; its clock is close enough.
+  // For browsers that do not tell when they show a frame (Firefox before 132): their clock is close enough.
   const poll = () => {
     if (stopped) return;
-    if (!video.paused) show(Math.floor(video.currentTime * query.fps + 0.01));
+    const now = Math.floor(video.currentTime * query.fps + 0.01);
+    if (!video.seeking && video.readyState > 1 && now !== frame) present(now);
     requestAnimationFrame(poll);
   };
-
   const seek = (target) => {
-    const wanted = clamp(target, 0, query.frames - 1);
+    point(target);
     video.currentTime = (wanted + 0.5) / query.fps; // the middle of the frame, so that rounding never shows another
-    show(wanted);
   };
   const player = {
-    stage, controls, video, draw, seek, step: (by) => { video.pause(); seek(frame + by); },
-    frame: () => frame,
+    stage, controls, video, draw, seek, step: (by) => { video.pause(); seek(wanted + by); },
     playPause: () => (video.paused ? video.play().catch(() => {}) : video.pause()),
     toggle: (layer) => {
       const button = toggles.find((one) => one.dataset.layer === layer);
-      if (button.disabled) return;
+      if (!button || button.disabled) return;
       layers[layer] = !layers[layer];
       button.setAttribute("aria-pressed", String(layers[layer]));
       draw();

@@ -1,0 +1,211 @@
+"""The app: choose or upload a video, type a sentence, look at the answer's page.
+
+`Desk` answers and refuses and knows nothing of Gradio; `build_app` puts the form around it. The page of an answer is
+that of a report with one query (stvg.report), served from a folder of its own that nobody can guess.
+"""
+
+import html
+import logging
+import secrets
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stvg.build import build_explainer
+from stvg.config import load_config
+from stvg.door import MODES, KeptVideos, VideoGrounder
+from stvg.errors import InputError
+from stvg.recipe import Recipe
+from stvg.video import read_meta
+
+logger = logging.getLogger(__name__)
+ANSWERS_KEPT = 50
+"""Pages of answers kept on disk; the oldest goes first."""
+SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the app refuses: larger uploads, longer or larger videos, longer sentences."""
+
+    megabytes: int = 200
+    frames: int = 1000
+    """Frames that are looked at, every video.stride-th of the video; they are in memory together."""
+    side: int = 4096
+    """Pixels of the longer side."""
+    letters: int = 300
+
+
+class Desk:
+    """Answers sentences about videos with any of several detectors; what is not fit is refused with one line.
+
+    `grounders` by the detector's name; `videos` is the folder whose videos can be chosen; pages go under `work`.
+    """
+
+    def __init__(self, grounders: Mapping[str, VideoGrounder], videos: Path, work: Path, limits: Limits, stride: int):
+        self.grounders, self.videos, self.limits = grounders, videos, limits
+        self._work, self._stride = work, stride
+        self._answers: list[Path] = []
+
+    def choices(self) -> list[str]:
+        """Return the names of the videos that can be chosen."""
+        return sorted(path.name for path in self.videos.glob("*") if path.suffix.lower() in SUFFIXES)
+
+    def answer(self, chosen: str | None, uploaded: str | None, text: str, mode: str, detector: str) -> tuple[str, str]:
+        """Return the name of the folder under `work` that holds the answer's page, and a line on the answer.
+
+        Raises:
+            InputError: what is asked cannot be answered.
+        """
+        video = self._video(chosen, uploaded)
+        if len(text) > self.limits.letters:
+            raise InputError(f"sentence: expected at most {self.limits.letters} letters, got {len(text)}")
+        if detector not in self.grounders:
+            raise InputError(f"detector: expected one of {', '.join(self.grounders)}, got {detector!r}")
+        started = time.monotonic()
+        found = self.grounders[detector].with_mode(mode)(video, text)
+        name = secrets.token_hex(16)
+        found.save_page(self._work / name)
+        self._answers.append(self._work / name)
+        while len(self._answers) > ANSWERS_KEPT:
+            shutil.rmtree(self._answers.pop(0), ignore_errors=True)
+        start, end = found.seconds
+        line = f"{start:.1f} to {end:.1f} s, tube {found.tube.tube_id} of {len(found.candidates)}"
+        logger.info("%s: %s, in %.2f s", video.name, line, time.monotonic() - started)
+        return name, f"{line}, answered in {time.monotonic() - started:.1f} s"
+
+    def _video(self, chosen: str | None, uploaded: str | None) -> Path:
+        """Return the video that is asked about, an upload before a choice."""
+        if uploaded:
+            return self._checked(Path(uploaded))
+        if not chosen:
+            raise InputError("video: expected one chosen or uploaded, got none")
+        if chosen not in self.choices():
+            raise InputError(f"video: expected one of the list, got {chosen!r}")
+        return self._checked(self.videos / chosen)
+
+    def _checked(self, path: Path) -> Path:
+        limits = self.limits
+        if path.stat().st_size > limits.megabytes * 1_000_000:
+            raise InputError(
+                f"{path.name}: expected at most {limits.megabytes} MB, got {path.stat().st_size / 1e6:.0f}"
+            )
+        meta = read_meta(path, path.name)
+        looked_at = -(-meta.num_frames // self._stride)
+        if looked_at > limits.frames:
+            longest_s = limits.frames * self._stride / meta.fps
+            raise InputError(
+                f"{path.name}: expected at most {limits.frames} frames to look at, {longest_s:.0f} s of this video "
+                f"with video.stride {self._stride}, got {looked_at}"
+            )
+        if max(meta.width, meta.height) > limits.side:
+            raise InputError(f"{path.name}: expected sides of at most {limits.side} pixels, "
+                             f"got {meta.width} x {meta.height}")  # fmt: skip
+        return path
+
+
+def make_desk(
+    config: Path, overrides: Sequence[str], detectors: Sequence[str], work: Path, limits: Limits | None = None
+) -> Desk:
+    """Return the desk of a recipe. `detectors` are further ones to choose from, each as YAML: `{kind: hog}`.
+
+    Raises:
+        InputError: the recipe or a detector cannot be read, or a checkpoint is missing.
+    """
+    recipe = load_config(Recipe, config, overrides)
+    first = VideoGrounder(recipe, build_explainer(recipe), KeptVideos(recipe))
+    grounders = {f"1: {recipe.detector.kind}, as in the recipe": first}
+    for text in detectors:
+        other = load_config(Recipe, config, [*overrides, f"detector={text}"])
+        grounders[f"{len(grounders) + 1}: {other.detector.kind}"] = first.with_detector(other.detector)
+    return Desk(grounders, recipe.data.videos, work, limits or Limits(), recipe.video.stride)
+
+
+def build_app(desk: Desk, work: Path) -> Any:
+    """Return the app as an ASGI application: the form at /, the answers' pages under /look.
+
+    Raises:
+        InputError: Gradio is not installed.
+    """
+    try:
+        import gradio
+        from fastapi import FastAPI
+        from starlette.staticfiles import StaticFiles
+    except ImportError as error:
+        raise InputError(
+            f"tools/app.py: expected the package gradio, found none; pip install -e '.[app]' ({error})"
+        ) from error
+
+    def ask(chosen: str | None, uploaded: str | None, text: str, mode: str, detector: str) -> tuple[str, str]:
+        try:
+            name, line = desk.answer(chosen, uploaded, text, mode, detector)
+        except InputError as error:
+            return f'<p class="refused" role="alert">{html.escape(str(error))}</p>', ""
+        return (f'<p class="answered">{html.escape(line)}</p>',
+                f'<iframe class="answer" src="/look/{name}/index.html" title="The answer"></iframe>')  # fmt: skip
+
+    plain = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    with gradio.Blocks(title="stvg", analytics_enabled=False, delete_cache=(3600, 3600)) as form:
+        gradio.Markdown("# Who, when and where\nA video and a sentence about one person in it.")
+        with gradio.Row():
+            with gradio.Column(scale=1, min_width=280):
+                choices = desk.choices()
+                chosen = gradio.Dropdown(choices, value=choices[0] if choices else None, label="Video", elem_id="video")
+                uploaded = gradio.File(label=f"or upload one, up to {desk.limits.megabytes} MB", elem_id="upload",
+                                       file_types=list(SUFFIXES), type="filepath", height=150)  # fmt: skip
+            with gradio.Column(scale=2, min_width=320):
+                text = gradio.Textbox(label="Sentence", placeholder="The man in black clothes sits down.", lines=2,
+                                      max_length=desk.limits.letters, elem_id="sentence")  # fmt: skip
+                with gradio.Row():
+                    mode = gradio.Radio(list(MODES), value=MODES[0], label="Mode", elem_id="mode")
+                    detectors = list(desk.grounders)
+                    detector = gradio.Dropdown(detectors, value=detectors[0], label="Detector", elem_id="detector")
+                button = gradio.Button("Find", variant="primary", elem_id="find")
+                line = gradio.HTML(elem_id="line")
+        page = gradio.HTML(elem_id="page")
+        asked = [chosen, uploaded, text, mode, detector]
+        for event in (button.click, text.submit):
+            event(ask, asked, [line, page], concurrency_limit=1, concurrency_id="stages", api_name=False)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/look", StaticFiles(directory=work))
+    return gradio.mount_gradio_app(
+        app,
+        form,
+        path="/",
+        max_file_size=f"{desk.limits.megabytes}mb",
+        ssr_mode=False,
+        footer_links=["gradio"],
+        theme=plain,
+        css=_STYLE,
+    )
+
+
+def serve(app: Any, host: str, port: int) -> None:
+    """Serve the app until interrupted; a port of 0 takes any that is free. The address goes to stdout.
+
+    Raises:
+        InputError: the address cannot be listened on.
+    """
+    import uvicorn
+
+    try:
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        raise InputError(f"--host {host} --port {port}: expected a free address of this machine, got: "
+                         f"{error.strerror or error}") from error  # fmt: skip
+    with listening:
+        sys.stdout.write(f"open http://{host}:{listening.getsockname()[1]}/ (Ctrl-C ends it)\n")
+        sys.stdout.flush()
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+_STYLE = """
+.answer { width: 100%; height: min(62rem, 88vh); border: 0; border-radius: 12px; }
+.refused { color: #b3372c; font-weight: 600; } .answered { opacity: .75; }
+@media (prefers-color-scheme: dark) { .refused { color: #ff8a7d; } }
+"""

@@ -1,0 +1,122 @@
+"""The app's desk: what it answers and what it refuses, without Gradio."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from stvg.commands.app import ANSWERS_KEPT, Limits, build_app, make_desk
+from stvg.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("answers")
+
+
+@pytest.fixture(scope="module")
+def desk(road, work):
+    return make_desk(road.config, road.options[2:], ["{kind: hog}"], work)
+
+
+@pytest.fixture(scope="module")
+def asked(road):
+    key, text = next(iter(json.loads((road.world / "test_queries.json").read_text()).items()))
+    return key, text
+
+
+def answer(desk, asked, **changes):
+    values = {"chosen": asked[0], "uploaded": None, "text": asked[1], "mode": "two_stage",
+              "detector": next(iter(desk.grounders))}  # fmt: skip
+    return desk.answer(**values | changes)
+
+
+def test_an_answer_is_a_page_of_its_own(desk, asked, work):
+    name, line = answer(desk, asked)
+    assert re.fullmatch(r"[0-9a-f]{32}", name)
+    assert json.dumps(asked[1])[1:-1] in (work / name / "index.html").read_text()
+    assert re.fullmatch(r"\d+\.\d to \d+\.\d s, tube \d+ of \d+, answered in \d+\.\d s", line)
+    again, _ = answer(desk, asked, mode="joint")
+    assert again != name
+    assert '"mode":"joint"' in (work / again / "data" / "0.js").read_text()
+
+
+def test_the_second_sentence_finds_the_video_kept(desk, asked, monkeypatch):
+    answer(desk, asked)
+
+    def refuse(*_):
+        raise AssertionError("prepared again")
+
+    monkeypatch.setattr("stvg.pipeline.Preparer.prepare", refuse)
+    answer(desk, asked, text="The woman turns.")
+    answer(desk, asked, text="The woman turns.", mode="tube_mmn")
+
+
+def test_an_upload_goes_before_a_choice(desk, asked, road, tmp_path):
+    for folder, name in (("videos", asked[0]), ("detections", asked[0].replace(".mp4", ".txt"))):
+        (tmp_path / folder).mkdir()
+        shutil.copy(road.world / folder / name, tmp_path / folder)
+    name, _ = answer(desk, asked, chosen=None, uploaded=str(tmp_path / "videos" / asked[0]))
+    assert (desk._work / name / "videos" / asked[0]).samefile(tmp_path / "videos" / asked[0])
+
+
+def test_old_answers_go(desk, asked, work, monkeypatch):
+    monkeypatch.setattr("stvg.commands.app.ANSWERS_KEPT", 1)
+    assert ANSWERS_KEPT > 1
+    answer(desk, asked)
+    name, _ = answer(desk, asked)
+    assert [path.name for path in work.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"chosen": None}, "video: expected one chosen or uploaded, got none"),
+        ({"chosen": "../test.json"}, "video: expected one of the list, got '../test.json'"),
+        ({"chosen": "nothing.mp4"}, "video: expected one of the list"),
+        ({"text": " "}, "sentence: expected words, got ' '"),
+        ({"text": "x" * 301}, "sentence: expected at most 300 letters, got 301"),
+        ({"mode": "best"}, "mode: expected one of two_stage, joint, tube_mmn, got 'best'"),
+        ({"detector": "eyes"}, "detector: expected one of 1: file, as in the recipe, 2: hog, got 'eyes'"),
+    ],
+)
+def test_refusals(desk, asked, changes, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        answer(desk, asked, **changes)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(megabytes=0), "expected at most 0 MB"),
+        (Limits(frames=10), "expected at most 10 frames to look at, 2 s of this video with video.stride 2, got"),
+        (Limits(side=320), "expected sides of at most 320 pixels, got 640 x 360"),
+    ],
+)
+def test_limits(desk, asked, limits, message, monkeypatch):
+    monkeypatch.setattr(desk, "limits", limits)
+    with pytest.raises(InputError, match=re.escape(message)) as refused:
+        answer(desk, asked)
+    assert str(desk.videos) not in str(refused.value), "no path of this machine"
+
+
+def test_what_is_no_video_is_refused(desk, asked, tmp_path):
+    (tmp_path / "x.mp4").write_text("<script>")
+    with pytest.raises(InputError, match="expected a whole video file"):
+        answer(desk, asked, uploaded=str(tmp_path / "x.mp4"))
+
+
+def test_without_gradio_it_says_what_to_install(desk, work, monkeypatch):
+    import builtins
+
+    real = builtins.__import__
+
+    def importing(name, *rest):
+        if name.split(".")[0] == "gradio":
+            raise ImportError("No module named 'gradio'")
+        return real(name, *rest)
+
+    monkeypatch.setattr("builtins.__import__", importing)
+    with pytest.raises(InputError, match=re.escape("expected the package gradio, found none; pip install -e '.[app]'")):
+        build_app(desk, work)
