@@ -24,7 +24,7 @@ from spatial.tubes.refilling import refill
 from stvg.boxes import elementwise_iou
 from stvg.config import STRICT
 from stvg.interfaces import Footage
-from stvg.types import IntArray, Tube
+from stvg.types import IntArray, Tube, VideoMeta
 
 _SURE_GAP_S, _SURE_MARGIN = 0.35, 2.0
 """The first joins: over gaps up to this many seconds, where no other choice is nearly as good."""
@@ -133,12 +133,11 @@ class OfflineLinker:
         """
         solid = [piece for piece in pieces if len(piece) >= least]
         rest = [piece for piece in pieces if len(piece) < least]
-        fps = footage.meta.fps
-        tails, heads = (ends_of(solid, fps, last=last) for last in (True, False))
+        tails, heads = (ends_of(solid, footage.meta, last=last) for last in (True, False))
         before, after = _successions(tails.times_s, heads.times_s, _shots_of(solid), max_gap_s)
         gains = motion_ratio(tails, heads, before, after)
         if least >= _SOLID:
-            first, second, overlap_gains = _overlaps(solid, fps, max_gap_s, self._same_iou)
+            first, second, overlap_gains = _overlaps(solid, footage.meta, max_gap_s, self._same_iou)
             before, after = np.concatenate([before, first]), np.concatenate([after, second])
             gains = np.concatenate([gains, overlap_gains])
             looks = looks_of(solid, footage) if len(before) else None
@@ -188,7 +187,7 @@ def _successions(
 
 
 def _overlaps(
-    pieces: Sequence[Piece], fps: float, max_overlap_s: float, same_iou: float
+    pieces: Sequence[Piece], meta: VideoMeta, max_overlap_s: float, same_iou: float
 ) -> tuple[IntArray, IntArray, Float64Array]:
     """Return the pairs of a piece and one that begins before it ends, (K,) each, and their ratios.
 
@@ -200,7 +199,7 @@ def _overlaps(
     ends = np.array([piece.frames[-1] for piece in pieces])
     shots = _shots_of(pieces)
     late = (starts[:, None] < starts) & (starts <= ends[:, None]) & (ends[:, None] < ends)
-    near = (ends[:, None] - starts) <= max_overlap_s * fps
+    near = (ends[:, None] - starts) <= max_overlap_s * meta.fps
     first, second = np.nonzero(late & near & (shots[:, None] == shots))
     if len(first) == 0:
         return first, second, np.zeros(0)
@@ -209,10 +208,10 @@ def _overlaps(
     cut_heads = [head.take(head.frames > tail.frames[-1]) for tail, head in zip(tails, heads, strict=True)]
     pairs = np.arange(len(first))
     ratios = np.maximum(
-        motion_ratio(ends_of(cut_tails, fps, last=True), ends_of(heads, fps, last=False), pairs, pairs),
-        motion_ratio(ends_of(tails, fps, last=True), ends_of(cut_heads, fps, last=False), pairs, pairs),
+        motion_ratio(ends_of(cut_tails, meta, last=True), ends_of(heads, meta, last=False), pairs, pairs),
+        motion_ratio(ends_of(tails, meta, last=True), ends_of(cut_heads, meta, last=False), pairs, pairs),
     )
-    ratios -= (ends[first] - starts[second] + 1) / fps / _APART_S
+    ratios -= (ends[first] - starts[second] + 1) / meta.fps / _APART_S
     for pair in pairs:
         _, boxes, other_boxes = common_boxes(tails[pair], heads[pair])
         if float(elementwise_iou(boxes, other_boxes).mean()) >= same_iou:

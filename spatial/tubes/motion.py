@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatial.tubes.pieces import Piece
-from stvg.types import IntArray
+from stvg.types import IntArray, VideoMeta
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -36,6 +36,11 @@ _ROOM = 30.0
 """Area, in squared body heights, in which somebody else may be anywhere."""
 _GAP_S = 1.5
 """Each such time without a detection costs 1."""
+_EDGE, _LEFT_BY_EDGE = 0.01, 5.0
+"""A box ends at the left or right edge of the picture where it is nearer than this share of the width. Who is seen last
+there has likely left, and who is seen first there has likely just come: joining the two costs _LEFT_BY_EDGE, or a part
+of it where the time between is shorter than _RETURN_S seconds."""
+_RETURN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +49,8 @@ class Ends:
 
     `times_s` (N,); `places` (N, 2) and `speeds` (N, 2) of the centre, in pixels and pixels per second; `heights` (N,)
     pixels; `spread` (N, 3): variance of the place, covariance, variance of the speed, in heights; `log_heights` (N, 2):
-    mean of the height's logarithm and its variance.
+    mean of the height's logarithm and its variance; `sides` (N,): -1 at the picture's left edge, 1 at its right one, 0
+    elsewhere.
     """
 
     times_s: Float64Array
@@ -53,19 +59,23 @@ class Ends:
     heights: Float64Array
     spread: Float64Array
     log_heights: Float64Array
+    sides: IntArray
 
 
-def ends_of(pieces: Sequence[Piece], fps: float, *, last: bool) -> Ends:
-    """Return the state of each piece at its last detection, or at its first; `fps` counts the frames of the video."""
-    rows = np.array([_end(piece, fps, last) for piece in pieces], dtype=np.float64).reshape(-1, 11)
-    return Ends(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5], rows[:, 6:9], rows[:, 9:])
+def ends_of(pieces: Sequence[Piece], meta: VideoMeta, *, last: bool) -> Ends:
+    """Return the state of each piece at its last detection, or at its first."""
+    rows = np.array([_end(piece, meta.fps, last) for piece in pieces], dtype=np.float64).reshape(-1, 11)
+    outer = np.array([piece.boxes_xyxy[-1 if last else 0, [0, 2]] for piece in pieces]).reshape(-1, 2)
+    left, right = outer[:, 0] < _EDGE * meta.width, outer[:, 1] > (1 - _EDGE) * meta.width
+    sides = right.astype(np.int64) - left.astype(np.int64)
+    return Ends(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5], rows[:, 6:9], rows[:, 9:], sides)
 
 
 def motion_ratio(tails: Ends, heads: Ends, before: IntArray, after: IntArray) -> Float64Array:
     """Return, for pairs (K,) of a tail and a later head, log p(head | same person) - log p(head | somebody else).
 
-    A cost for the time between them is taken off. Only differences and signs have a meaning: above 0, they fit better
-    than chance.
+    Costs for the time between them and for leaving the picture are taken off. Only differences and signs have a
+    meaning: above 0, they fit better than chance.
     """
     gap = heads.times_s[after] - tails.times_s[before]
     height = np.sqrt(tails.heights[before] * heads.heights[after])
@@ -76,7 +86,9 @@ def motion_ratio(tails: Ends, heads: Ends, before: IntArray, after: IntArray) ->
     same = _log_normal_2d(miss, turn, spread)
     other = _log_normal_1d(turn, np.full(len(gap), 2 * _SPEED**2)).sum(axis=1) - np.log(_ROOM)
     size = _size_ratio(tails.log_heights[before], heads.log_heights[after], gap)
-    return np.asarray(same - other + size - gap / _GAP_S)
+    gone = (tails.sides[before] != 0) & (tails.sides[before] == heads.sides[after])
+    cost = gap / _GAP_S + _LEFT_BY_EDGE * gone * (gap / _RETURN_S).clip(0, 1)
+    return np.asarray(same - other + size - cost)
 
 
 def _end(piece: Piece, fps: float, last: bool) -> list[float]:

@@ -1,10 +1,14 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from spatial.tubes.motion import ends_of, motion_ratio
 from spatial.tubes.pieces import Piece
+from stvg.types import VideoMeta
 
-FPS = 10.0
+META = VideoMeta("v.mp4", Path("v.mp4"), 100, 10.0, 640, 360)
 
 
 def piece(start: int, stop: int, x: float, speed: float = 0.0, scale: float = 1.0, noise: float = 0.0) -> Piece:
@@ -15,8 +19,8 @@ def piece(start: int, stop: int, x: float, speed: float = 0.0, scale: float = 1.
     return Piece(frames, boxes * scale, np.ones(len(frames)), np.zeros(len(frames)), 0)
 
 
-def ratio(before: Piece, after: Piece) -> float:
-    ends = ends_of([before], FPS, last=True), ends_of([after], FPS, last=False)
+def ratio(before: Piece, after: Piece, meta: VideoMeta = META) -> float:
+    ends = ends_of([before], meta, last=True), ends_of([after], meta, last=False)
     return float(motion_ratio(*ends, np.array([0]), np.array([0]))[0])
 
 
@@ -44,7 +48,7 @@ def test_signs() -> None:
 def test_resolution_does_not_matter() -> None:
     before, after = piece(0, 20, 100, 5), piece(25, 50, 130, 4)
     large = piece(0, 20, 100, 5, 3.0), piece(25, 50, 130, 4, 3.0)
-    assert ratio(*large) == pytest.approx(ratio(before, after))
+    assert ratio(*large, replace(META, width=1920)) == pytest.approx(ratio(before, after))
 
 
 def test_a_single_box_says_less_than_a_way() -> None:
@@ -55,7 +59,18 @@ def test_a_single_box_says_less_than_a_way() -> None:
 
 
 def test_speed_is_that_of_a_line_through_the_last_boxes() -> None:
-    ends = ends_of([piece(0, 40, 10, 6), piece(0, 40, 400, -2)], FPS, last=True)
+    ends = ends_of([piece(0, 40, 10, 6), piece(0, 40, 400, -2)], META, last=True)
     np.testing.assert_allclose(ends.speeds[:, 0], [60, -20], rtol=0.05)
     np.testing.assert_allclose(ends.places[:, 0], [10 + 6 * 39, 400 - 2 * 39], atol=2)
     assert ends.times_s.tolist() == [3.9, 3.9]
+
+
+@pytest.mark.parametrize("x", [24.0, 618.0])
+def test_who_leaves_by_an_edge_seldom_comes_back(x: float) -> None:
+    wide = replace(META, width=6400)
+    shift = 0.0 if x > 300 else 1000.0  # the same people in the middle of a wide picture
+    pair = piece(0, 20, x), piece(25, 50, x)
+    inner = piece(0, 20, x + shift), piece(25, 50, x + shift)
+    assert ratio(*pair) < ratio(*inner, wide) - 3
+    away = piece(0, 20, x + shift), piece(25, 50, 320 + shift)
+    assert ratio(piece(0, 20, x), piece(25, 50, 320)) == pytest.approx(ratio(*away, wide))
