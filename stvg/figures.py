@@ -34,6 +34,7 @@ def draw_maps(path: Path, meta: VideoMeta, explanation: Explanation, found: Tube
     moments = explanation.moments
     _draw_triangle(axes[0], moments.spans, moments.scores, meta, spans, float(moments.scores.max(initial=0)))
     axes[0].set_title("moment map", loc="left")
+    axes[0].legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=2, frameon=False)
     most = max((float(reading.values.max(initial=0)) for reading in explanation.tubes), default=0.0)
     if chosen is not None:
         _draw_triangle(axes[1], chosen.spans, chosen.values, meta, spans, most)
@@ -67,7 +68,8 @@ def _draw_triangle(
     if not len(spans):
         return
     corners, side = diamonds(spans)
-    cells = PolyCollection(list(corners / meta.fps), array=values, cmap="viridis", edgecolors="face", linewidths=0.3)
+    # Spans end at whole frames, so cells may lie a frame apart; their edges are wide enough to close the gaps.
+    cells = PolyCollection(list(corners / meta.fps), array=values, cmap="viridis", edgecolors="face", linewidths=2)
     cells.set_clim(0, most or 1)
     axes.add_collection(cells)
     axes.figure.colorbar(cells, ax=axes, pad=0.01)
@@ -78,7 +80,6 @@ def _draw_triangle(
                       color=_colour(name), label=name, clip_on=False)  # fmt: skip
     longest = max([float((spans[:, 1] - spans[:, 0]).max()), *(span.length for span in marks.values() if span)])
     axes.set(ylabel="length, seconds", ylim=(0, (longest + side) / meta.fps))
-    axes.legend(loc="upper right", frameon=False)
 
 
 def _draw_over_time(
@@ -98,7 +99,7 @@ def _draw_over_time(
     axes.set_title("every tube over time; shaded: predicted and true span", loc="left")
     axes.set(ylabel="score", ylim=(0, None))
     if explanation.tubes:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+        axes.legend(loc="upper left")
 
 
 def _chosen(explanation: Explanation, found: Tube | None) -> TubeReading | None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stvg.annotations import read_annotations
+from stvg.build import build_explainer
 from stvg.commands.ablate import Ablated, ablate
 from stvg.commands.compare_detectors import DetectorRow, compare_detectors
 from stvg.commands.compare_detectors import rows_to_text as detectors_to_text
@@ -80,7 +81,7 @@ def _compare_detectors(recipe: Recipe, detector: Path | None, submission: Path, 
 
 def _report(recipe: Recipe, submission: Path, ablated: Ablated, out: Path) -> Path:
     split = read_answered(submission, recipe.data.annotations("test"))
-    entries = split_entries(split, trained_asker(recipe, ablated.read, recipe.data.videos))
+    entries = split_entries(split, trained_asker(build_explainer(recipe), ablated.read, recipe.data.videos))
     results = read_results(out, split.scores)
     return write_report(out / "report", "stvg on the demo world, test split", entries, results)
 

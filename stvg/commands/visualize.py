@@ -15,7 +15,7 @@ from stvg.commands.splits import Reader, prepare_wherever, video_paths
 from stvg.drawings import draw_all
 from stvg.error_budget import ErrorShares, error_shares
 from stvg.errors import InputError
-from stvg.explain import Explanation
+from stvg.explain import Explainer, Explanation
 from stvg.files import read_json
 from stvg.metrics import score
 from stvg.preprocess import Failure
@@ -83,8 +83,9 @@ def visualize(
         raise InputError("--config: expected --annotations too, for the sentences that the stages are asked; got none")
     paths = video_paths((query.video_id for query in split.queries), videos)
     if recipe is not None and annotations is not None:
+        explainer = build_explainer(recipe)  # first: a missing checkpoint is said before videos are prepared
         read, failures = prepare_wherever(recipe, annotations.stem, paths, remember=1)
-        ask = trained_asker(recipe, read, videos)
+        ask = trained_asker(explainer, read, videos)
     else:
         metas, failures = _read_metas(paths)
         ask = lambda query: Asked(metas[query.video_id])  # noqa: E731
@@ -120,13 +121,8 @@ def read_answered(predictions: Path, annotations: Path | None) -> Answered:
     return Answered(queries, answers, {item.query.query_id: item.tube for item in truth}, scores)
 
 
-def trained_asker(recipe: Recipe, read: Reader, videos: Path) -> Asker:
-    """Return what asks the recipe's trained stages; video files are those in the folder `videos`.
-
-    Raises:
-        InputError: a checkpoint is missing, or belongs to another config.
-    """
-    explainer = build_explainer(recipe)
+def trained_asker(explainer: Explainer, read: Reader, videos: Path) -> Asker:
+    """Return what asks the trained stages of `explainer`; video files are those in the folder `videos`."""
 
     def ask(query: Query) -> Asked:
         video = read(query.video_id)
