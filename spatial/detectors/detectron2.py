@@ -14,7 +14,7 @@ from spatial.detectors.frames import (
     forward_only,
     load_strictly,
     missing_package,
-    refuse_nan,
+    watch_heads,
 )
 from spatial.plain_pickle import read_pickle
 from stvg.config import STRICT
@@ -71,7 +71,7 @@ class Detectron2Detector:
         half: bool = False,
     ) -> None:
         self._predictor = _load(config, weights, device, threshold, min_size, max_size)
-        refuse_nan(self._predictor.model)
+        watch_heads(self._predictor.model)
         self._name, self._device, self._half, self._person = str(weights), device, half, person_class
         self._threshold, self._min_side, self._batch = threshold, min_side, batch_size
 

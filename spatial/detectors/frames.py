@@ -16,8 +16,8 @@ from stvg.errors import InputError
 from stvg.interfaces import Footage
 from stvg.types import Detections, Image
 
-_HEAD = re.compile(r"(^|\.)(box_predictor|bbox_head|head)(\.\d+)?$")
-"""Names of the modules that give boxes and scores: torchvision's and detectron2's, mmdet's, those of one stage."""
+_HEAD = re.compile(r"(^|\.)(box_predictor|bbox_head|rpn_head|head)(\.\d+)?$")
+"""Names of the modules that give boxes and scores in torchvision, mmdet and detectron2."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,19 +88,32 @@ def missing_package(kind: str, packages: str, command: str, error: Exception) ->
     return InputError(f"detector {kind}: expected {packages}, got: {reason}; to install: {command}")
 
 
-def refuse_nan(model: nn.Module) -> None:
+def watch_heads(model: nn.Module) -> None:
     """Make the model's heads raise NotANumberError where they give NaN, which any threshold would drop without a word.
 
-    Heads are known by their names; a model that has none of them is not watched.
+    What they give in float16 becomes float32: mmcv's suppression, for one, takes nothing else. Heads are known by
+    their names; a model that has none of them is not watched.
     """
     for name, module in model.named_modules():
         if _HEAD.search(name) and not isinstance(module, nn.ModuleList):
-            module.register_forward_hook(_refuse)
+            module.register_forward_hook(_watch)
 
 
-def _refuse(module: nn.Module, inputs: object, outputs: object) -> None:
+def _watch(module: nn.Module, inputs: object, outputs: object) -> object:
     if any(bool(torch.isnan(tensor).any()) for tensor in _tensors(outputs)):
         raise NotANumberError
+    return _as_float32(outputs) if any(tensor.dtype == torch.float16 for tensor in _tensors(outputs)) else None
+
+
+def _as_float32(value: Any) -> Any:
+    """Return nested dicts, lists and tuples with their floating tensors in float32."""
+    if isinstance(value, torch.Tensor):
+        return value.float() if value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {key: _as_float32(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_as_float32(item) for item in value)
+    return value
 
 
 def _tensors(value: object) -> Iterator[torch.Tensor]:

@@ -13,7 +13,7 @@ from spatial.detectors.frames import (
     forward_only,
     load_strictly,
     missing_package,
-    refuse_nan,
+    watch_heads,
 )
 from stvg.config import STRICT
 from stvg.errors import InputError
@@ -76,7 +76,7 @@ class MmdetDetector:
         half: bool = False,
     ) -> None:
         self._model, self._pipeline = _load(config, weights, size, device)
-        refuse_nan(self._model)
+        watch_heads(self._model)
         self._name, self._device, self._half, self._person = str(weights), device, half, person_class
         self._threshold, self._min_side, self._batch = threshold, min_side, batch_size
 

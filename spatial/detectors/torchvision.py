@@ -12,7 +12,7 @@ from spatial.detectors.frames import (
     forward_only,
     load_strictly,
     missing_package,
-    refuse_nan,
+    watch_heads,
 )
 from stvg.config import STRICT
 from stvg.errors import InputError
@@ -71,7 +71,7 @@ class TorchvisionDetector:
     ) -> None:
         model = _load(name, weights, num_classes)
         _resize(model, name, min_size, max_size)
-        refuse_nan(model)
+        watch_heads(model)
         self._model = model.to(device).eval()
         self._name, self._device, self._half, self._person = name, device, half, person_class
         self._threshold, self._min_side, self._batch = threshold, min_side, batch_size

@@ -16,7 +16,7 @@ from spatial.detectors.frames import (
     detect_in_batches,
     forward_only,
     load_strictly,
-    refuse_nan,
+    watch_heads,
 )
 from spatial.detectors.mmdet import MmdetConfig, MmdetDetector
 from spatial.detectors.torchvision import TorchvisionConfig, TorchvisionDetector
@@ -76,14 +76,23 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_heads_refuse_nan(place: int) -> None:
+def test_heads_watch_heads(place: int) -> None:
     net = Net()
-    refuse_nan(net)
+    watch_heads(net)
     with forward_only("cpu", half=False):
         net(torch.ones(3, 2))
         nn.init.constant_(net.bbox_head[place].weight, torch.nan)
         with pytest.raises(NotANumberError):
             net(torch.ones(3, 2))
+
+
+def test_heads_give_float32_in_half_precision() -> None:
+    net = Net()
+    watch_heads(net)
+    with forward_only("cpu", half=True):
+        (first, _) = net(torch.ones(3, 2))
+        assert net.body(torch.ones(3, 2)).dtype == torch.float16
+    assert [tensor.dtype for tensor in first["scores"]] == [torch.float32] * 2
 
 
 def test_half_is_float16_without_gradients() -> None:

@@ -92,6 +92,11 @@ def model(tmp_path: Path) -> tuple[Any, Path]:
             step.size = SIZE
     torch.manual_seed(0)
     made = init_detector(cfg, None, device="cpu", palette="coco")
+    for name, weight in made.named_parameters():
+        if "rtm_cls" in name and name.endswith("bias"):  # untrained, all 80 classes are alike
+            weight.data[0] = 2.0
+        elif "rtm_cls" in name:  # and all places
+            weight.data *= 30
     torch.save({"meta": {}, "state_dict": made.state_dict()}, tmp_path / "m.pth")
     return made, tmp_path / "m.pth"
 
