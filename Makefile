@@ -32,7 +32,7 @@ test: install
 	$(BIN)/pytest -q
 
 # The detectors of torchvision and MMDetection, in environments of their own: they need other builds of torch than
-# .venv has, 5.5 GB and 3 GB, and a compiler. Detectron2 is on no package index: its tests use a stand-in.
+# .venv has, 6.5 GB and 2 GB (with the CPU build of torch), and a compiler. Detectron2 is on no package index: its tests use a stand-in.
 test-detectors: .venv-torchvision/.installed .venv-mmdet/.installed
 	.venv-torchvision/bin/pytest -q -rs tests/spatial/detectors
 	.venv-mmdet/bin/pytest -q -rs tests/spatial/detectors/test_mmdet.py
