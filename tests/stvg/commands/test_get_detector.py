@@ -129,7 +129,7 @@ def fetched() -> Path:
     pytest.importorskip("onnx")
     standing = Path(__file__).parents[3] / DETECTOR
     if not standing.is_file():
-        pytest.skip(f"{DETECTOR} is not there, the converted detector is not tested: run tools/get_detector.py (145 MB)")
+        pytest.skip(f"{DETECTOR} is not there: tools/get_detector.py fetches it (145 MB)")
     return standing
 
 
