@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from stvg.stage_times import StageTimes
 from stvg.types import Detections, FloatArray, Image, IntArray, MomentMap, Prediction, Query, Tube, TubeMap, VideoMeta
 
 
@@ -39,6 +40,7 @@ class PreparedVideo:
     tube_features: tuple[FloatArray, ...]
     footage: str = ""
     normalised: bool = False
+    times: StageTimes | None = None
 
 
 class Detector(Protocol):

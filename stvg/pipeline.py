@@ -14,6 +14,7 @@ from stvg.interfaces import (
     Tracker,
     TubeMatcher,
 )
+from stvg.stage_times import DECODE, Clock, StageTimes
 from stvg.types import Prediction, Query
 from stvg.video import read_footage
 
@@ -33,16 +34,24 @@ class Preparer:
     max_side: int
 
     def prepare(self, path: Path, video_id: str) -> PreparedVideo:
-        """Return the prepared video.
+        """Return the prepared video, with the time that each stage took.
 
         Raises:
             InputError: the file cannot be read as a video.
         """
-        footage = read_footage(path, video_id, self.stride, self.max_side)
-        detections = self.detector.detect(footage)
-        tubes = self.linker.link(footage, self.tracker.track(footage, detections))
-        clip_features, tube_features = self.features.extract(footage, tubes)
-        return PreparedVideo(footage.meta, clip_features, tubes, tube_features)
+        clock = Clock()
+        with clock.stage(DECODE):
+            footage = read_footage(path, video_id, self.stride, self.max_side)
+        with clock.stage("detect"):
+            detections = self.detector.detect(footage)
+        with clock.stage("track"):
+            tracklets = self.tracker.track(footage, detections)
+        with clock.stage("link"):
+            tubes = self.linker.link(footage, tracklets)
+        with clock.stage("describe"):
+            clip_features, tube_features = self.features.extract(footage, tubes)
+        times = StageTimes(footage.meta.num_frames, len(footage.frames), clock.seconds)
+        return PreparedVideo(footage.meta, clip_features, tubes, tube_features, times=times)
 
 
 @dataclass(frozen=True)

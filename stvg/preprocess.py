@@ -18,6 +18,7 @@ from stvg.errors import InputError
 from stvg.files import is_disk_full, remove_leftovers
 from stvg.locks import locked
 from stvg.pipeline import Preparer
+from stvg.stage_times import StageTimes, total
 from stvg.store import PreparedStore, source_fingerprint
 
 logger = logging.getLogger(__name__)
@@ -132,14 +133,19 @@ def _run(
     if not jobs:
         return []
     failures: list[Failure] = []
+    times: list[StageTimes] = []
     results = engine.run(_Prepare(store, make_preparer), jobs)
     with tqdm(total=len(jobs), desc=f"prepare {store.path.stem}", unit="video") as bar:
         for job, result in results:
-            reason = f"{job.path}: {result.reason}" if isinstance(result, Lost) else result
-            if reason is not None:
+            if isinstance(result, StageTimes):
+                times.append(result)
+            elif result is not None:
+                reason = f"{job.path}: {result.reason}" if isinstance(result, Lost) else result
                 store.record_failures(dict.fromkeys(job.keys, reason), job.source)
                 failures += [Failure(key, reason) for key in job.keys]
             bar.update()
+    if times:
+        logger.info("throughput by stage, of one process: %s", total(times))
     return failures
 
 
@@ -156,8 +162,8 @@ class _Prepare:
     def __setstate__(self, state: tuple[PreparedStore, Callable[[], Preparer]]) -> None:
         self.__init__(*state)  # type: ignore[misc]
 
-    def __call__(self, job: _Job) -> str | None:
-        """Store the footage under each of its ids; return why it cannot be prepared, None if it can.
+    def __call__(self, job: _Job) -> str | StageTimes | None:
+        """Store the footage under each of its ids; return why it cannot be prepared, or how long it took.
 
         An exception of any kind fails this video alone, with its traceback in the log, but for a full disk.
 
@@ -176,7 +182,7 @@ class _Prepare:
             return f"{job.path}: expected to be prepared, got: {type(error).__name__}: {' '.join(str(error).split())}"
         others = [replace(prepared.meta, video_id=key, path=job.path.with_name(key)) for key in job.keys[1:]]
         self._store.write_part(prepared, job.source, others)
-        return None
+        return prepared.times
 
     def _preparer(self) -> Preparer:
         if not hasattr(self, "_made"):

@@ -185,7 +185,8 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> Predictio
     prepared = build_preparer(recipe).prepare(video, video.name)
     if not prepared.tubes:
         return None
-    logger.info("found %d people's tubes in %s in %.1f s", len(prepared.tubes), video, time.monotonic() - started)
+    logger.info("found %d people's tubes in %s in %.1f s; throughput by stage: %s", len(prepared.tubes), video,
+                time.monotonic() - started, prepared.times)  # fmt: skip
     query = Query(video.name, video.name, text)
     prediction = grounder.ground([query], prepared)[0]
     write_overlay(video, out / f"{video.stem}_overlay.mp4", prediction.tube, text, None, prepared.tubes)

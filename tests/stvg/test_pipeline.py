@@ -44,6 +44,9 @@ def test_preparer(tmp_path):
     assert found.tubes == (part.tube, part.tube)
     assert found.clip_features.shape == (2, 3)
     assert len(found.tube_features) == 2
+    assert found.times is not None
+    assert (found.times.frames, found.times.looked_at) == (9, 3)
+    assert list(found.times.seconds) == ["decode", "detect", "track", "link", "describe"]
 
 
 class Answers:

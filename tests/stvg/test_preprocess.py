@@ -15,6 +15,7 @@ from stvg.interfaces import PreparedVideo
 from stvg.locks import locked
 from stvg.preprocess import HowToPrepare, prepare_videos
 from stvg.recipe import Recipe
+from stvg.stage_times import StageTimes
 from stvg.store import PreparedStore
 from stvg.types import VideoMeta
 from stvg.world.make import write_video
@@ -31,7 +32,8 @@ class Counting:
         if path.read_text() == "broken":
             raise InputError(f"{path}: expected a whole video file")
         meta = VideoMeta(video_id, path, 10, 10.0, 64, 48)
-        return PreparedVideo(meta, np.full((1, 1), len(self.asked), np.float32), (), ())
+        times = StageTimes(10, 5, {"decode": 0.5, "detect": 1.5})
+        return PreparedVideo(meta, np.full((1, 1), len(self.asked), np.float32), (), (), times=times)
 
 
 @pytest.fixture
@@ -79,6 +81,17 @@ def test_a_second_call_prepares_what_is_missing(videos, store, change, again, re
     prepare(videos, store)
     change(videos)
     assert prepare(videos, store)[0] == again, reason
+
+
+def test_throughput_by_stage_is_logged(videos, store, caplog):
+    caplog.set_level("INFO")
+    prepare(videos, store)
+    assert (
+        "20 frames decoded, 10 looked at, 4.0 s: decode 20.0 frames/s (25 %), detect 3.3 frames/s (75 %)"
+    ) in caplog.text
+    caplog.clear()
+    prepare(videos, store)
+    assert "throughput by stage, of" not in caplog.text
 
 
 def test_a_run_that_was_stopped_keeps_what_it_finished(videos, store):
