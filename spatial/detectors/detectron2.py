@@ -9,18 +9,18 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.frames import (
+    BatchDetector,
     RawPeople,
-    detect_in_batches,
     forward_only,
     load_strictly,
     missing_package,
+    people_of,
     watch_heads,
 )
 from spatial.plain_pickle import read_pickle
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Detections, Image
+from stvg.types import Image
 
 INSTALL = (
     "pip install 'setuptools<81' wheel ninja torch==2.14.1 torchvision==0.29.1, then pip install --no-build-isolation "
@@ -53,7 +53,7 @@ class Detectron2Config:
     """Compute in float16 where that is safe (torch.autocast); for GPUs."""
 
 
-class Detectron2Detector:
+class Detectron2Detector(BatchDetector):
     """Runs a model of Detectron2 on `device`; see Detectron2Config for the other arguments."""
 
     def __init__(
@@ -70,37 +70,17 @@ class Detectron2Detector:
         batch_size: int = 8,
         half: bool = False,
     ) -> None:
+        super().__init__(str(weights), threshold=threshold, min_side=min_side, batch_size=batch_size)
         self._predictor = _load(config, weights, device, threshold, min_size, max_size)
         watch_heads(self._predictor.model)
-        self._name, self._device, self._half, self._person = str(weights), device, half, person_class
-        self._threshold, self._min_side, self._batch = threshold, min_side, batch_size
-
-    def detect(self, footage: Footage) -> list[Detections]:
-        """Return the people of each frame of the footage, boxes in pixels of the original video.
-
-        Raises:
-            InputError: a result that is not finite.
-        """
-        return detect_in_batches(
-            footage,
-            self._find,
-            source=self._name,
-            batch_size=self._batch,
-            min_score=self._threshold,
-            min_side=self._min_side,
-        )
+        self._device, self._half, self._person = device, half, person_class
 
     def _find(self, images: Image) -> list[RawPeople]:
         """Return the people of (n, h, w, 3) pictures, in one pass: DefaultPredictor's own call takes one picture."""
         with forward_only(self._device, self._half):
             results = self._predictor.model([self._input(image) for image in images])
-        people = []
-        for result in results:
-            found = result["instances"]
-            kept = found.pred_classes == self._person
-            boxes, scores = found.pred_boxes.tensor[kept].float(), found.scores[kept].float()
-            people.append(RawPeople(boxes.cpu().numpy(), scores.cpu().numpy()))
-        return people
+        found = (result["instances"] for result in results)
+        return [people_of(one.pred_classes, one.pred_boxes.tensor, one.scores, self._person) for one in found]
 
     def _input(self, image: Image) -> dict[str, Any]:
         """Return what the model takes of an RGB picture, as DefaultPredictor prepares it."""

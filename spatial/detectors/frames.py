@@ -1,6 +1,7 @@
 """What the detectors of other libraries share: frames in batches, packages that are missing, answers that are NaN."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class RawPeople:
 
 
 class NotANumberError(Exception):
-    """A network's head gave NaN."""
+    """A network gave NaN or infinity."""
 
 
 def detect_in_batches(
@@ -58,7 +59,7 @@ def detect_in_batches(
         except NotANumberError as error:
             raise InputError(
                 f"{footage.meta.path}: frames {frames[0]} to {frames[-1]}: expected finite scores from {source}, "
-                "got NaN"
+                "got NaN or infinity"
             ) from error
         found.extend(
             clean_detections(
@@ -73,6 +74,50 @@ def detect_in_batches(
             for frame, one in zip(frames, people, strict=True)
         )
     return found
+
+
+class BatchDetector(ABC):
+    """Finds people in batches of pictures; a subclass says in `_find` what it finds in one batch.
+
+    `source` names the detector in errors; `threshold` is the least score and `min_side` the least width and height of
+    a person, in pixels of the original video; `batch_size` is the most pictures at once.
+    """
+
+    def __init__(self, source: str, *, threshold: float, min_side: float, batch_size: int) -> None:
+        self._source, self._threshold, self._min_side, self._batch = source, threshold, min_side, batch_size
+
+    def detect(self, footage: Footage) -> list[Detections]:
+        """Return the people of each frame of the footage, boxes in pixels of the original video.
+
+        Raises:
+            InputError: a result that is not finite, or cannot be read.
+        """
+        return detect_in_batches(
+            footage,
+            self._find,
+            source=self._source,
+            batch_size=self._batch,
+            min_score=self._threshold,
+            min_side=self._min_side,
+        )
+
+    @abstractmethod
+    def _find(self, images: Image) -> list[RawPeople]:
+        """Return the people of (n, h, w, 3) RGB pictures, n <= `batch_size`.
+
+        Raises:
+            NotANumberError: a result that is not finite.
+        """
+
+
+def people_of(labels: torch.Tensor, boxes_xyxy: torch.Tensor, scores: torch.Tensor, person: int) -> RawPeople:
+    """Return what a network found in one picture, those alone whose label is `person`.
+
+    `labels` (N,) class indices, `boxes_xyxy` (N, 4) pixels of the picture, `scores` (N,), on any device, floating
+    point of any width.
+    """
+    kept = labels == person
+    return RawPeople(boxes_xyxy[kept].float().cpu().numpy(), scores[kept].float().cpu().numpy())
 
 
 @contextmanager

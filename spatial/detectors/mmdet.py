@@ -8,17 +8,17 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.frames import (
+    BatchDetector,
     RawPeople,
-    detect_in_batches,
     forward_only,
     load_strictly,
     missing_package,
+    people_of,
     watch_heads,
 )
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Detections, Image
+from stvg.types import Image
 
 INSTALL = (
     "pip install 'setuptools<81' wheel ninja psutil && MMCV_WITH_OPS=1 FORCE_CUDA=0 pip install --no-build-isolation "
@@ -59,7 +59,7 @@ class MmdetConfig:
     """Compute in float16 where that is safe (torch.autocast); for GPUs."""
 
 
-class MmdetDetector:
+class MmdetDetector(BatchDetector):
     """Runs a model of MMDetection on `device`; see MmdetConfig for the other arguments."""
 
     def __init__(
@@ -75,25 +75,10 @@ class MmdetDetector:
         batch_size: int = 8,
         half: bool = False,
     ) -> None:
+        super().__init__(str(weights), threshold=threshold, min_side=min_side, batch_size=batch_size)
         self._model, self._pipeline = _load(config, weights, size, device)
         watch_heads(self._model)
-        self._name, self._device, self._half, self._person = str(weights), device, half, person_class
-        self._threshold, self._min_side, self._batch = threshold, min_side, batch_size
-
-    def detect(self, footage: Footage) -> list[Detections]:
-        """Return the people of each frame of the footage, boxes in pixels of the original video.
-
-        Raises:
-            InputError: a result that is not finite.
-        """
-        return detect_in_batches(
-            footage,
-            self._find,
-            source=self._name,
-            batch_size=self._batch,
-            min_score=self._threshold,
-            min_side=self._min_side,
-        )
+        self._device, self._half, self._person = device, half, person_class
 
     def _find(self, images: Image) -> list[RawPeople]:
         """Return the people of (n, h, w, 3) pictures, in one pass: mmdet's inference_detector makes one for each."""
@@ -101,13 +86,8 @@ class MmdetDetector:
         batch = {key: [one[key] for one in ready] for key in ("inputs", "data_samples")}
         with forward_only(self._device, self._half):
             samples = self._model.test_step(batch)
-        people = []
-        for sample in samples:
-            found = sample.pred_instances
-            kept = found.labels == self._person
-            boxes, scores = found.bboxes[kept].float(), found.scores[kept].float()
-            people.append(RawPeople(boxes.cpu().numpy(), scores.cpu().numpy()))
-        return people
+        found = (sample.pred_instances for sample in samples)
+        return [people_of(one.labels, one.bboxes, one.scores, self._person) for one in found]
 
 
 def _load(config: str, weights: Path, size: tuple[int, int] | None, device: str) -> tuple[Any, Any]:

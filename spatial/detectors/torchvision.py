@@ -7,17 +7,17 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.frames import (
+    BatchDetector,
     RawPeople,
-    detect_in_batches,
     forward_only,
     load_strictly,
     missing_package,
+    people_of,
     watch_heads,
 )
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Detections, Image
+from stvg.types import Image
 from temporal.torch_file import read_torch_file
 
 INSTALL = "pip install torch==2.14.1 torchvision==0.29.1 (the two must fit each other)"
@@ -51,7 +51,7 @@ class TorchvisionConfig:
     """Compute in float16 where that is safe (torch.autocast); for GPUs."""
 
 
-class TorchvisionDetector:
+class TorchvisionDetector(BatchDetector):
     """Runs a model of torchvision.models.detection on `device`; see TorchvisionConfig for the other arguments."""
 
     def __init__(
@@ -72,24 +72,9 @@ class TorchvisionDetector:
         model = _load(name, weights, num_classes)
         _resize(model, name, min_size, max_size)
         watch_heads(model)
+        super().__init__(name, threshold=threshold, min_side=min_side, batch_size=batch_size)
         self._model = model.to(device).eval()
-        self._name, self._device, self._half, self._person = name, device, half, person_class
-        self._threshold, self._min_side, self._batch = threshold, min_side, batch_size
-
-    def detect(self, footage: Footage) -> list[Detections]:
-        """Return the people of each frame of the footage, boxes in pixels of the original video.
-
-        Raises:
-            InputError: a result that is not finite.
-        """
-        return detect_in_batches(
-            footage,
-            self._find,
-            source=self._name,
-            batch_size=self._batch,
-            min_score=self._threshold,
-            min_side=self._min_side,
-        )
+        self._device, self._half, self._person = device, half, person_class
 
     def _find(self, images: Image) -> list[RawPeople]:
         """Return the people of (n, h, w, 3) pictures."""
@@ -98,12 +83,7 @@ class TorchvisionDetector:
         pixels = torch.tensor(images, device=self._device).permute(0, 3, 1, 2).float() / 255
         with forward_only(self._device, self._half):
             results = self._model(list(pixels))
-        people = []
-        for result in results:
-            kept = result["labels"] == self._person
-            boxes, scores = result["boxes"][kept].float(), result["scores"][kept].float()
-            people.append(RawPeople(boxes.cpu().numpy(), scores.cpu().numpy()))
-        return people
+        return [people_of(result["labels"], result["boxes"], result["scores"], self._person) for result in results]
 
 
 def _load(name: str, weights: Path | None, num_classes: int) -> Any:
