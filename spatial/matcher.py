@@ -1,6 +1,6 @@
 """The spatial stage: an MMN over the candidate tubes of a video, its training items and its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, Query, Tube, TubeMap
 from temporal.averaging import average_clips
 from temporal.batch import BatchEmbedder
+from temporal.clip_memory import Keep, keep_in_memory
 from temporal.losses import LossConfig, Losses
 from temporal.moment_map import cell_spans_frames, moment_cells
 from temporal.network import MMN, cosines, iou_scores
@@ -22,31 +23,34 @@ from temporal.streams import tube_rows
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TubeItem:
-    """The Q sentences of a training video with M >= 1 tubes: `clips` (M, P, D), targets `ious` (Q, M, K)."""
+    """The Q sentences of a training video with M >= 1 tubes.
+
+    `read_clips` gives the tubes' clips (M, P, D); `ious` (Q, M, K) are the targets.
+    """
 
     texts: tuple[str, ...]
-    clips: Tensor
+    num_maps: int
+    read_clips: Callable[[], Tensor]
     ious: Tensor
-
-    @property
-    def num_maps(self) -> int:
-        """The number of tubes, M."""
-        return len(self.clips)
-
-    def read_clips(self) -> Tensor:
-        """Return the clips."""
-        return self.clips
 
 
 def make_tube_item(
-    annotations: Sequence[Annotation], video: PreparedVideo, num_clips: int, mask: Tensor
+    annotations: Sequence[Annotation],
+    video: PreparedVideo,
+    num_clips: int,
+    mask: Tensor,
+    keep: Keep = keep_in_memory,
 ) -> TubeItem | None:
-    """Return the training item of one video's annotated sentences, None without tubes; `mask` is the network's."""
+    """Return the training item of one video's annotated sentences, None without tubes.
+
+    `mask` is the network's; `keep` takes the clips over.
+    """
     if not video.tubes:
         return None
     targets = [[tube_targets(tube, one.tube, len(mask)) for tube in video.tubes] for one in annotations]
     ious = torch.tensor(np.array(targets), dtype=torch.float32)[..., mask]
-    return TubeItem(tuple(one.query.text for one in annotations), tube_clips(video, num_clips), ious)
+    read_clips = keep(tube_clips(video, num_clips))
+    return TubeItem(tuple(one.query.text for one in annotations), len(video.tubes), read_clips, ious)
 
 
 def tube_clips(video: PreparedVideo, num_clips: int) -> Tensor:

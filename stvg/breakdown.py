@@ -4,7 +4,7 @@ Each property cuts the queries into thirds, at its own 1/3 and 2/3 quantiles in 
 stay together, so groups differ in size, and there may be fewer than three.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +31,7 @@ class Group:
         return {**of_group, **self.row.to_json()}
 
 
-def query_properties(annotations: Sequence[Annotation], videos: Sequence[PreparedVideo]) -> dict[str, Float64Array]:
+def query_properties(annotations: Sequence[Annotation], videos: Iterable[PreparedVideo]) -> dict[str, Float64Array]:
     """Return each property (Q,) float64 of the queries; `videos` are those of the annotations, in their order.
 
     - `words`: of the sentence, as blanks part them;
@@ -39,12 +39,16 @@ def query_properties(annotations: Sequence[Annotation], videos: Sequence[Prepare
       person would count once per shot;
     - `moment_share`: frames of the true moment over those of the video, in (0, 1].
     """
-    pairs = list(zip(annotations, videos, strict=True))
-    return {
-        "words": np.array([len(item.query.text.split()) for item in annotations], dtype=np.float64),
-        "people": np.array([sum(_meet(tube, item.tube) for tube in video.tubes) for item, video in pairs], np.float64),
-        "moment_share": np.array([item.tube.span.length / video.meta.num_frames for item, video in pairs]),
-    }
+    rows = [
+        (
+            len(item.query.text.split()),
+            sum(_meet(tube, item.tube) for tube in video.tubes),
+            item.tube.span.length / video.meta.num_frames,
+        )
+        for item, video in zip(annotations, videos, strict=True)  # one video after the other: memory
+    ]
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return dict(zip(("words", "people", "moment_share"), columns, strict=True))
 
 
 def break_down(rows: Sequence[AblationRow], properties: Mapping[str, Float64Array], seed: int) -> list[Group]:

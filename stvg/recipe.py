@@ -41,6 +41,13 @@ class DataConfig:
     """Where the data are: `root` holds videos/ and train.json, val.json, test.json in HC-STVG's form."""
 
     root: Path
+    memory_gib: float = Field(default=4.0, ge=0)
+    """Training holds its items in memory up to this size, and the videos of val; the rest is read again from disk."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory_gib` in bytes."""
+        return int(self.memory_gib * 2**30)
 
     @property
     def videos(self) -> Path:

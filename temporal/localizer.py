@@ -12,6 +12,7 @@ from torch import Tensor
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, MomentMap, Query
 from temporal.batch import BatchEmbedder, same_video
+from temporal.clip_memory import Keep, keep_in_memory
 from temporal.losses import LossConfig, Losses, loss_iou, mmn_losses
 from temporal.moment_map import cell_spans_frames, moment_cells, span_iou
 from temporal.network import MMN, cosines, iou_scores
@@ -44,9 +45,15 @@ def moment_ious(moments: Floats, mask: Tensor) -> Tensor:
 
 
 def make_moment_item(
-    annotations: Sequence[Annotation], video: PreparedVideo, streams: Streams, mask: Tensor
+    annotations: Sequence[Annotation],
+    video: PreparedVideo,
+    streams: Streams,
+    mask: Tensor,
+    keep: Keep = keep_in_memory,
 ) -> MomentItem | None:
-    """Return the training item of one video's annotated sentences; `mask` (N, N) is the network's.
+    """Return the training item of one video's annotated sentences.
+
+    `mask` (N, N) is the network's; `keep` takes the streams over.
 
     Sentences whose person no stream shows are left out; None where none is left.
     """
@@ -60,7 +67,7 @@ def make_moment_item(
     return MomentItem(
         texts=tuple(one.query.text for one, _ in shown),
         num_maps=len(made),
-        read_clips=lambda: made,
+        read_clips=keep(made),
         described=torch.tensor([stream for _, stream in shown]),
         ious=moment_ious(moments, mask),
         moments=torch.from_numpy(moments).float(),

@@ -86,7 +86,7 @@ def _questions(rows: Sequence[AblationRow]) -> list[tuple[AblationRow, AblationR
 def _groups(rows: Sequence[AblationRow], annotations: Sequence[Annotation], read: Reader, seed: int) -> list[Group]:
     """Return the groups of queries, each with the trained parts in every mode and the oracle."""
     main = [row_of(rows, "mmn", "matcher", mode) for mode in MODES]
-    properties = query_properties(annotations, [read(item.query.video_id) for item in annotations])
+    properties = query_properties(annotations, (read(item.query.video_id) for item in annotations))
     return break_down([*main, row_of(rows, "truth", "truth", "two_stage")], properties, seed)
 
 

@@ -11,7 +11,8 @@ from stvg.commands.ablate import ablate
 from stvg.commands.ground import ground_split
 from stvg.commands.prepare_hcstvg import PrepareRequest, prepare_hcstvg
 from stvg.commands.preprocess import preprocess
-from stvg.commands.train import left_out, train_both
+from stvg.commands.train import train_both
+from stvg.commands.train_items import left_out
 from stvg.errors import InputError
 from stvg.files import read_json, write_json_atomically, write_text_atomically
 from stvg.hcstvg.index import index_path, read_index
@@ -19,7 +20,7 @@ from stvg.locks import locked
 from stvg.metrics import score, summarise
 from stvg.preprocess import Failure, HowToPrepare
 from stvg.published import comparison
-from stvg.recipe import DataConfig, Recipe
+from stvg.recipe import Recipe
 from stvg.submission import find_problems, read_submission
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Reproduced:
 
 def with_data(recipe: Recipe, request: PrepareRequest) -> Recipe:
     """Return the recipe on the data as `request` lays them out."""
-    return replace(recipe, data=DataConfig(root=request.out))
+    return replace(recipe, data=replace(recipe.data, root=request.out))
 
 
 def reproduce(recipe: Recipe, request: PrepareRequest, submission: Path, how: HowToPrepare) -> Reproduced:

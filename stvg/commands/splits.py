@@ -11,6 +11,7 @@ from stvg.build import build_preparer, prepared_store, video_fingerprint
 from stvg.engines import local_engine
 from stvg.errors import InputError
 from stvg.interfaces import PreparedVideo
+from stvg.memory import KeepingReader
 from stvg.preprocess import Failure, HowToPrepare, prepare_videos
 from stvg.ray_engine import RayCluster
 from stvg.recipe import Recipe
@@ -96,8 +97,8 @@ def unreadable_videos(recipe: Recipe, name: str, video_ids: Iterable[str]) -> li
 
 
 def split_reader(recipe: Recipe, name: str) -> Reader:
-    """Return a reader of one store; what it has read it keeps in memory."""
-    return lru_cache(maxsize=None)(prepared_store(recipe, name).read)
+    """Return a reader of one store; what it has read it keeps in memory, up to data.memory_gib."""
+    return KeepingReader(prepared_store(recipe, name).read, recipe.data.memory_bytes)
 
 
 def prepare_wherever(
@@ -105,7 +106,7 @@ def prepare_wherever(
 ) -> tuple[Reader, list[Failure]]:
     """Prepare those of the videos that no store under output.root has, into the store `name`; read them from any.
 
-    The reader keeps the last `remember` videos in memory, None for all.
+    The reader keeps the last `remember` videos in memory, None for as many as data.memory_gib has room for.
     """
     own = prepared_store(recipe, name)
     stores = [prepared_store(recipe, path.stem) for path in store_files(own.path.parent)]
@@ -118,4 +119,8 @@ def prepare_wherever(
             homes[video_id] = home
     missing = {video_id: path for video_id, path in paths.items() if video_id not in homes}
     failures = prepare_split(recipe, name, missing, how) if missing else []
-    return lru_cache(maxsize=remember)(lambda video_id: homes.get(video_id, own).read(video_id)), failures
+    return _kept(lambda video_id: homes.get(video_id, own).read(video_id), recipe, remember), failures
+
+
+def _kept(read: Reader, recipe: Recipe, remember: int | None) -> Reader:
+    return KeepingReader(read, recipe.data.memory_bytes) if remember is None else lru_cache(maxsize=remember)(read)

@@ -7,18 +7,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from spatial.matcher import MMNTubeMatcher, TubeLoss, make_tube_item
-from stvg.annotations import read_annotations
-from stvg.augmentation import concatenate_randomly, crop_randomly
 from stvg.build import (
     build_fusion,
     build_network,
@@ -32,13 +30,14 @@ from stvg.build import (
     temporal_streams,
 )
 from stvg.cli import configure_logging
-from stvg.commands.splits import Reader, split_reader, unreadable_videos
+from stvg.commands.splits import Reader
+from stvg.commands.train_items import Item, TrainSet, left_out, make_train_set, training_splits, usable_split
 from stvg.config import dump_config
 from stvg.errors import InputError
 from stvg.files import remove_leftovers
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
-from stvg.interfaces import PreparedVideo
 from stvg.locks import locked
+from stvg.memory import without_features
 from stvg.metrics import score
 from stvg.parts import WholeLocalizer
 from stvg.pipeline import Grounder
@@ -46,32 +45,25 @@ from stvg.preprocess import Failure
 from stvg.recipe import Recipe, StageConfig
 from stvg.spans import span_tiou
 from stvg.types import Annotation, FrameSpan, Prediction
-from temporal.batch import BatchEmbedder, BatchItem
+from temporal.batch import BatchEmbedder
+from temporal.clip_memory import ClipMemory
 from temporal.distributed.batch_norm import synchronise_batch_norm
 from temporal.distributed.ranks import Ranks, connected, find_ranks
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
 from temporal.losses import Losses
 from temporal.network import MMN
 from temporal.sentences import encode_all
-from temporal.training import TrainingConfig, TrainingRun, train
+from temporal.training import TrainingRun, train
 from temporal.weights import best_weights
 
 logger = logging.getLogger(__name__)
-Item = TypeVar("Item", bound=BatchItem)
-
-
-@dataclass(frozen=True, slots=True)
-class _TrainSet(Generic[Item]):
-    """The items of a split, one a footage, and further versions of each."""
-
-    items: list[Item]
-    versions: list[list[Item]]
 
 
 def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> list[Failure]:
     """Train the temporal stage; val's mean tIoU of the best moment chooses the checkpoint.
 
-    Return the videos of train and val that cannot be had and were left out; of several ranks, nothing.
+    Return the videos of train and val that cannot be had and were left out; of several ranks nothing, since torchrun
+    takes every exit code but 0 for a crash: there the warning in the log names them.
 
     Raises:
         InputError: a file cannot be read, a video is not prepared yet, or another run trains this stage.
@@ -84,18 +76,18 @@ def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) 
 
 def _train_temporal(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
     stage, streams = recipe.temporal, temporal_streams(recipe)
-    annotations, read = _split(recipe, "train")
-    val_annotations, val_read = _split(recipe, "val")
-    input_size = max(streams(read(item.query.video_id)).shape[2] for item in annotations[:8])
+    training, val = training_splits(recipe, ranks)
+    input_size = max(streams(training.read(item.query.video_id)).shape[2] for item in training.annotations[:8])
     torch.manual_seed(recipe.seed)
     network, sentences = build_network(stage, input_size, ranks.device)
     synchronise_batch_norm(network, ranks)
 
     def validate() -> float:
-        return mean_tiou(val_annotations, val_read, MMNLocalizer(network, sentences, streams, stage.power))
+        return mean_tiou(val.annotations, val.read, MMNLocalizer(network, sentences, streams, stage.power))
 
-    make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu())
-    data = _train_set(recipe, stage.training, make_item)
+    memory = ClipMemory(temporal_folder(recipe), recipe.data.memory_bytes)
+    make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu(), keep=memory.keep)
+    data = make_train_set(recipe, stage.training, training, make_item)
     encode_all(sentences, data.items)
     loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision, ranks), stage.loss)
     run = _training_run(recipe, stage, network, data, loss, validate)
@@ -130,9 +122,9 @@ def _alone(folder: Path, ranks: Ranks) -> Iterator[None]:
 
 def _train_matcher(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
     stage, num_clips = recipe.matcher, recipe.matcher.network.num_pre_clips
-    annotations, read = _split(recipe, "train")
-    val_annotations, val_read = _split(recipe, "val")
-    widths = (features.shape[1] for item in annotations for features in read(item.query.video_id).tube_features)
+    training, val = training_splits(recipe, ranks)
+    videos = (training.read(item.query.video_id) for item in training.annotations)
+    widths = (features.shape[1] for video in videos for features in video.tube_features)
     input_size = next(widths, None)
     if input_size is None:
         raise InputError(f"{recipe.data.annotations('train')}: expected people in its videos, the detector found none")
@@ -143,10 +135,11 @@ def _train_matcher(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks
     def validate() -> float:
         matcher = MMNTubeMatcher(network, sentences, num_clips)
         grounder = Grounder(WholeLocalizer(), matcher, build_fusion(recipe, "tube_mmn"))
-        return score(val_annotations, ground_annotations(val_annotations, val_read, grounder)).m_viou
+        return score(val.annotations, ground_annotations(val.annotations, val.read, grounder)).m_viou
 
-    make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu())
-    data = _train_set(recipe, stage.training, make_item)
+    memory = ClipMemory(matcher_folder(recipe), recipe.data.memory_bytes)
+    make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu(), keep=memory.keep)
+    data = make_train_set(recipe, stage.training, training, make_item)
     encode_all(sentences, data.items)
     loss = TubeLoss(BatchEmbedder(network, sentences, stage.training.precision, ranks), stage.loss)
     run = _training_run(recipe, stage, network, data, loss, validate)
@@ -157,7 +150,7 @@ def _training_run(
     recipe: Recipe,
     stage: StageConfig,
     network: MMN,
-    data: _TrainSet[Item],
+    data: TrainSet[Item],
     loss: Callable[[Sequence[Item]], Losses],
     validate: Callable[[], float],
 ) -> TrainingRun[Item]:
@@ -204,85 +197,16 @@ def fit_fusion(recipe: Recipe) -> None:
     trained = (best_weights(folder(recipe)).is_file() for folder in (temporal_folder, matcher_folder))
     if not find_ranks(recipe.device).is_first or not all(trained):
         return
-    annotations, read = _split(recipe, "val")
+    val = usable_split(recipe, "val")
     localizer, matcher = load_localizer(recipe), load_matcher(recipe)
     samples = []
-    for annotation in tqdm(annotations, desc="fit fusion", unit="query"):
-        video = read(annotation.query.video_id)
+    for annotation in tqdm(val.annotations, desc="fit fusion", unit="query"):
+        video = val.read(annotation.query.video_id)
         moments, maps = localizer.localize([annotation.query], video)[0], matcher.match([annotation.query], video)[0]
-        samples.append(FusionSample(annotation, video, moments, maps))
+        samples.append(FusionSample(annotation, without_features(video), moments, maps))
     weights, m_viou = fit_joint_weights(samples, recipe.fusion.max_extrapolation)
     write_fitted_weights(fusion_file(recipe), weights, m_viou, len(samples))
     logger.info("joint weights: %s, m_vIoU %.4f on val", weights, m_viou)
-
-
-def left_out(recipe: Recipe) -> list[Failure]:
-    """Return the videos of train and val that cannot be had, so that training does without them."""
-    failures = {}
-    for split in ("train", "val"):
-        ids = (item.query.video_id for item in read_annotations(recipe.data.annotations(split)))
-        failures.update({one.video_id: one for one in unreadable_videos(recipe, split, ids)})
-    return [replace(one, reason=f"{one.reason}; left out of training") for one in failures.values()]
-
-
-def _split(recipe: Recipe, split: str) -> tuple[tuple[Annotation, ...], Reader]:
-    """Return the annotations of a split whose videos can be had, and what reads them."""
-    path = recipe.data.annotations(split)
-    annotations = read_annotations(path)
-    unreadable = unreadable_videos(recipe, split, (item.query.video_id for item in annotations))
-    gone = {one.video_id for one in unreadable}
-    usable = tuple(item for item in annotations if item.query.video_id not in gone)
-    if not usable:
-        raise InputError(f"{path}: expected videos of its items, none can be had; {unreadable[0].reason}")
-    return usable, split_reader(recipe, split)
-
-
-MakeItem = Callable[[Sequence[Annotation], PreparedVideo], Item | None]
-
-
-def _train_set(recipe: Recipe, config: TrainingConfig, make: MakeItem[Item]) -> _TrainSet[Item]:
-    """Make one training item of each footage, with the sentences of all its clips, and its further versions.
-
-    Clips of one footage belong together: apart they would count as each other's negatives.
-    """
-    annotations, read = _split(recipe, "train")
-    footages = prepared_store(recipe, "train").sources()
-    groups: dict[str, list[Annotation]] = {}
-    for annotation in annotations:
-        video_id = annotation.query.video_id
-        groups.setdefault(footages.get(video_id, video_id), []).append(annotation)
-    made: _TrainSet[Item] = _TrainSet([], [])
-    rng, sentences = np.random.default_rng(recipe.seed), 0
-    for group in tqdm(groups.values(), desc="read train", unit="video"):
-        whole = make(group, read(group[0].query.video_id))
-        if whole is not None:
-            made.items.append(whole)
-            made.versions.append(_versions(group, annotations, read, config, make, rng))
-            sentences += len(whole.texts)
-    logger.info("%d training sentences in %d videos%s", sentences, len(made.items),
-                f"; left out {len(annotations) - sentences}: nobody was found where their person is"
-                if sentences < len(annotations) else "")  # fmt: skip
-    return made
-
-
-def _versions(
-    group: Sequence[Annotation],
-    annotations: Sequence[Annotation],
-    read: Reader,
-    config: TrainingConfig,
-    make: MakeItem[Item],
-    rng: np.random.Generator,
-) -> list[Item]:
-    """Return the crops and the joins of each sentence of a footage."""
-    augmented = []
-    for annotation in group:
-        video = read(annotation.query.video_id)
-        augmented += [crop_randomly(annotation, video, config.crop_share, rng) for _ in range(config.crops)]
-        others = [read(annotations[int(rng.integers(len(annotations)))].query.video_id)
-                  for _ in range(config.concatenations)]  # fmt: skip
-        augmented += [concatenate_randomly(annotation, video, other, rng) for other in others]
-    items = [make([annotation], video) for annotation, video in augmented]
-    return [item for item in items if item is not None]
 
 
 def _setting(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_item_holds_the_viou_of_every_cell():
     item = make_tube_item([wanted, truth(0, 9)], prepared, N, mask)
     assert item.texts == ("one", "one")
     assert item.ious.shape[:2] == (2, 2)
-    assert item.clips.shape == (2, N, 5)
+    assert item.read_clips().shape == (2, N, 5)
     for one, row in zip(prepared.tubes, item.ious[0], strict=True):
         step = one.span.length // N
         for (first, last), value in zip(moment_cells(mask.numpy()), row, strict=True):

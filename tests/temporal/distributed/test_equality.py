@@ -138,7 +138,8 @@ def tube_items(counts, cells, generator):
         tubes = 1 + number % 3
         clips = torch.randn(tubes, 8, 5, dtype=torch.float64, generator=generator)
         ious = torch.rand(sentences, tubes, cells, dtype=torch.float64, generator=generator)
-        items.append(TubeItem(tuple(str(10 * number + k) for k in range(sentences)), clips, ious))
+        texts = tuple(str(10 * number + k) for k in range(sentences))
+        items.append(TubeItem(texts, tubes, partial(torch.clone, clips), ious))
     return items
 
 
