@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.clean import clean_detections, suppress
+from spatial.detectors.clean import suppress
+from spatial.detectors.frames import BatchDetector, RawPeople
 from stvg.config import STRICT
-from stvg.interfaces import Footage
-from stvg.types import Detections, FloatArray, Image
+from stvg.types import Image
 
 _MARGINS = np.array([0.1, 0.07, -0.1, -0.13], dtype=np.float32)
 """The detector's window holds a margin around the person: shares of width and height to take off, as OpenCV's own
@@ -31,42 +31,25 @@ class HogConfig:
     """Ratio of successive sizes that are searched, > 1."""
 
 
-class HogDetector:
+class HogDetector(BatchDetector):
     """Runs OpenCV's default people detector; see HogConfig for the arguments."""
 
     def __init__(
         self, *, threshold: float = 0.6, nms_iou: float = 0.5, min_side: float = 8.0, scale_step: float = 1.05
     ) -> None:
-        self._threshold, self._nms_iou, self._min_side, self._scale_step = threshold, nms_iou, min_side, scale_step
+        super().__init__("hog", threshold=threshold, min_side=min_side, batch_size=1)
+        self._nms_iou, self._scale_step = nms_iou, scale_step
         self._hog = cv2.HOGDescriptor()
         self._hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
 
-    def detect(self, footage: Footage) -> list[Detections]:
-        """Return the people of each frame of the footage, boxes in pixels of the original video."""
-        height, width = footage.images.shape[1:3]
-        to_video = np.array([footage.meta.width / width, footage.meta.height / height] * 2, dtype=np.float32)
-        found: list[Detections] = []
-        for frame, image in zip(footage.frames.tolist(), footage.images, strict=True):
-            boxes, scores = self._search(image)
-            kept = suppress(boxes, scores, self._nms_iou)
-            found.append(
-                clean_detections(
-                    frame,
-                    boxes[kept] * to_video,
-                    scores[kept],
-                    footage.meta,
-                    source="hog",
-                    min_score=self._threshold,
-                    min_side=self._min_side,
-                )
-            )
-        return found
+    def _find(self, images: Image) -> list[RawPeople]:
+        return [self._search(image) for image in images]
 
-    def _search(self, image: Image) -> tuple[FloatArray, FloatArray]:
-        """Return boxes (N, 4) xyxy in pixels of the image and scores (N,), before suppression."""
+    def _search(self, image: Image) -> RawPeople:
+        """Return the people of one picture (h, w, 3)."""
         window_width, window_height = self._hog.winSize
         if image.shape[0] < window_height or image.shape[1] < window_width:
-            return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+            return RawPeople(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         boxes_xywh, margins = self._hog.detectMultiScale(
             grey, winStride=(8, 8), scale=self._scale_step, groupThreshold=0
@@ -75,4 +58,5 @@ class HogDetector:
         sizes = boxes[:, 2:]
         boxes_xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + sizes], axis=1) + np.tile(sizes, 2) * _MARGINS
         scores = 1 / (1 + np.exp(-np.asarray(margins, dtype=np.float32).reshape(-1)))
-        return boxes_xyxy.astype(np.float32), scores.astype(np.float32)
+        kept = suppress(boxes_xyxy, scores, self._nms_iou)
+        return RawPeople(boxes_xyxy[kept], scores[kept])

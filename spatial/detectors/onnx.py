@@ -8,12 +8,12 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.clean import clean_detections, suppress
+from spatial.detectors.clean import suppress
+from spatial.detectors.frames import BatchDetector, RawPeople
 from spatial.detectors.onnx_decoders import DECODERS, DecoderName, Fit, Outputs
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Detections, Image
+from stvg.types import FloatArray, Image
 
 _TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -62,7 +62,7 @@ class OnnxConfig:
     model was exported so."""
 
 
-class OnnxDetector:
+class OnnxDetector(BatchDetector):
     """Runs an ONNX detector over the footage; see OnnxConfig for the arguments."""
 
     def __init__(
@@ -82,28 +82,31 @@ class OnnxDetector:
     ) -> None:
         self._path, self._family, self._decoder, self._person = path, decoder, DECODERS[decoder], person_class
         self._fit = fit or self._decoder.fit
-        self._threshold, self._nms_iou, self._min_side = threshold, nms_iou, min_side
+        self._nms_iou = nms_iou
         self._session = _open_session(path, threads, device)
         self._picture, shape = _picture_input(self._session.get_inputs(), path)
         self._inputs = {item.name: np.dtype(_TYPES[item.type]) for item in self._session.get_inputs()}
         self._outputs = [item.name for item in self._session.get_outputs()]
         self._width, self._height = _input_size(shape, size, path)
         self._fixed_batch = isinstance(shape[0], int)
-        self._batch = shape[0] if isinstance(shape[0], int) else batch_size
+        batch_size = shape[0] if isinstance(shape[0], int) else batch_size
+        super().__init__(str(path), threshold=threshold, min_side=min_side, batch_size=batch_size)
 
-    def detect(self, footage: Footage) -> list[Detections]:
-        """Return the people of each frame of the footage, boxes in pixels of the original video.
+    def _find(self, images: Image) -> list[RawPeople]:
+        """Return the people of up to one batch of pictures (n, h, w, 3).
 
         Raises:
-            InputError: outputs of another kind of model, or not finite.
+            InputError: outputs of another kind of model.
         """
-        found: list[Detections] = []
-        for start in range(0, len(footage.images), self._batch):
-            outputs = self._run(footage.images[start : start + self._batch])
-            for index, frame in enumerate(footage.frames[start : start + self._batch].tolist()):
-                one = {name: output[index] for name, output in outputs.items()}
-                found.append(self._read(one, frame, footage))
-        return found
+        height, width = images.shape[1:3]
+        fitted_width, fitted_height = self._fitted_size(images)
+        to_picture = np.array([width / fitted_width, height / fitted_height] * 2, dtype=np.float32)
+        outputs = self._run(images)
+        people = []
+        for index in range(len(images)):
+            boxes, scores = self._read({name: output[index] for name, output in outputs.items()})
+            people.append(RawPeople(boxes * to_picture, scores))
+        return people
 
     def _run(self, images: Image) -> dict[str, npt.NDArray[Any]]:
         """Return the model's outputs by name for up to one batch of images."""
@@ -120,8 +123,8 @@ class OnnxDetector:
             feed[_SIZES] = np.full((count, 2), (self._width, self._height), self._inputs[_SIZES])
         return dict(zip(self._outputs, self._session.run(None, feed), strict=True))
 
-    def _read(self, outputs: Outputs, frame: int, footage: Footage) -> Detections:
-        """Return one frame's people from its outputs."""
+    def _read(self, outputs: Outputs) -> tuple[FloatArray, FloatArray]:
+        """Return one picture's people from its outputs: boxes (N, 4) xyxy in pixels of the input, scores (N,)."""
         try:
             boxes, scores = self._decoder.decode(outputs, self._width, self._height, self._person, self._threshold)
         except (ValueError, KeyError, IndexError) as error:
@@ -132,17 +135,7 @@ class OnnxDetector:
         if self._decoder.suppresses and np.isfinite(boxes).all():
             kept = suppress(boxes, scores, self._nms_iou)
             boxes, scores = boxes[kept], scores[kept]
-        width, height = self._fitted_size(footage.images)
-        ratio = footage.meta.width / width, footage.meta.height / height
-        return clean_detections(
-            frame,
-            boxes * np.array([*ratio, *ratio], dtype=np.float32),
-            scores,
-            footage.meta,
-            source=str(self._path),
-            min_score=self._threshold,
-            min_side=self._min_side,
-        )
+        return boxes, scores
 
     def _fitted_size(self, images: Image) -> tuple[int, int]:
         """Return width and height that the images (N, h, w, 3) take up on the model's input."""

@@ -4,11 +4,10 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.clean import clean_detections
+from spatial.detectors.frames import BatchDetector, NotANumberError, RawPeople, people_of
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Detections
+from stvg.types import Image
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -30,7 +29,7 @@ class TransformersConfig:
     """Compute in float16; for GPUs."""
 
 
-class TransformersDetector:
+class TransformersDetector(BatchDetector):
     """Runs AutoModelForObjectDetection over the footage on `device`; see TransformersConfig for the other arguments."""
 
     def __init__(
@@ -46,52 +45,26 @@ class TransformersDetector:
     ) -> None:
         import torch
 
-        self._name, self._device, self._batch = name, device, batch_size
-        self._threshold, self._min_side = threshold, min_side
-        self._dtype = torch.float16 if half else torch.float32
+        super().__init__(name, threshold=threshold, min_side=min_side, batch_size=batch_size)
+        self._device, self._dtype = device, torch.float16 if half else torch.float32
         self._processor, model = _load(name)
         self._model = model.to(device=device, dtype=self._dtype).eval()
         self._person = _person_id(self._model.config.id2label, person_label, name)
 
-    def detect(self, footage: Footage) -> list[Detections]:
-        """Return the people of each frame of the footage, boxes in pixels of the original video.
-
-        Raises:
-            InputError: a result that is not finite.
-        """
-        found: list[Detections] = []
-        for start in range(0, len(footage.images), self._batch):
-            results = self._run(list(footage.images[start : start + self._batch]), footage)
-            for frame, result in zip(footage.frames[start : start + self._batch].tolist(), results, strict=True):
-                person = (result["labels"] == self._person).cpu().numpy()
-                found.append(
-                    clean_detections(
-                        frame,
-                        result["boxes"].float().cpu().numpy()[person],
-                        result["scores"].float().cpu().numpy()[person],
-                        footage.meta,
-                        source=self._name,
-                        min_score=self._threshold,
-                        min_side=self._min_side,
-                    )
-                )
-        return found
-
-    def _run(self, images: list[Any], footage: Footage) -> list[dict[str, Any]]:
-        """Return labels, boxes and scores, as the model's own processor reads them, for one batch of images."""
+    def _find(self, images: Image) -> list[RawPeople]:
+        """Return the people of (n, h, w, 3) pictures, as the model's own processor reads them."""
         import torch
 
-        inputs = self._processor(images=images, return_tensors="pt").to(self._device)
+        inputs = self._processor(images=list(images), return_tensors="pt").to(self._device)
         inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
         with torch.inference_mode():
             outputs = self._model(**inputs)
         if not torch.isfinite(outputs.logits).all():  # the threshold would drop NaN without a word
-            raise InputError(f"{footage.meta.path}: expected finite scores from {self._name}, got NaN or infinity")
-        sizes = [(footage.meta.height, footage.meta.width)] * len(images)
-        results: list[dict[str, Any]] = self._processor.post_process_object_detection(
-            outputs, threshold=self._threshold, target_sizes=sizes
+            raise NotANumberError
+        results = self._processor.post_process_object_detection(
+            outputs, threshold=self._threshold, target_sizes=[images.shape[1:3]] * len(images)
         )
-        return results
+        return [people_of(result["labels"], result["boxes"], result["scores"], self._person) for result in results]
 
 
 def _load(name: str) -> tuple[Any, Any]:

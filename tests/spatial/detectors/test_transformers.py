@@ -63,5 +63,5 @@ def test_not_finite_is_refused(rtdetr_folder: Path) -> None:
     with torch.no_grad():
         for weight in detector._model.parameters():
             weight.fill_(float("nan"))
-    with pytest.raises(InputError, match=r"v\.mp4: expected finite scores from"):
+    with pytest.raises(InputError, match=r"v\.mp4: frames 0 to 0: expected finite scores from"):
         detector.detect(footage(1))
