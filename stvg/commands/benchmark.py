@@ -1,31 +1,27 @@
 """Train and evaluate MMN on a benchmark of temporal grounding, from features that others extracted."""
 
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-
-from stvg.build import build_network, clip_reader, describe_network, feature_file, load_ranker, make_ranker
+from stvg.build import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.build import temporal_folder as folder_of
-from stvg.config import dump_config
+from stvg.commands.training_run import seeded_network, training_alone, training_run
 from stvg.errors import InputError
 from stvg.files import write_json_atomically
 from stvg.recipe import BenchmarkRecipe
 from temporal.batch import BatchEmbedder
-from temporal.distributed.batch_norm import synchronise_batch_norm
-from temporal.distributed.ranks import Ranks, connected, find_ranks
+from temporal.distributed.ranks import Ranks
 from temporal.feature_file import ClipReader
-from temporal.localizer import MomentItem, MomentLoss
+from temporal.localizer import MomentLoss
 from temporal.moment_annotations import MomentAnnotations, read_moments
 from temporal.ranker import MomentRanker, Ranking, moment_item, rank_split
 from temporal.recall import RecallTable
 from temporal.sentences import encode_all
-from temporal.training import TrainingConfig, TrainingRun, train
+from temporal.training import TrainingConfig, train
 
 logger = logging.getLogger(__name__)
 Split = Literal["train", "val", "test"]
@@ -39,36 +35,33 @@ def train_benchmark(recipe: BenchmarkRecipe, resume: bool = False) -> None:
     """Train MMN on the train split; `select_on` says what chooses the checkpoint.
 
     Raises:
-        InputError: annotations or features cannot be read, or features of a video are missing.
+        InputError: annotations or features cannot be read, features of a video are missing, or another run trains
+            into this folder.
     """
-    ranks = find_ranks(recipe.device)
-    with connected(ranks):
+    with training_alone(folder_of(recipe), recipe.device) as ranks:
         _train(recipe, resume, ranks)
 
 
 def _train(recipe: BenchmarkRecipe, resume: bool, ranks: Ranks) -> None:
-    stage, read = recipe.temporal, clip_reader(recipe, feature_file(recipe))
+    read = clip_reader(recipe, feature_file(recipe))
     videos = read_split(recipe, read, "train").videos
-    torch.manual_seed(recipe.seed)
-    network, sentences = build_network(stage, read.file.width, ranks.device)
-    synchronise_batch_norm(network, ranks)
-    mask, text = network.mask.cpu(), network.text_backbone
+    network, sentences = seeded_network(recipe.temporal, read.file.width, recipe.seed, ranks)
+    mask = network.mask.cpu()
     items = [moment_item(video, read, mask) for video in videos]
     encode_all(sentences, items)
     training, validate = _selection(recipe, read, make_ranker(recipe, network, sentences))
-    run = TrainingRun[MomentItem](
-        model=network,
-        text_parameters=[] if text is None else list(text.parameters()),
-        loss=MomentLoss(BatchEmbedder(network, sentences, training.precision, ranks), stage.loss),
-        contrastive_weight=stage.loss.contrastive_weight,
-        train_items=items,
-        validate=validate,
-        config=training,
+    stage = replace(recipe.temporal, training=training)
+    run = training_run(
+        recipe,
+        stage,
+        network,
+        MomentLoss(BatchEmbedder(network, sentences, training.precision, ranks), stage.loss),
+        items,
+        validate,
         folder=folder_of(recipe),
-        seed=recipe.seed,
-        describe=describe_network(recipe, stage, read.file.width),
-        setting=_setting(recipe, read),
         ranks=ranks,
+        annotations=recipe.data.root / recipe.data.train,
+        origin={"features": read.file.path.stat().st_size, "select_on": recipe.select_on},
     )
     train(run, resume)
 
@@ -105,18 +98,6 @@ def _selection(
         return table.mean_recall(first)
 
     return training, validate
-
-
-def _setting(recipe: BenchmarkRecipe, read: ClipReader) -> dict[str, Any]:
-    """Return what a training may not change in while it is interrupted, beside its own config."""
-    losses = {f"loss.{key}": value for key, value in dump_config(recipe.temporal.loss).items()}
-    return {
-        **losses,
-        "network.feature_dropout": recipe.temporal.network.feature_dropout,
-        "annotations": hashlib.sha256((recipe.data.root / recipe.data.train).read_bytes()).hexdigest(),
-        "features": read.file.path.stat().st_size,
-        "select_on": recipe.select_on,
-    }
 
 
 @dataclass(frozen=True, slots=True)

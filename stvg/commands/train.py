@@ -1,16 +1,13 @@
 """Train either stage on the train split and choose its checkpoint on val; fit the joint weights on val."""
 
-import hashlib
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +16,6 @@ from tqdm import tqdm
 from spatial.matcher import MMNTubeMatcher, TubeLoss, make_tube_item
 from stvg.build import (
     build_fusion,
-    build_network,
-    describe_network,
     fusion_file,
     load_localizer,
     load_matcher,
@@ -32,11 +27,9 @@ from stvg.build import (
 from stvg.cli import configure_logging
 from stvg.commands.splits import Reader
 from stvg.commands.train_items import Item, TrainSet, left_out, make_train_set, training_splits, usable_split
-from stvg.config import dump_config
+from stvg.commands.training_run import seeded_network, training_alone, training_run
 from stvg.errors import InputError
-from stvg.files import remove_leftovers
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
-from stvg.locks import locked
 from stvg.memory import without_features
 from stvg.metrics import score
 from stvg.parts import WholeLocalizer
@@ -47,8 +40,7 @@ from stvg.spans import span_tiou
 from stvg.types import Annotation, FrameSpan, Prediction
 from temporal.batch import BatchEmbedder
 from temporal.clip_memory import ClipMemory
-from temporal.distributed.batch_norm import synchronise_batch_norm
-from temporal.distributed.ranks import Ranks, connected, find_ranks
+from temporal.distributed.ranks import Ranks, find_ranks
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
 from temporal.losses import Losses
 from temporal.network import MMN
@@ -68,8 +60,7 @@ def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) 
     Raises:
         InputError: a file cannot be read, a video is not prepared yet, or another run trains this stage.
     """
-    ranks = find_ranks(recipe.device)
-    with connected(ranks), _alone(temporal_folder(recipe), ranks):
+    with training_alone(temporal_folder(recipe), recipe.device) as ranks:
         _train_temporal(recipe, resume, bar_position, ranks)
     return left_out(recipe) if ranks.size == 1 else []
 
@@ -78,20 +69,19 @@ def _train_temporal(recipe: Recipe, resume: bool, bar_position: int, ranks: Rank
     stage, streams = recipe.temporal, temporal_streams(recipe)
     training, val = training_splits(recipe, ranks)
     input_size = max(streams(training.read(item.query.video_id)).shape[2] for item in training.annotations[:8])
-    torch.manual_seed(recipe.seed)
-    network, sentences = build_network(stage, input_size, ranks.device)
-    synchronise_batch_norm(network, ranks)
+    network, sentences = seeded_network(stage, input_size, recipe.seed, ranks)
 
     def validate() -> float:
         return mean_tiou(val.annotations, val.read, MMNLocalizer(network, sentences, streams, stage.power))
 
-    memory = ClipMemory(temporal_folder(recipe), recipe.data.memory_bytes)
+    folder = temporal_folder(recipe)
+    memory = ClipMemory(folder, recipe.data.memory_bytes)
     make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu(), keep=memory.keep)
     data = make_train_set(recipe, stage.training, training, make_item)
     encode_all(sentences, data.items)
     loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision, ranks), stage.loss)
-    run = _training_run(recipe, stage, network, data, loss, validate)
-    train(replace(run, folder=temporal_folder(recipe), bar_position=bar_position, ranks=ranks), resume)
+    run = _run(recipe, stage, network, data, loss, validate, folder, ranks)
+    train(replace(run, bar_position=bar_position), resume)
 
 
 def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> list[Failure]:
@@ -102,22 +92,9 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
     Raises:
         InputError: as train_temporal, or nobody was found in any training video.
     """
-    ranks = find_ranks(recipe.device)
-    with connected(ranks), _alone(matcher_folder(recipe), ranks):
+    with training_alone(matcher_folder(recipe), recipe.device) as ranks:
         _train_matcher(recipe, resume, bar_position, ranks)
     return left_out(recipe) if ranks.size == 1 else []
-
-
-@contextmanager
-def _alone(folder: Path, ranks: Ranks) -> Iterator[None]:
-    """Let no other run train into `folder` meanwhile; of several ranks the first one sees to that."""
-    if not ranks.is_first:
-        yield
-        return
-    with locked(folder):
-        if folder.is_dir():
-            remove_leftovers(folder)
-        yield
 
 
 def _train_matcher(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
@@ -128,47 +105,46 @@ def _train_matcher(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks
     input_size = next(widths, None)
     if input_size is None:
         raise InputError(f"{recipe.data.annotations('train')}: expected people in its videos, the detector found none")
-    torch.manual_seed(recipe.seed + 1)
-    network, sentences = build_network(stage, input_size, ranks.device)
-    synchronise_batch_norm(network, ranks)
+    network, sentences = seeded_network(stage, input_size, recipe.seed + 1, ranks)
 
     def validate() -> float:
         matcher = MMNTubeMatcher(network, sentences, num_clips)
         grounder = Grounder(WholeLocalizer(), matcher, build_fusion(recipe, "tube_mmn"))
         return score(val.annotations, ground_annotations(val.annotations, val.read, grounder)).m_viou
 
-    memory = ClipMemory(matcher_folder(recipe), recipe.data.memory_bytes)
+    folder = matcher_folder(recipe)
+    memory = ClipMemory(folder, recipe.data.memory_bytes)
     make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu(), keep=memory.keep)
     data = make_train_set(recipe, stage.training, training, make_item)
     encode_all(sentences, data.items)
     loss = TubeLoss(BatchEmbedder(network, sentences, stage.training.precision, ranks), stage.loss)
-    run = _training_run(recipe, stage, network, data, loss, validate)
-    train(replace(run, folder=matcher_folder(recipe), bar_position=bar_position, ranks=ranks), resume)
+    run = _run(recipe, stage, network, data, loss, validate, folder, ranks)
+    train(replace(run, bar_position=bar_position), resume)
 
 
-def _training_run(
+def _run(
     recipe: Recipe,
     stage: StageConfig,
     network: MMN,
     data: TrainSet[Item],
     loss: Callable[[Sequence[Item]], Losses],
     validate: Callable[[], float],
+    folder: Path,
+    ranks: Ranks,
 ) -> TrainingRun[Item]:
-    text = network.text_backbone
-    return TrainingRun(
-        model=network,
-        text_parameters=[] if text is None else list(text.parameters()),
-        loss=loss,
-        contrastive_weight=stage.loss.contrastive_weight,
-        train_items=data.items,
-        validate=validate,
-        config=stage.training,
-        folder=recipe.output.root,
-        seed=recipe.seed,
-        describe=describe_network(recipe, stage, network.clip_pool.conv.in_channels),
-        setting=_setting(recipe, stage),
-        versions=data.versions,
+    run = training_run(
+        recipe,
+        stage,
+        network,
+        loss,
+        data.items,
+        validate,
+        folder=folder,
+        ranks=ranks,
+        annotations=recipe.data.annotations("train"),
+        origin={"prepared": prepared_store(recipe, "train").recipe},
     )
+    return replace(run, versions=data.versions)
 
 
 def train_both(recipe: Recipe, resume: bool = False) -> None:
@@ -207,14 +183,6 @@ def fit_fusion(recipe: Recipe) -> None:
     weights, m_viou = fit_joint_weights(samples, recipe.fusion.max_extrapolation)
     write_fitted_weights(fusion_file(recipe), weights, m_viou, len(samples))
     logger.info("joint weights: %s, m_vIoU %.4f on val", weights, m_viou)
-
-
-def _setting(recipe: Recipe, stage: StageConfig) -> dict[str, Any]:
-    """Return what a training may not change in while it is interrupted, beside its own config."""
-    annotations = hashlib.sha256(recipe.data.annotations("train").read_bytes()).hexdigest()
-    losses = {f"loss.{key}": value for key, value in dump_config(stage.loss).items()}
-    losses["network.feature_dropout"] = stage.network.feature_dropout
-    return {**losses, "annotations": annotations, "prepared": prepared_store(recipe, "train").recipe}
 
 
 def mean_tiou(annotations: Sequence[Annotation], read: Reader, localizer: MMNLocalizer) -> float:

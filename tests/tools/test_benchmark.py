@@ -16,6 +16,7 @@ from stvg.build import load_temporal
 from stvg.commands import ablate_temporal
 from stvg.commands.ablate_temporal import VARIANTS, ablation_table
 from stvg.config import dump_config, load_config
+from stvg.locks import locked
 from stvg.recipe import BenchmarkRecipe
 from temporal.feature_file import FeatureFile
 
@@ -111,6 +112,23 @@ MomentLoss.__call__ = counted
 sys.argv = {argv}
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+
+
+def test_two_trainings_into_one_folder(planted, trained, tool):
+    before = {path: path.read_bytes() for path in trained.glob("*.*")}
+    with locked(trained):
+        done = tool("train_temporal", *planted[1])
+    assert (done.code, done.stdout) == (2, "")
+    assert "temporal: expected no other run that writes here, found one: process " in done.stderr.splitlines()[-1]
+    assert {path: path.read_bytes() for path in trained.glob("*.*")} == before
+
+
+def test_a_training_removes_what_a_killed_one_left(planted, trained, tool, tmp_path):
+    left = tmp_path / "temporal" / ".last.abcdefgh.part.pt"
+    left.parent.mkdir()
+    left.touch()
+    assert tool("train_temporal", *planted[1], f"output.root={tmp_path}").code == 0
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("batch", [2, 5, 9])
