@@ -11,8 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from temporal.distributed.batch_norm import SynchronisedBatchNorm2d
-from temporal.distributed.exchange import gather_tensors
+from temporal.distributed.batch_norm import SynchronisedBatchNorm2d, combine_statistics, move_running_statistics
 from temporal.distributed.ranks import Ranks
 
 
@@ -31,7 +30,7 @@ def normalise_rows(rows: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d, weig
     ranks = norm.ranks if isinstance(norm, SynchronisedBatchNorm2d) else Ranks()
     mean, variance, count = _statistics(rows.detach(), places, ranks)
     shift = 0 if bias is None else bias.detach().double()
-    _move_running(norm, mean + shift, variance * (count / (count - 1)))
+    move_running_statistics(norm, mean + shift, variance * (count / (count - 1)))
     dtype = torch.promote_types(rows.dtype, torch.float32)
     inverse = (variance + norm.eps).rsqrt().to(dtype)
     return cast(Tensor, _NormaliseRows.apply(  # type: ignore[no-untyped-call]
@@ -50,7 +49,11 @@ def _apply_running(rows: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d, weig
 
 @torch.no_grad()
 def _statistics(rows: Tensor, places: int, ranks: Ranks) -> tuple[Tensor, Tensor, int]:
-    """Return mean and biased variance (C,), float64, over all places of all ranks, and how many values that is."""
+    """Return mean and biased variance (C,), float64, over all places of all ranks, and how many values that is.
+
+    Raises:
+        ValueError: fewer than two values per channel.
+    """
     local_count = len(rows) * places
     local = torch.zeros(2, rows.shape[2], dtype=torch.float64, device=rows.device)
     if local_count:
@@ -62,34 +65,7 @@ def _statistics(rows: Tensor, places: int, ranks: Ranks) -> tuple[Tensor, Tensor
         missed = (deviations.sum(0).double() - rest * mean) / local_count
         squares = (deviations.square_().sum(0).double() + rest * mean.square()) / local_count
         local = torch.stack([mean + missed, squares - missed.square()])
-    if ranks.size == 1:
-        return *_checked(local, local_count), local_count
-    counted = torch.cat([local, local.new_full((2, 1), local_count)], dim=1)
-    means, variances = gather_tensors(counted, ranks.size).unbind(dim=1)
-    counts = means[:, -1:]
-    means, variances, shares = means[:, :-1], variances[:, :-1], counts / counts.sum().clamp(min=1)
-    mean = (shares * means).sum(0)
-    variance = (shares * (variances + (means - mean) ** 2)).sum(0)
-    total = int(counts.sum())
-    return *_checked(torch.stack([mean, variance]), total), total
-
-
-def _checked(statistics: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    if count < 2:
-        raise ValueError(f"maps: expected more than one value per channel in training, got {count}")
-    mean, variance = statistics
-    return mean, variance
-
-
-@torch.no_grad()
-def _move_running(norm: nn.BatchNorm2d, mean: Tensor, unbiased_variance: Tensor) -> None:
-    """Move the running statistics as nn.BatchNorm2d does; a `momentum` of None averages over all steps."""
-    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
-        return
-    norm.num_batches_tracked.add_(1)
-    share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    for running, value in ((norm.running_mean, mean), (norm.running_var, unbiased_variance)):
-        running.mul_(1 - share).add_(value.to(running.dtype), alpha=share)
+    return combine_statistics(local, local_count, ranks)
 
 
 class _NormaliseRows(torch.autograd.Function):

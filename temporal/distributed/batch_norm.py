@@ -42,20 +42,11 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
             return super().forward(input)
         self._check_input_dim(input)
         mean, variance, count = _global_statistics(input, self.ranks)
-        self._move_running_statistics(mean, variance * (count / (count - 1)))
+        move_running_statistics(self, mean, variance * (count / (count - 1)))
         normalised = _Normalise.apply(  # type: ignore[no-untyped-call]
             input, self.weight, self.bias, mean.to(_precise(input)), variance.to(_precise(input)), count, self.eps
         )
         return cast(Tensor, normalised)
-
-    @torch.no_grad()
-    def _move_running_statistics(self, mean: Tensor, unbiased_variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
-            return
-        self.num_batches_tracked.add_(1)
-        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        for running, value in ((self.running_mean, mean), (self.running_var, unbiased_variance)):
-            running.mul_(1 - share).add_(value.to(running.dtype), alpha=share)
 
 
 def synchronise_batch_norm(module: nn.Module, ranks: Ranks) -> None:
@@ -80,9 +71,6 @@ def synchronise_batch_norm(module: nn.Module, ranks: Ranks) -> None:
 def _global_statistics(maps: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, int]:
     """Return mean and biased variance (C,), float64, of `maps` (B, C, H, W) of all ranks, and the values per channel.
 
-    Each rank's own mean and squared deviations from it are combined (Chan, Golub, LeVeque 1983), so that nothing
-    cancels where the mean is large; one message per call.
-
     Raises:
         ValueError: fewer than two values per channel.
     """
@@ -95,15 +83,42 @@ def _global_statistics(maps: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, int]
         deviations = maps - _by_channel(rounded_mean)
         mean = rounded_mean.double() + deviations.mean(_DIMS)
         local = torch.stack([mean, deviations.square_().mean(_DIMS)])
-    counted = torch.cat([local, local.new_full((2, 1), local_count)], dim=1)
-    means, variances = gather_tensors(counted, ranks.size).unbind(dim=1)
-    counts = means[:, -1:]
-    total = int(counts.sum())
-    if total < 2:
-        raise ValueError(f"maps: expected more than one value per channel in training, got {total} on all ranks")
-    means, variances, weights = means[:, :-1], variances[:, :-1], counts / total
-    mean = (weights * means).sum(dim=0)
-    return mean, (weights * (variances + (means - mean) ** 2)).sum(dim=0), total
+    return combine_statistics(local, local_count, ranks)
+
+
+def combine_statistics(statistics: Tensor, count: int, ranks: Ranks) -> tuple[Tensor, Tensor, int]:
+    """Return mean and biased variance (C,) over all ranks, and the values per channel, from each rank's own.
+
+    `statistics` (2, C) float64 are this rank's mean and biased variance of `count` values. The variances and the
+    squared deviations of the ranks' means are averaged (Chan, Golub, LeVeque 1983), so that nothing cancels where the
+    mean is large; one message per call, in a process alone none.
+
+    Raises:
+        ValueError: fewer than two values per channel.
+    """
+    if ranks.size > 1:
+        counted = torch.cat([statistics, statistics.new_full((2, 1), count)], dim=1)
+        means, variances = gather_tensors(counted, ranks.size).unbind(dim=1)
+        counts = means[:, -1:]
+        count = int(counts.sum())
+        means, variances, weights = means[:, :-1], variances[:, :-1], counts / max(count, 1)
+        mean = (weights * means).sum(dim=0)
+        statistics = torch.stack([mean, (weights * (variances + (means - mean) ** 2)).sum(dim=0)])
+    if count < 2:
+        raise ValueError(f"maps: expected more than one value per channel in training, got {count} on all ranks")
+    mean, variance = statistics
+    return mean, variance, count
+
+
+@torch.no_grad()
+def move_running_statistics(norm: nn.BatchNorm2d, mean: Tensor, unbiased_variance: Tensor) -> None:
+    """Move the running statistics as nn.BatchNorm2d does; a `momentum` of None averages over all steps."""
+    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+        return
+    norm.num_batches_tracked.add_(1)
+    share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    for running, value in ((norm.running_mean, mean), (norm.running_var, unbiased_variance)):
+        running.mul_(1 - share).add_(value.to(running.dtype), alpha=share)
 
 
 def _precise(maps: Tensor) -> torch.dtype:
