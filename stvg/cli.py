@@ -53,6 +53,13 @@ def add_how_to_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retry-failed", action="store_true", help="try videos again that are recorded as failed")
 
 
+def add_world_sizes(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that make the demo world: how many videos each split gets."""
+    for split, count, clips in (("train", 240, "four clips"), ("val", 40, "four clips"), ("test", 80, "one clip")):
+        parser.add_argument(f"--{split}", type=int, default=count, metavar="N",
+                            help=f"videos of the split {split}, {clips} of each (default %(default)s)")  # fmt: skip
+
+
 def report_failures(failures: Sequence[_Failed]) -> ExitCode:
     """List what failed on stderr, an item a line, and return the exit code that says so."""
     for failure in failures:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stvg.cli import ExitCode, run
+from stvg.cli import ExitCode, add_world_sizes, run
 from stvg.world.make import make_world
 
 
@@ -11,13 +11,7 @@ def main() -> int:
     """Parse and make."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write the world to; finished clips are kept")
-    parser.add_argument(
-        "--train", type=int, default=240, help="training videos, four clips of each (default %(default)s)"
-    )
-    parser.add_argument(
-        "--val", type=int, default=40, help="validation videos, four clips of each (default %(default)s)"
-    )
-    parser.add_argument("--test", type=int, default=80, help="test videos, one clip of each (default %(default)s)")
+    add_world_sizes(parser)
     parser.add_argument("--seed", type=int, default=0, help="decides everything (default %(default)s)")
     parser.add_argument("--workers", type=int, help="processes (default: all cores)")
     arguments = parser.parse_args()

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stvg.cli import ExitCode, run
+from stvg.cli import ExitCode, add_world_sizes, run
 
 
 def main() -> int:
@@ -12,13 +12,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=Path("configs/demo.yaml"), help="recipe (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of everything but the submission")
     parser.add_argument("--submission", type=Path, default=Path("submissions/demo/results.json"))
-    parser.add_argument(
-        "--train", type=int, default=240, help="training videos, four clips of each (default %(default)s)"
-    )
-    parser.add_argument(
-        "--val", type=int, default=40, help="validation videos, four clips of each (default %(default)s)"
-    )
-    parser.add_argument("--test", type=int, default=80, help="test videos, one clip of each (default %(default)s)")
+    add_world_sizes(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of the world (default %(default)s)")
     parser.add_argument(
         "--detector", type=Path, metavar="ONNX", default=Path("runs/models/nanodet_416_coco.onnx"),
