@@ -15,16 +15,20 @@ from spatial.detectors.torchvision import TorchvisionConfig, TorchvisionDetector
 from spatial.detectors.transformers import TransformersConfig, TransformersDetector
 from spatial.features.classic import ClassicConfig, ClassicFeatures
 from spatial.features.encoder import ImageEncoderConfig, ImageEncoderFeatures, load_image_encoder
+from spatial.features.image_text import ImageTextConfig, ImageTextFeatures, load_image_text_model
 from spatial.features.imported import IMPORT_COMMAND, ImportedConfig, imported_source
+from spatial.features.video_encoders import load_video_encoder
+from spatial.features.video_network import VideoNetworkConfig, VideoNetworkFeatures
 from spatial.linking import OfflineLinker
 from spatial.matcher import MMNTubeMatcher
 from spatial.tracking import EngineTracker
+from spatial.zero_shot import ZeroShotLocalizer, ZeroShotMatcher
 from stvg.config import dump_config, load_config
 from stvg.errors import InputError
 from stvg.explain import Explainer
 from stvg.fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.fusion_search import read_fitted_weights
-from stvg.interfaces import Detector, FeatureExtractor, MomentLocalizer
+from stvg.interfaces import Detector, FeatureExtractor, MomentLocalizer, TubeMatcher
 from stvg.parts import WholeLocalizer
 from stvg.pipeline import Grounder, Preparer
 from stvg.recipe import (
@@ -91,6 +95,11 @@ def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
         case ImageEncoderConfig():
             encoder, processor = load_image_encoder(values.pop("model"))
             return ImageEncoderFeatures(encoder, processor, **values, device=device)
+        case VideoNetworkConfig():
+            network = (values.pop(name) for name in ("library", "model", "weights"))
+            return VideoNetworkFeatures(load_video_encoder(*network, device), **values)
+        case ImageTextConfig():
+            return ImageTextFeatures(load_image_text_model(values.pop("model"), device), **values)
         case ImportedConfig():
             raise InputError("features.kind: expected an extractor for videos that are not prepared yet, got imported; "
                              f"run {IMPORT_COMMAND}")  # fmt: skip
@@ -128,8 +137,11 @@ def build_grounder(recipe: Recipe) -> Grounder:
     Mode tube_mmn asks for a moment only where nobody was found: with no temporal stage trained, it is the whole video.
 
     Raises:
-        InputError: a checkpoint is missing, or belongs to another config.
+        InputError: a checkpoint is missing, or belongs to another config; in a recipe without training, features that
+            know no sentences.
     """
+    if recipe.zero_shot:
+        return Grounder(*_untrained_stages(recipe), build_fusion(recipe))
     untrained = recipe.temporal.checkpoint is None and not best_weights(temporal_folder(recipe)).is_file()
     alone = untrained and recipe.fusion.mode == "tube_mmn"
     localizer: MomentLocalizer = WholeLocalizer() if alone else load_localizer(recipe)
@@ -142,7 +154,18 @@ def build_explainer(recipe: Recipe) -> Explainer:
     Raises:
         InputError: as build_grounder.
     """
+    if recipe.zero_shot:
+        return Explainer(*_untrained_stages(recipe), build_fusion(recipe))
     return Explainer(load_localizer(recipe), load_matcher(recipe), build_fusion(recipe))
+
+
+def _untrained_stages(recipe: Recipe) -> tuple[MomentLocalizer, TubeMatcher]:
+    """Return both stages of a recipe without training."""
+    if not isinstance(recipe.features, ImageTextConfig):
+        raise InputError(f"zero_shot: expected features.kind image_text, got {recipe.features.kind}")
+    model = load_image_text_model(recipe.features.model, recipe.device)
+    parts = model.embed_sentences, model.scale
+    return ZeroShotLocalizer(*parts), ZeroShotMatcher(*parts)
 
 
 def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:

@@ -17,7 +17,9 @@ from spatial.detectors.torchvision import TorchvisionConfig
 from spatial.detectors.transformers import TransformersConfig
 from spatial.features.classic import ClassicConfig
 from spatial.features.encoder import ImageEncoderConfig
+from spatial.features.image_text import ImageTextConfig
 from spatial.features.imported import ImportedConfig
+from spatial.features.video_network import VideoNetworkConfig
 from spatial.linking import LinkingConfig
 from spatial.tracking import TrackingConfig
 from stvg.config import STRICT, parse_config, read_values
@@ -32,7 +34,10 @@ DetectorConfig = Annotated[
     FileConfig | OnnxConfig | HogConfig | TransformersConfig | TorchvisionConfig | MmdetConfig | Detectron2Config,
     Field(discriminator="kind"),
 ]
-FeaturesConfig = Annotated[ClassicConfig | ImageEncoderConfig | ImportedConfig, Field(discriminator="kind")]
+FeaturesConfig = Annotated[
+    ClassicConfig | ImageEncoderConfig | VideoNetworkConfig | ImageTextConfig | ImportedConfig,
+    Field(discriminator="kind"),
+]
 Device = Literal["cpu", "cuda"]
 
 
@@ -112,6 +117,9 @@ class Recipe:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     linking: LinkingConfig = field(default_factory=LinkingConfig)
     features: FeaturesConfig = field(default_factory=ClassicConfig)
+    zero_shot: bool = False
+    """Ground by the similarity of features of kind image_text to the sentence, without training; temporal and matcher
+    then mean nothing."""
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     matcher: StageConfig = field(default_factory=StageConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)

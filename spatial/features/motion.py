@@ -80,7 +80,7 @@ def motion_features(footage: Footage, fields: FlowFields, samples: TubeSamples, 
     (small hands move without a trace in the flow). Velocity: mean flow dx, dy; the box's centre x, top, bottom
     and width, smoothed over `smoothing_s` seconds.
     """
-    values = _flow_in_boxes(fields, samples)
+    values = flow_in_boxes(fields, samples)
     flow = values[..., :2] / body_height[:, None, None, None]
     mean = flow.mean(axis=(1, 2))
     velocity = _box_velocity(footage, fields, samples, smoothing_s) / body_height[:, None]
@@ -165,7 +165,7 @@ def _weighted_median(values: FloatArray, weight: FloatArray) -> FloatArray:
     return np.asarray(np.take_along_axis(ordered, place, axis=1)[:, 0], dtype=np.float32)
 
 
-def _flow_in_boxes(fields: FlowFields, samples: TubeSamples) -> FloatArray:
+def flow_in_boxes(fields: FlowFields, samples: TubeSamples) -> FloatArray:
     """Return the flow minus the camera's, image pixels per second, and the change, at a grid of points in each box.
 
     Shape (R, 16, 12, 3): dx, dy, change.
