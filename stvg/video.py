@@ -4,7 +4,7 @@ A frame's number is its place in presentation order, 0-based. Rotation side data
 height and boxes are those of the picture that a player shows. Errors in a file are InputErrors of one line.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,10 @@ from stvg.types import Image, VideoMeta
 
 _SHORT_BY_S = 1.0
 """Seconds by which a file may end before the length that its header promises."""
+_RATE_OFF = 0.1
+"""Share by which the frame rate of the frames' times may differ from the header's; beyond it the times count."""
+_FEW_FRAMES = 10
+"""Fewer frames than this tell no rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,19 @@ class _Source:
     container: Any
     stream: Any
 
-    @property
-    def fps(self) -> float:
-        """Frames per second: the mean of the whole stream where the file tells it."""
+    def fps(self, times_s: Sequence[float | None]) -> float:
+        """Return frames per second, as the header says, or the mean where the frames' times disagree.
+
+        Of a variable frame rate some headers (Matroska's) know only a nominal one.
+        """
         rate = self.stream.average_rate or self.stream.guessed_rate or self.stream.base_rate
         if not rate:
             raise InputError(f"{self.path}: expected a video stream with a frame rate, found none")
-        return float(rate)
+        known = [time_s for time_s in times_s if time_s is not None]
+        if len(known) < max(_FEW_FRAMES, len(times_s)) or max(known) <= min(known):
+            return float(rate)
+        seen = (len(known) - 1) / (max(known) - min(known))
+        return seen if abs(seen / float(rate) - 1) > _RATE_OFF else float(rate)
 
     @property
     def promised_s(self) -> float | None:
@@ -58,22 +68,21 @@ def read_meta(path: Path, video_id: str) -> VideoMeta:
         InputError: no such file, not a video, no video stream, cut off, no frames.
     """
     with _open(path) as source:
-        count, first = 0, None
-        last_s = 0.0
+        first = None
+        times_s: list[float | None] = []
         try:
             for packet in source.container.demux(source.stream):
                 if first is None:
                     first = next(iter(packet.decode()), None)
                 if packet.size and not packet.is_discard:
-                    count += 1
-                    last_s = max(last_s, _time_s(packet))
+                    times_s.append(_time_s(packet))
         except av.error.FFmpegError as error:
-            raise _broken(source, count, error) from error
+            raise _broken(source, len(times_s), error) from error
         if first is None:
             raise _empty(source)
-        _check_end(source, count, last_s)
+        _check_end(source, times_s)
         height, width = _shown_size(first)
-        return VideoMeta(video_id, path, count, source.fps, width, height)
+        return VideoMeta(video_id, path, len(times_s), source.fps(times_s), width, height)
 
 
 def read_footage(path: Path, video_id: str, stride: int, max_side: int) -> Footage:
@@ -91,20 +100,22 @@ def read_footage(path: Path, video_id: str, stride: int, max_side: int) -> Foota
     with _open(path) as source:
         kept: list[Image] = []
         tiny: list[Image] = []
-        height = width = count = 0
+        times_s: list[float | None] = []
+        height = width = 0
         size: tuple[int, int] | None = None
         reformatter, shrinker = VideoReformatter(), VideoReformatter()
-        for count, frame in enumerate(_decode(source), start=1):
+        for frame in _decode(source):
             if size is None:
                 height, width = _shown_size(frame)
                 shrink = min(1.0, max_side / max(frame.width, frame.height))
                 size = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
-            if (count - 1) % stride == 0:
+            if len(times_s) % stride == 0:
                 kept.append(_to_rgb(frame, size, reformatter))
             tiny.append(_to_rgb(frame, (cuts.WIDTH, cuts.HEIGHT), shrinker, upright=False))
-        meta = VideoMeta(video_id, path, count, source.fps, width, height)
+            times_s.append(_time_s(frame))
+        meta = VideoMeta(video_id, path, len(times_s), source.fps(times_s), width, height)
     images = np.stack(kept)
-    frames = np.arange(0, count, stride, dtype=np.int64)
+    frames = np.arange(0, len(times_s), stride, dtype=np.int64)
     return Footage(meta, frames, images, images.shape[1] / height, cuts.find_cuts(np.stack(tiny)))
 
 
@@ -150,17 +161,16 @@ def _decode(source: _Source) -> Iterator[Any]:
     Raises:
         InputError: a frame that cannot be decoded, no frames, or an end before the promised one.
     """
-    count, last_s = 0, 0.0
+    times_s: list[float | None] = []
     try:
         for frame in source.container.decode(source.stream):
-            count += 1
-            last_s = max(last_s, _time_s(frame))
+            times_s.append(_time_s(frame))
             yield frame
     except av.error.FFmpegError as error:
-        raise _broken(source, count, error) from error
-    if count == 0:
+        raise _broken(source, len(times_s), error) from error
+    if not times_s:
         raise _empty(source)
-    _check_end(source, count, last_s)
+    _check_end(source, times_s)
 
 
 def _check_index(source: _Source) -> None:
@@ -172,13 +182,14 @@ def _check_index(source: _Source) -> None:
         raise InputError(f"{source.path}: expected {len(entries)} frames, the file is cut off after frame {present}")
 
 
-def _check_end(source: _Source, count: int, last_s: float) -> None:
+def _check_end(source: _Source, times_s: Sequence[float | None]) -> None:
     """Raise InputError where the last frame comes clearly before the end that the header promises."""
     promised_s = source.promised_s
+    last_s = max((time_s for time_s in times_s if time_s is not None), default=0.0)
     start_s = float((source.stream.start_time or 0) * source.stream.time_base)
-    if promised_s is not None and last_s - start_s + _SHORT_BY_S < promised_s - 1 / source.fps:
+    if promised_s is not None and last_s - start_s + _SHORT_BY_S < promised_s - 1 / source.fps(times_s):
         raise InputError(
-            f"{source.path}: expected {promised_s:.2f} s of video, the file ends after frame {count} "
+            f"{source.path}: expected {promised_s:.2f} s of video, the file ends after frame {len(times_s)} "
             f"({last_s - start_s:.2f} s)"
         )
 
@@ -193,9 +204,9 @@ def _empty(source: _Source) -> InputError:
     return InputError(f"{source.path}: expected at least one frame, found none")
 
 
-def _time_s(item: Any) -> float:
-    """Return a frame's or packet's presentation time in seconds, 0 where it has none."""
-    return float(item.pts * item.time_base) if item.pts is not None else 0.0
+def _time_s(item: Any) -> float | None:
+    """Return a frame's or packet's presentation time in seconds, None where it has none."""
+    return float(item.pts * item.time_base) if item.pts is not None else None
 
 
 def _quarter_turns(frame: Any) -> int:

@@ -35,6 +35,19 @@ def save_clip(folder):
     transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32).save_pretrained(folder)
 
 
+def save_siglip(folder):
+    torch.manual_seed(0)
+    text = {**SIZES, "vocab_size": 20, "projection_size": EMBEDDING}
+    transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config=SIZES)).save_pretrained(folder)
+    transformers.SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+
+
+def save_dinov2(folder):
+    torch.manual_seed(0)
+    transformers.Dinov2Model(transformers.Dinov2Config(**SIZES)).save_pretrained(folder)
+    transformers.BitImageProcessor(size={"shortest_edge": 32}, crop_size=32).save_pretrained(folder)
+
+
 def save_bert(folder):
     config = transformers.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
                                      vocab_size=20)  # fmt: skip
@@ -52,7 +65,7 @@ def tube(x, count=10):
     return Tube(0, 0, np.tile(np.float32([x, 10, x + 30, 80]), (count, 1)), np.ones(count), np.ones(count, bool))
 
 
-@pytest.mark.parametrize("save", [save_vit, save_clip])
+@pytest.mark.parametrize("save", [save_vit, save_clip, save_siglip, save_dinov2])
 def test_rows_hold_the_embedding_and_the_motion(save, tmp_path, footage):
     save(tmp_path)
     extractor = ImageEncoderFeatures(*load_image_encoder(str(tmp_path)), batch_size=2)

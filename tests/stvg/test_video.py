@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -94,6 +95,36 @@ def test_rotation_is_applied(tmp_path: Path, rotation: int, shape: tuple[int, in
 def test_odd_sizes(tmp_path: Path) -> None:
     footage = read_footage(write(tmp_path / "v.mkv", numbered(5, 67, 45)), "v.mkv", 1, 33)
     assert (footage.meta.width, footage.meta.height, footage.images.shape) == (67, 45, (5, 22, 33, 3))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_variable_frame_rate(tmp_path: Path, suffix: str) -> None:
+    """Frames keep their order and number; the rate is the mean over the whole stream."""
+    path = tmp_path / f"v.{suffix}"
+    shown_ms = np.cumsum(np.r_[0, np.tile([20, 40, 200, 20, 100], 8)])[:40]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=50)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for image, when in zip(numbered(40), shown_ms.tolist(), strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = when, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    footage = read_footage(path, path.name, 3, 64)
+    assert footage.meta == read_meta(path, path.name)
+    assert footage.frames.tolist() == list(range(0, 40, 3))
+    np.testing.assert_allclose(footage.images[:, :, 32:].mean(axis=(1, 2, 3)), 4 * footage.frames, atol=3)
+    assert footage.meta.fps == pytest.approx(39 / (shown_ms[-1] / 1000), rel=0.08)  # mp4 counts the last picture too
+
+
+def test_4k(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.mp4", numbered(3, 3840, 2160), preset="ultrafast")
+    footage = read_footage(path, "v.mp4", 1, 640)
+    assert (footage.meta.width, footage.meta.height) == (3840, 2160)
+    assert footage.images.shape == (3, 360, 640, 3)
+    assert footage.scale == pytest.approx(1 / 6)
+    np.testing.assert_allclose(footage.images[:, :, 320:].mean(axis=(1, 2, 3)), 4 * footage.frames, atol=3)
 
 
 def test_one_frame(tmp_path: Path) -> None:
