@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.frames import (
+    BatchConfig,
     BatchDetector,
     RawPeople,
     forward_only,
@@ -29,7 +30,7 @@ INSTALL = (
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Detectron2Config:
+class Detectron2Config(BatchConfig):
     """People from a detector of Detectron2."""
 
     kind: Literal["detectron2"] = "detectron2"
@@ -43,14 +44,6 @@ class Detectron2Config:
     """Pixels of the shorter side to which pictures are resized; None: the config's."""
     max_size: int | None = Field(default=None, ge=32)
     """Pixels that the longer side may have then; None: the config's."""
-    threshold: float = 0.2
-    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
-    min_side: float = 8.0
-    """Least width and height of a person, in pixels of the original video."""
-    batch_size: int = Field(default=8, ge=1)
-    """Frames per forward pass."""
-    half: bool = False
-    """Compute in float16 where that is safe (torch.autocast); for GPUs."""
 
 
 class Detectron2Detector(BatchDetector):

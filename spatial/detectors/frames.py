@@ -1,18 +1,21 @@
-"""What the detectors of other libraries share: frames in batches, packages that are missing, answers that are NaN."""
+"""What detectors share: frames in batches, packages that are missing, answers that are NaN."""
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass as plain_dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import nn
 
 from spatial.detectors.clean import clean_detections
+from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.interfaces import Footage
 from stvg.types import Detections, Image
@@ -21,7 +24,7 @@ _HEAD = re.compile(r"(^|\.)(box_predictor|bbox_head|rpn_head|head)(\.\d+)?$")
 """Names of the modules that give boxes and scores in torchvision, mmdet and detectron2."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@plain_dataclass(frozen=True, slots=True, eq=False)
 class RawPeople:
     """What a network found in one picture: `boxes_xyxy` (N, 4) in pixels of the picture, `scores` (N,) in [0, 1]."""
 
@@ -29,51 +32,22 @@ class RawPeople:
     scores: npt.NDArray[Any]
 
 
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class BatchConfig:
+    """What the configs of torchvision, mmdet, detectron2 and transformers have in common."""
+
+    threshold: float = 0.2
+    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
+    min_side: float = 8.0
+    """Least width and height of a person, in pixels of the original video."""
+    batch_size: int = Field(default=8, ge=1)
+    """Frames per forward pass."""
+    half: bool = False
+    """Compute in float16, for GPUs: transformers throughout, the others where torch.autocast holds that to be safe."""
+
+
 class NotANumberError(Exception):
     """A network gave NaN or infinity."""
-
-
-def detect_in_batches(
-    footage: Footage,
-    find: Callable[[Image], Sequence[RawPeople]],
-    *,
-    source: str,
-    batch_size: int,
-    min_score: float,
-    min_side: float,
-) -> list[Detections]:
-    """Return one Detections per frame of the footage, from `find` over (n, h, w, 3) RGB pictures, n <= `batch_size`.
-
-    `source` names the detector in errors; the other arguments are those of clean_detections.
-
-    Raises:
-        InputError: an answer that is not finite.
-    """
-    height, width = footage.images.shape[1:3]
-    to_video = np.array([footage.meta.width / width, footage.meta.height / height] * 2, dtype=np.float32)
-    found: list[Detections] = []
-    for start in range(0, len(footage.images), batch_size):
-        frames = footage.frames[start : start + batch_size].tolist()
-        try:
-            people = find(footage.images[start : start + batch_size])
-        except NotANumberError as error:
-            raise InputError(
-                f"{footage.meta.path}: frames {frames[0]} to {frames[-1]}: expected finite scores from {source}, "
-                "got NaN or infinity"
-            ) from error
-        found.extend(
-            clean_detections(
-                frame,
-                one.boxes_xyxy * to_video,
-                one.scores,
-                footage.meta,
-                source=source,
-                min_score=min_score,
-                min_side=min_side,
-            )
-            for frame, one in zip(frames, people, strict=True)
-        )
-    return found
 
 
 class BatchDetector(ABC):
@@ -92,14 +66,31 @@ class BatchDetector(ABC):
         Raises:
             InputError: a result that is not finite, or cannot be read.
         """
-        return detect_in_batches(
-            footage,
-            self._find,
-            source=self._source,
-            batch_size=self._batch,
-            min_score=self._threshold,
-            min_side=self._min_side,
-        )
+        height, width = footage.images.shape[1:3]
+        to_video = np.array([footage.meta.width / width, footage.meta.height / height] * 2, dtype=np.float32)
+        found: list[Detections] = []
+        for start in range(0, len(footage.images), self._batch):
+            frames = footage.frames[start : start + self._batch].tolist()
+            try:
+                people = self._find(footage.images[start : start + self._batch])
+            except NotANumberError as error:
+                raise InputError(
+                    f"{footage.meta.path}: frames {frames[0]} to {frames[-1]}: expected finite scores from "
+                    f"{self._source}, got NaN or infinity"
+                ) from error
+            found.extend(
+                clean_detections(
+                    frame,
+                    one.boxes_xyxy * to_video,
+                    one.scores,
+                    footage.meta,
+                    source=self._source,
+                    min_score=self._threshold,
+                    min_side=self._min_side,
+                )
+                for frame, one in zip(frames, people, strict=True)
+            )
+        return found
 
     @abstractmethod
     def _find(self, images: Image) -> list[RawPeople]:

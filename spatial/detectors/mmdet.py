@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.frames import (
+    BatchConfig,
     BatchDetector,
     RawPeople,
     forward_only,
@@ -37,7 +37,7 @@ _LOG_PARTS = (
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class MmdetConfig:
+class MmdetConfig(BatchConfig):
     """People from a detector of MMDetection."""
 
     kind: Literal["mmdet"] = "mmdet"
@@ -49,14 +49,6 @@ class MmdetConfig:
     """Index of the class "person"."""
     size: tuple[int, int] | None = None
     """Width and height that pictures are resized to and padded to, in place of the config's."""
-    threshold: float = 0.2
-    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
-    min_side: float = 8.0
-    """Least width and height of a person, in pixels of the original video."""
-    batch_size: int = Field(default=8, ge=1)
-    """Frames per forward pass."""
-    half: bool = False
-    """Compute in float16 where that is safe (torch.autocast); for GPUs."""
 
 
 class MmdetDetector(BatchDetector):

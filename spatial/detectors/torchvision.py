@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.frames import (
+    BatchConfig,
     BatchDetector,
     RawPeople,
     forward_only,
@@ -24,7 +25,7 @@ INSTALL = "pip install torch==2.14.1 torchvision==0.29.1 (the two must fit each 
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class TorchvisionConfig:
+class TorchvisionConfig(BatchConfig):
     """People from a detector of torchvision."""
 
     kind: Literal["torchvision"] = "torchvision"
@@ -41,14 +42,6 @@ class TorchvisionConfig:
     """Pixels of the shorter side to which pictures are resized; None: the model's own. SSD's size is fixed."""
     max_size: int | None = Field(default=None, ge=32)
     """Pixels that the longer side may have then; None: the model's own."""
-    threshold: float = 0.2
-    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
-    min_side: float = 8.0
-    """Least width and height of a person, in pixels of the original video."""
-    batch_size: int = Field(default=8, ge=1)
-    """Frames per forward pass."""
-    half: bool = False
-    """Compute in float16 where that is safe (torch.autocast); for GPUs."""
 
 
 class TorchvisionDetector(BatchDetector):

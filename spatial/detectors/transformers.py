@@ -4,29 +4,21 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.frames import BatchDetector, NotANumberError, RawPeople, people_of
+from spatial.detectors.frames import BatchConfig, BatchDetector, NotANumberError, RawPeople, people_of
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class TransformersConfig:
+class TransformersConfig(BatchConfig):
     """People from a detector of transformers."""
 
     kind: Literal["transformers"] = "transformers"
     name: str
     """A model's name on the hub, such as PekingU/rtdetr_v2_r18vd, or a folder that save_pretrained wrote."""
-    threshold: float = 0.2
-    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
-    min_side: float = 8.0
-    """Least width and height of a person, in pixels of the original video."""
     person_label: str = "person"
     """The class's name in the model's id2label, in any case."""
-    batch_size: int = 8
-    """Frames per forward pass."""
-    half: bool = False
-    """Compute in float16; for GPUs."""
 
 
 class TransformersDetector(BatchDetector):

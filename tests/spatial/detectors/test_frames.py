@@ -11,9 +11,9 @@ from torch import nn
 
 from spatial.detectors.detectron2 import Detectron2Config, Detectron2Detector
 from spatial.detectors.frames import (
+    BatchDetector,
     NotANumberError,
     RawPeople,
-    detect_in_batches,
     forward_only,
     load_strictly,
     watch_heads,
@@ -35,6 +35,17 @@ def footage(count: int = 5) -> Footage:
     return Footage(meta, 3 * np.arange(count), images, 1 / 3, ())
 
 
+class Finds(BatchDetector):
+    """Finds what `find` does."""
+
+    def __init__(self, find: Callable[[Image], list[RawPeople]], batch_size: int) -> None:
+        super().__init__("net", threshold=0.2, min_side=8, batch_size=batch_size)
+        self.find = find
+
+    def _find(self, images: Image) -> list[RawPeople]:
+        return self.find(images)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
 def test_batches_come_in_order_and_boxes_in_pixels_of_the_video(batch_size: int) -> None:
     sizes = []
@@ -44,7 +55,7 @@ def test_batches_come_in_order_and_boxes_in_pixels_of_the_video(batch_size: int)
         first = images[:, 0, 0, 0].astype(float)
         return [RawPeople(np.array([[n, 10, n + 20, 30], [0, 0, 1, 1]]), np.array([0.5, 0.9])) for n in first]
 
-    found = detect_in_batches(footage(), find, source="net", batch_size=batch_size, min_score=0.2, min_side=8)
+    found = Finds(find, batch_size).detect(footage())
     assert [item.frame for item in found] == [0, 3, 6, 9, 12]
     for n, item in enumerate(found):
         np.testing.assert_allclose(item.boxes_xyxy, [[2 * n, 30, 2 * n + 40, 90]])
@@ -59,7 +70,7 @@ def test_nan_names_the_frames_of_the_batch() -> None:
         return [RawPeople(np.zeros((0, 4)), np.zeros(0))] * len(images)
 
     with pytest.raises(InputError, match=r"v\.mp4: frames 6 to 9: expected finite scores from net, got NaN"):
-        detect_in_batches(footage(), find, source="net", batch_size=2, min_score=0.2, min_side=8)
+        Finds(find, 2).detect(footage())
 
 
 class Net(nn.Module):
