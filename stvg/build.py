@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -23,7 +23,7 @@ from spatial.linking import OfflineLinker
 from spatial.matcher import MMNTubeMatcher
 from spatial.tracking import EngineTracker
 from spatial.zero_shot import ZeroShotLocalizer, ZeroShotMatcher
-from stvg.config import dump_config, load_config
+from stvg.config import dump_config
 from stvg.errors import InputError
 from stvg.explain import Explainer
 from stvg.fusion import FusionConfig, JointWeights, ScoreFusion
@@ -41,10 +41,8 @@ from stvg.recipe import (
     TemporalConfig,
 )
 from stvg.store import PreparedStore, source_fingerprint
-from temporal.feature_file import ClipReader, FeatureFile
 from temporal.localizer import MMNLocalizer
 from temporal.network import MMN, make_mmn
-from temporal.ranker import MomentRanker
 from temporal.sentences import CachedTokens, CachedVectors, SentenceSource
 from temporal.streams import PeopleStreams, Streams, VideoStream
 from temporal.text_encoder import load_text_backbone, load_text_tokenizer
@@ -176,63 +174,13 @@ def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
                        config.smoothing)  # fmt: skip
 
 
-def feature_file(recipe: BenchmarkRecipe) -> FeatureFile:
-    """Return the features of a benchmark's videos.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    return FeatureFile(recipe.data.root / recipe.data.features, recipe.data.inner)
-
-
-def clip_reader(recipe: BenchmarkRecipe, file: FeatureFile) -> ClipReader:
-    """Return what reads the clips of a benchmark's videos."""
-    data, num_clips = recipe.data, recipe.temporal.network.num_pre_clips
-    return ClipReader(file, num_clips, clamp=data.clamp, memory_gib=data.memory_gib)
-
-
-def make_ranker(recipe: BenchmarkRecipe, network: MMN, sentences: SentenceSource) -> MomentRanker:
-    """Return the ranker of a benchmark around a network."""
-    return MomentRanker(
-        network,
-        sentences,
-        recipe.temporal.network.num_pre_clips,
-        clamp=recipe.data.clamp,
-        power=recipe.temporal.power,
-        nms_threshold=recipe.recall.nms_threshold,
-    )
-
-
-def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None = None) -> MomentRanker:
-    """Return a trained network of a benchmark: that of `checkpoint`, or the best under output.root.
-
-    Raises:
-        InputError: as build_grounder.
-    """
-    stage = recipe.temporal if checkpoint is None else replace(recipe.temporal, checkpoint=checkpoint)
-    return make_ranker(recipe, *_load_network(recipe, stage, temporal_folder(recipe), "tools/train_temporal.py"))
-
-
-def load_temporal(config: str | Path, checkpoint: str | Path | None = None) -> MomentRanker:
-    """Return a trained network of a benchmark for use from Python, from its YAML file and its weights.
-
-    >>> ranker = load_temporal("configs/temporal/charades_vgg.yaml", "charades.safetensors")  # doctest: +SKIP
-    >>> ranker.localize(features, ["person opens the door."], duration_s=30.6)  # doctest: +SKIP
-
-    Raises:
-        InputError: as load_config and load_ranker.
-    """
-    recipe = load_config(BenchmarkRecipe, Path(config))
-    return load_ranker(recipe, None if checkpoint is None else Path(checkpoint))
-
-
 def load_localizer(recipe: Recipe) -> MMNLocalizer:
     """Return the trained temporal stage.
 
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = _load_network(recipe, recipe.temporal, temporal_folder(recipe), "tools/train_temporal.py")
+    network, sentences = load_network(recipe, recipe.temporal, temporal_folder(recipe), "tools/train_temporal.py")
     return MMNLocalizer(network, sentences, temporal_streams(recipe), recipe.temporal.power)
 
 
@@ -242,7 +190,7 @@ def load_matcher(recipe: Recipe) -> MMNTubeMatcher:
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = _load_network(recipe, recipe.matcher, matcher_folder(recipe), "tools/train_matcher.py")
+    network, sentences = load_network(recipe, recipe.matcher, matcher_folder(recipe), "tools/train_matcher.py")
     return MMNTubeMatcher(network, sentences, recipe.matcher.network.num_pre_clips)
 
 
@@ -307,15 +255,21 @@ def build_network(stage: StageConfig, input_size: int, device: str) -> tuple[MMN
     return network, CachedTokens(tokenizer) if text_learns(stage) else CachedVectors(tokenizer, backbone)
 
 
-def _load_network(
+def load_network(
     recipe: Recipe | BenchmarkRecipe, stage: StageConfig, folder: Path, command: str
 ) -> tuple[MMN, SentenceSource]:
+    """Return a trained network, that of `stage.checkpoint` or the best in `folder`, and what it is given of sentences.
+
+    Raises:
+        InputError: as build_grounder; `command` is what makes the checkpoint.
+    """
     path = stage.checkpoint or best_weights(folder)
     stored = read_description(path, command)
     input_size = int(stored.get("input_size", 0))
-    check_same_config(stored, describe_network(recipe, stage, input_size), path)
+    described = describe_network(recipe, stage, input_size)
+    check_same_config(stored, described, path)
     network, sentences = build_network(stage, input_size, recipe.device)
-    load_weights(network, describe_network(recipe, stage, input_size), path, command)
+    load_weights(network, described, path, command)
     return network, sentences
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from stvg.build import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.build import temporal_folder as folder_of
+from stvg.build_benchmark import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.commands.training_run import seeded_network, training_alone, training_run
 from stvg.errors import InputError
 from stvg.files import write_json_atomically

@@ -12,7 +12,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from stvg.build import load_temporal
+from stvg.build_benchmark import load_temporal
 from stvg.commands import ablate_temporal
 from stvg.commands.ablate_temporal import VARIANTS, ablation_table
 from stvg.config import dump_config, load_config
