@@ -1,6 +1,7 @@
 """The whole road by its command lines, on one tiny demo."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,11 @@ def test_help(tool, name):
     assert done.code == 0
     assert done.stdout.startswith("usage: ")
     assert done.stderr == ""
+
+
+def test_the_readme_has_a_row_for_every_command():
+    rows = re.findall(r"^\| `tools/(\w+)\.py` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == TOOLS
 
 
 def test_outputs_are_there_and_nothing_half_written(road):
