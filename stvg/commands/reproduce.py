@@ -12,7 +12,6 @@ from stvg.commands.ground import ground_split
 from stvg.commands.prepare_hcstvg import PrepareRequest, prepare_hcstvg
 from stvg.commands.preprocess import preprocess
 from stvg.commands.train import train_both
-from stvg.commands.train_items import left_out
 from stvg.errors import InputError
 from stvg.files import read_json, write_json_atomically, write_text_atomically
 from stvg.hcstvg.index import index_path, read_index
@@ -56,8 +55,7 @@ def reproduce(recipe: Recipe, request: PrepareRequest, submission: Path, how: Ho
         wrong = _step("check and lay out the data", lambda: prepare_hcstvg(request, how.engine))
         failures += [Failure(one.key, f"{one.split}: {one.kind}: {one.message}") for one in wrong]
         failures += _step("prepare: decode, detect, track, link, describe", lambda: preprocess(recipe, None, None, how))
-        _step("train both stages, fit the joint weights on val", lambda: train_both(recipe, resume=True))
-        failures += left_out(recipe)
+        failures += _step("train both stages, fit the joint weights", lambda: train_both(recipe, resume=True))
         split = "test" if recipe.data.annotations("test").is_file() else "val"
         table, paths = _score(recipe, split, request.dataset, how)
         queries = recipe.data.root / "test_queries.json"

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from spatial.matcher import MMNTubeMatcher, TubeLoss, make_tube_item
+from spatial.matcher import MMNTubeMatcher, TubeItem, TubeLoss, make_tube_item
 from stvg.build import (
     build_fusion,
     fusion_file,
@@ -26,7 +26,7 @@ from stvg.build import (
 )
 from stvg.cli import configure_logging
 from stvg.commands.splits import Reader
-from stvg.commands.train_items import Item, TrainSet, left_out, make_train_set, training_splits, usable_split
+from stvg.commands.train_items import Item, MakeItem, Split, left_out, make_train_set, training_splits, usable_split
 from stvg.commands.training_run import seeded_network, training_alone, training_run
 from stvg.errors import InputError
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
@@ -41,10 +41,10 @@ from stvg.types import Annotation, FrameSpan, Prediction
 from temporal.batch import BatchEmbedder
 from temporal.clip_memory import ClipMemory
 from temporal.distributed.ranks import Ranks, find_ranks
-from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
-from temporal.losses import Losses
+from temporal.localizer import MMNLocalizer, MomentItem, MomentLoss, make_moment_item
+from temporal.losses import LossConfig, Losses
 from temporal.network import MMN
-from temporal.sentences import encode_all
+from temporal.sentences import SentenceSource, encode_all
 from temporal.training import TrainingRun, train
 from temporal.weights import best_weights
 
@@ -60,28 +60,7 @@ def train_temporal(recipe: Recipe, resume: bool = False, bar_position: int = 0) 
     Raises:
         InputError: a file cannot be read, a video is not prepared yet, or another run trains this stage.
     """
-    with training_alone(temporal_folder(recipe), recipe.device) as ranks:
-        _train_temporal(recipe, resume, bar_position, ranks)
-    return left_out(recipe) if ranks.size == 1 else []
-
-
-def _train_temporal(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
-    stage, streams = recipe.temporal, temporal_streams(recipe)
-    training, val = training_splits(recipe, ranks)
-    input_size = max(streams(training.read(item.query.video_id)).shape[2] for item in training.annotations[:8])
-    network, sentences = seeded_network(stage, input_size, recipe.seed, ranks)
-
-    def validate() -> float:
-        return mean_tiou(val.annotations, val.read, MMNLocalizer(network, sentences, streams, stage.power))
-
-    folder = temporal_folder(recipe)
-    memory = ClipMemory(folder, recipe.data.memory_bytes)
-    make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu(), keep=memory.keep)
-    data = make_train_set(recipe, stage.training, training, make_item)
-    encode_all(sentences, data.items)
-    loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision, ranks), stage.loss)
-    run = _run(recipe, stage, network, data, loss, validate, folder, ranks)
-    train(replace(run, bar_position=bar_position), resume)
+    return _train_stage(recipe, temporal_folder(recipe), _temporal_run, resume, bar_position)
 
 
 def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -> list[Failure]:
@@ -92,72 +71,106 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
     Raises:
         InputError: as train_temporal, or nobody was found in any training video.
     """
-    with training_alone(matcher_folder(recipe), recipe.device) as ranks:
-        _train_matcher(recipe, resume, bar_position, ranks)
-    return left_out(recipe) if ranks.size == 1 else []
+    return _train_stage(recipe, matcher_folder(recipe), _matcher_run, resume, bar_position)
 
 
-def _train_matcher(recipe: Recipe, resume: bool, bar_position: int, ranks: Ranks) -> None:
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What the training of a stage begins with: where it goes, what it trains on, where its items are kept."""
+
+    recipe: Recipe
+    folder: Path
+    training: Split
+    val: Split
+    memory: ClipMemory
+    ranks: Ranks
+
+
+def _train_stage(
+    recipe: Recipe, folder: Path, make_run: Callable[[_Start], TrainingRun[Item]], resume: bool, bar_position: int
+) -> list[Failure]:
+    """Train what `make_run` makes; return the videos that were left out, of several ranks nothing."""
+    with training_alone(folder, recipe.device) as ranks:
+        training, val = training_splits(recipe, ranks)
+        start = _Start(recipe, folder, training, val, ClipMemory(folder, recipe.data.memory_bytes), ranks)
+        train(replace(make_run(start), bar_position=bar_position), resume)
+    return left_out(training, val) if ranks.size == 1 else []
+
+
+def _temporal_run(start: _Start) -> TrainingRun[MomentItem]:
+    recipe, training, val = start.recipe, start.training, start.val
+    stage, streams = recipe.temporal, temporal_streams(recipe)
+    input_size = max(streams(training.read(item.query.video_id)).shape[2] for item in training.annotations[:8])
+    network, sentences = seeded_network(stage, input_size, recipe.seed, start.ranks)
+
+    def validate() -> float:
+        return mean_tiou(val.annotations, val.read, MMNLocalizer(network, sentences, streams, stage.power))
+
+    make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu(), keep=start.memory.keep)
+    return _run(start, stage, network, sentences, make_item, MomentLoss, validate)
+
+
+def _matcher_run(start: _Start) -> TrainingRun[TubeItem]:
+    recipe, training, val = start.recipe, start.training, start.val
     stage, num_clips = recipe.matcher, recipe.matcher.network.num_pre_clips
-    training, val = training_splits(recipe, ranks)
     videos = (training.read(item.query.video_id) for item in training.annotations)
     widths = (features.shape[1] for video in videos for features in video.tube_features)
     input_size = next(widths, None)
     if input_size is None:
         raise InputError(f"{recipe.data.annotations('train')}: expected people in its videos, the detector found none")
-    network, sentences = seeded_network(stage, input_size, recipe.seed + 1, ranks)
+    network, sentences = seeded_network(stage, input_size, recipe.seed + 1, start.ranks)
 
     def validate() -> float:
         matcher = MMNTubeMatcher(network, sentences, num_clips)
         grounder = Grounder(WholeLocalizer(), matcher, build_fusion(recipe, "tube_mmn"))
         return score(val.annotations, ground_annotations(val.annotations, val.read, grounder)).m_viou
 
-    folder = matcher_folder(recipe)
-    memory = ClipMemory(folder, recipe.data.memory_bytes)
-    make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu(), keep=memory.keep)
-    data = make_train_set(recipe, stage.training, training, make_item)
-    encode_all(sentences, data.items)
-    loss = TubeLoss(BatchEmbedder(network, sentences, stage.training.precision, ranks), stage.loss)
-    run = _run(recipe, stage, network, data, loss, validate, folder, ranks)
-    train(replace(run, bar_position=bar_position), resume)
+    make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu(), keep=start.memory.keep)
+    return _run(start, stage, network, sentences, make_item, TubeLoss, validate)
 
 
 def _run(
-    recipe: Recipe,
+    start: _Start,
     stage: StageConfig,
     network: MMN,
-    data: TrainSet[Item],
-    loss: Callable[[Sequence[Item]], Losses],
+    sentences: SentenceSource,
+    make_item: MakeItem[Item],
+    make_loss: Callable[[BatchEmbedder, LossConfig], Callable[[Sequence[Item]], Losses]],
     validate: Callable[[], float],
-    folder: Path,
-    ranks: Ranks,
 ) -> TrainingRun[Item]:
+    """Make the items of a stage and show all their sentences to the encoder; return the stage's training."""
+    recipe = start.recipe
+    data = make_train_set(recipe, stage.training, start.training, make_item)
+    encode_all(sentences, data.items)
     run = training_run(
         recipe,
         stage,
         network,
-        loss,
+        make_loss(BatchEmbedder(network, sentences, stage.training.precision, start.ranks), stage.loss),
         data.items,
         validate,
-        folder=folder,
-        ranks=ranks,
+        folder=start.folder,
+        ranks=start.ranks,
         annotations=recipe.data.annotations("train"),
         origin={"prepared": prepared_store(recipe, "train").recipe},
     )
     return replace(run, versions=data.versions)
 
 
-def train_both(recipe: Recipe, resume: bool = False) -> None:
-    """Train both stages at once, each on half of the cores, then fit the joint weights."""
+def train_both(recipe: Recipe, resume: bool = False) -> list[Failure]:
+    """Train both stages at once, each on half of the cores, then fit the joint weights.
+
+    Return as train_temporal, each video once.
+    """
     context = multiprocessing.get_context("spawn")
     threads = max(1, len(os.sched_getaffinity(0)) // 2)
     with ProcessPoolExecutor(2, context, _start_training, (threads,)) as pool:
         running = [
             pool.submit(stage, recipe, resume, line) for line, stage in enumerate((train_temporal, train_matcher))
         ]
-        for training in running:
-            training.result()
+        failures = [failure for training in running for failure in training.result()]
     fit_fusion(recipe)
+    return list(dict.fromkeys(failures))
 
 
 def _start_training(threads: int) -> None:

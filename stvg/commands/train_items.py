@@ -82,12 +82,9 @@ def training_splits(recipe: Recipe, ranks: Ranks) -> tuple[Split, Split]:
     return train, val
 
 
-def left_out(recipe: Recipe) -> list[Failure]:
-    """Return the videos of train and val that cannot be had, so that training does without them."""
-    failures = {}
-    for split in ("train", "val"):
-        ids = (item.query.video_id for item in read_annotations(recipe.data.annotations(split)))
-        failures.update({one.video_id: one for one in unreadable_videos(recipe, split, ids)})
+def left_out(*splits: Split) -> list[Failure]:
+    """Return the videos of the splits that cannot be had, each once, as failures of a training that did without."""
+    failures = {one.video_id: one for split in splits for one in split.gone}
     return [replace(one, reason=f"{one.reason}; left out of training") for one in failures.values()]
 
 
