@@ -1,8 +1,9 @@
-"""One tiny demo, made once by the real command lines, that all end-to-end tests share."""
+"""What tests share: one tiny demo, made once by the real command lines, and an object that no reader may unpickle."""
 
 import contextlib
 import importlib.util
 import io
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,21 @@ def call_tool(name: str, *arguments: object) -> Done:
 @pytest.fixture(scope="session")
 def tool() -> Tool:
     return call_tool
+
+
+class Evil:
+    """An object whose pickle leaves the file `trace` behind, where it is read without a guard."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"touch {self.trace}",)
+
+
+@pytest.fixture
+def evil(tmp_path: Path) -> Evil:
+    return Evil(tmp_path / "trace")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """MMN-STVG's tube and feature files, in both forms, as its own code would read them."""
 
-import os
 import pickle
 
 import numpy as np
@@ -157,18 +156,7 @@ def test_prepared_features_of_another_form(tmp_path, value, message):
         FeatureFiles("csn", [tmp_path / "feats"]).read("3_x")
 
 
-class Evil:
-    """A pickle of this runs a command."""
-
-    def __init__(self, trace):
-        self.trace = trace
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.trace}",)
-
-
-def test_nothing_is_executed(tmp_path):
-    evil = Evil(tmp_path / "trace")
+def test_nothing_is_executed(tmp_path, evil):
     dump({0: [[TUBES[0], evil]]}, tmp_path / "tubes" / "3_x_tubes.pkl")
     with pytest.raises(InputError, match=r"3_x_tubes.pkl: .*refused to execute posix.system"):
         TubeFolders([tmp_path / "tubes"]).read("3_x")
@@ -176,4 +164,4 @@ def test_nothing_is_executed(tmp_path):
         write({"3_x": [[torch.ones(3), evil]]}, tmp_path / "csn.pkl")
         with pytest.raises(InputError, match=r"csn.pkl: .*refused to execute posix.system"):
             FeatureFiles("csn", [tmp_path / "csn.pkl"])
-    assert not (tmp_path / "trace").exists()
+    assert not evil.trace.exists()

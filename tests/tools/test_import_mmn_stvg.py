@@ -1,7 +1,6 @@
 """From MMN-STVG's own files to answers: import them, train the matcher on them, ground with it."""
 
 import json
-import os
 import pickle
 from itertools import pairwise
 from pathlib import Path
@@ -53,8 +52,8 @@ def dump(value, path):
 class World:
     """Annotations and official files of a few videos under `root`; the first tube of each is the described one."""
 
-    def __init__(self, root, text):
-        self.root, self.data, self.out = root, root / "data", root / "out"
+    def __init__(self, root, text, evil):
+        self.root, self.data, self.out, self.evil = root, root / "data", root / "out", evil
         self.config = root / "recipe.yaml"
         sizes = {"num_pre_clips": 32, "num_clips": 8, "pool_kernel": 4, "hidden_size": 8, "joint_size": 8,
                  "pooling_counts": [7], "conv_kernel": 3, "conv_layers": 2}  # fmt: skip
@@ -139,8 +138,8 @@ def last_line(done):
 
 
 @pytest.fixture
-def world(tmp_path, tiny_text):
-    return World(tmp_path, tiny_text)
+def world(tmp_path, tiny_text, evil):
+    return World(tmp_path, tiny_text, evil)
 
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "tube_mmn.npz"
@@ -335,16 +334,6 @@ def test_the_videos_own_length_counts_where_they_are_at_hand(tool, world):
     assert (meta.num_frames, meta.fps, meta.width, meta.height) == (FRAMES, 10.0, 64, 48)
 
 
-class Evil:
-    """A pickle of this runs a command."""
-
-    def __init__(self, trace):
-        self.trace = trace
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.trace}",)
-
-
 def set_row(kind, stem, index, values):
     def change(world):
         getattr(world, kind)[stem][index] = values
@@ -353,7 +342,7 @@ def set_row(kind, stem, index, values):
 
 
 def with_evil_tubes(world):
-    world.tubes["1_v"][1][1] = Evil(world.root / "trace")
+    world.tubes["1_v"][1][1] = world.evil
 
 
 def with_objects(world):
@@ -405,7 +394,7 @@ def test_a_video_that_cannot_be_imported_is_listed_and_the_others_go_on(tool, wo
     assert done.stderr.count("failed: ") == 1
     assert line.startswith("failed: 1_v.mp4: ")
     assert line.endswith(message)
-    assert not (world.root / "trace").exists()
+    assert not world.evil.trace.exists()
     assert len(world.read("train", "0_v").tubes) == 2
 
 
@@ -425,7 +414,7 @@ def truncate(path):
     [
         pytest.param(lambda w: truncate(w.root / "csn_train_split1.pkl"), "csn_train_split1.pkl: expected a whole file",
                      id="truncated features"),
-        pytest.param(lambda w: torch.save({"0_v": Evil(w.root / "trace")}, w.root / "flow_train_split1.pkl"),
+        pytest.param(lambda w: torch.save({"0_v": w.evil}, w.root / "flow_train_split1.pkl"),
                      "flow_train_split1.pkl: expected tensors and plain data, refused to execute posix.system",
                      id="features with a command"),
         pytest.param(lambda w: [truncate(path) for path in (w.root / "train_tubes_1").iterdir()],
@@ -441,7 +430,7 @@ def test_files_that_stop_everything(tool, world, spoil, message):
     line = last_line(done)
     assert line.startswith("error: ")
     assert message in line
-    assert not (world.root / "trace").exists()
+    assert not world.evil.trace.exists()
     assert not (world.out / "prepared" / "train.h5").exists()
 
 

@@ -167,17 +167,13 @@ def test_own_weights_of_torch(weights: Path, tmp_path: Path) -> None:
     assert len(detector(tmp_path / "own.pth").detect(footage(1))[0]) == 1
 
 
-def test_nothing_in_a_weights_file_is_executed(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return Path.touch, (tmp_path / "ran",)
-
-    (tmp_path / "evil.pkl").write_bytes(pickle.dumps({"model": Evil()}))
-    torch.save({"model": Evil()}, tmp_path / "evil.pth")
+def test_nothing_in_a_weights_file_is_executed(tmp_path: Path, evil: Any) -> None:
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps({"model": evil}))
+    torch.save({"model": evil}, tmp_path / "evil.pth")
     for name in ("evil.pkl", "evil.pth"):
         with pytest.raises(InputError, match=rf"{name}: expected .*, refused"):
             detector(tmp_path / name)
-    assert not (tmp_path / "ran").exists()
+    assert not evil.trace.exists()
 
 
 def test_nan_is_refused(weights: Path) -> None:

@@ -59,15 +59,11 @@ def test_weights_are_read_past_the_logs(tmp_path: Path, monkeypatch: pytest.Monk
     assert read["w"].tolist() == [0, 1, 2]
 
 
-def test_nothing_else_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return Path.touch, (tmp_path / "ran",)
-
-    torch.save({"message_hub": Evil(), "state_dict": {}}, tmp_path / "m.pth")
+def test_nothing_else_in_a_checkpoint_is_executed(tmp_path: Path, evil: Any) -> None:
+    torch.save({"message_hub": evil, "state_dict": {}}, tmp_path / "m.pth")
     with pytest.raises(InputError, match=r"m\.pth: expected tensors and plain data, refused to execute"):
         read_checkpoint(tmp_path / "m.pth")
-    assert not (tmp_path / "ran").exists()
+    assert not evil.trace.exists()
 
 
 def footage(count: int = 3) -> Footage:

@@ -116,19 +116,16 @@ def test_published_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, t
         TorchvisionDetector(SSD)
 
 
-def test_published_weights_are_read_as_plain_tensors_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_published_weights_are_read_as_plain_tensors_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, evil: Any
+) -> None:
     """A file that would execute something is refused before torchvision's own reader sees it."""
-    ran = tmp_path / "ran"
-
-    class Evil:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return Path.touch, (ran,)
 
     def fetched(url: str, target: str, *_: object, **__: object) -> None:
-        torch.save({"w": Evil()}, target)
+        torch.save({"w": evil}, target)
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", fetched)
     with pytest.raises(InputError, match="expected the published weights"):
         TorchvisionDetector(SSD)
-    assert not ran.exists()
+    assert not evil.trace.exists()
