@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from spatial.features.beside_motion import put_beside_motion, scale_embeddings
 from spatial.features.motion import MOTION_DIM, flow_fields, motion_features
 from spatial.features.sampling import cut_crops, sample_tube
 from spatial.features.scene import CAMERA_MOTION_DIM, scene_motion
@@ -66,13 +67,13 @@ class ImageEncoderFeatures:
         """
         samples = [sample_tube(footage, tube) for tube in tubes]
         fields = flow_fields(footage, samples, self._flow_width)
-        clip = _join(self._embed(footage.images), scene_motion(fields), CAMERA_MOTION_DIM)
+        clip = put_beside_motion(self._embed(footage.images), scene_motion(fields), CAMERA_MOTION_DIM)
         side = self._crop_side()
         rows = []
         for one in samples:
             crops = cut_crops(footage.images, one, (self._margin, self._margin), (side, side))
             motion = motion_features(footage, fields, one, body_height(one), self._smoothing_s)
-            rows.append(_join(self._embed(crops), motion, MOTION_DIM))
+            rows.append(put_beside_motion(self._embed(crops), motion, MOTION_DIM))
         return clip, tuple(rows)
 
     def _embed(self, images: Image) -> FloatArray:
@@ -85,9 +86,7 @@ class ImageEncoderFeatures:
                 batch = list(images[start : start + self._batch_size])
                 pixels = self._processor(images=batch, return_tensors="pt")["pixel_values"].to(self._device)
                 parts.append(_pooled(self._encoder(pixel_values=pixels)).float().cpu().numpy())
-        embeddings = np.concatenate(parts)
-        norm = np.linalg.norm(embeddings, axis=1, keepdims=True) + 1e-6
-        return np.asarray(embeddings / norm * np.sqrt(embeddings.shape[1]), dtype=np.float32)
+        return scale_embeddings(np.concatenate(parts))
 
     def _crop_side(self) -> int:
         """Return the side of the crops handed to the processor, which resizes them to what the encoder takes."""
@@ -125,9 +124,3 @@ def _pooled(output: Any) -> "torch.Tensor":
         return pooled.flatten(1)
     hidden: torch.Tensor = output.last_hidden_state
     return hidden.mean(dim=1) if hidden.ndim == 3 else hidden.flatten(2).mean(dim=2)
-
-
-def _join(embeddings: FloatArray, motion: FloatArray, motion_dim: int) -> FloatArray:
-    """Return both side by side, the motion scaled to about the norm of the embeddings."""
-    scale = 3.0 * np.sqrt(embeddings.shape[1] / motion_dim)
-    return np.concatenate([embeddings, scale * motion], axis=1).astype(np.float32)

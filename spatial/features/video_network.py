@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from spatial.features.beside_motion import put_beside_motion, scale_embeddings
 from spatial.features.flow_histograms import HISTOGRAM_DIM, flow_histograms
 from spatial.features.motion import MOTION_DIM, flow_fields, motion_features
 from spatial.features.sampling import TubeSamples, cut_crops, fit_boxes, sample_tube
@@ -23,9 +24,6 @@ from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.interfaces import Footage
 from stvg.types import FloatArray, IntArray, Tube
-
-_MOTION_SCALE = 3.0
-"""Motion columns have a mean square of about a ninth on people who act; embeddings have one of 1."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -79,13 +77,14 @@ class VideoNetworkFeatures:
         """
         samples = [sample_tube(footage, tube) for tube in tubes]
         fields = flow_fields(footage, samples, self._flow_width)
-        clip = _join(self._embed(footage, _whole(footage), 0.0), scene_motion(fields), CAMERA_MOTION_DIM)
+        clip = put_beside_motion(self._embed(footage, _whole(footage), 0.0), scene_motion(fields), CAMERA_MOTION_DIM)
         rows = []
         for one in samples:
             height = body_height(one)
             moving = motion_features(footage, fields, one, height, self._smoothing_s)
             motion = np.concatenate([flow_histograms(fields, one, height), moving], axis=1)
-            rows.append(_join(self._embed(footage, _squared(one), self._margin), motion, HISTOGRAM_DIM + MOTION_DIM))
+            seen = self._embed(footage, _squared(one), self._margin)
+            rows.append(put_beside_motion(seen, motion, HISTOGRAM_DIM + MOTION_DIM))
         return clip, tuple(rows)
 
     def _embed(self, footage: Footage, samples: TubeSamples, margin: float) -> FloatArray:
@@ -105,8 +104,7 @@ class VideoNetworkFeatures:
             raise InputError(
                 f"{footage.meta.path}: expected finite features from the video network, got NaN or infinity"
             )
-        norm = np.linalg.norm(embeddings, axis=1, keepdims=True) + 1e-6
-        return np.asarray(embeddings / norm * np.sqrt(embeddings.shape[1]), dtype=np.float32)[nearest]
+        return scale_embeddings(embeddings)[nearest]
 
 
 def clip_middles(seconds: FloatArray, every_s: float) -> tuple[FloatArray, IntArray]:
@@ -145,9 +143,3 @@ def _squared(samples: TubeSamples) -> TubeSamples:
     low, high = samples.boxes_xyxy[:, :2], samples.boxes_xyxy[:, 2:]
     centre, half = (low + high) / 2, (high - low).max(axis=1, keepdims=True) / 2
     return TubeSamples(samples.index, np.concatenate([centre - half, centre + half], axis=1))
-
-
-def _join(embeddings: FloatArray, motion: FloatArray, motion_dim: int) -> FloatArray:
-    """Return both side by side, the motion scaled to about the norm of the embeddings."""
-    scale = _MOTION_SCALE * np.sqrt(embeddings.shape[1] / motion_dim)
-    return np.concatenate([embeddings, scale * motion], axis=1).astype(np.float32)
