@@ -1,8 +1,8 @@
 """Show that a killed command loses nothing: kill it at random moments, run it again, compare bytes.
 
 Each command runs in a process forked from this one, so that a trial costs the work alone, not the imports. It is killed
-by the system once it has used a drawn share of the processor time that it needs undisturbed: no handler runs, no block
-is left, as with SIGKILL; and the moment does not depend on how busy the machine is.
+(SIGKILL: no handler runs, no block is left) once it has used a drawn share of the processor time that it needs
+undisturbed, so that the moment does not depend on how busy the machine is.
 """
 
 import importlib
@@ -14,6 +14,7 @@ import runpy
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class InterruptedRun:
         code, _ = self._run(command, share * needed_s)
         again, _ = self._run(command, None)
         differing = _differences(self.out / "whole" / command, self._root) if again == 0 else [f"exit code {again}"]
-        trial = Trial(command, share, code == -signal.SIGPROF, tuple(differing))
+        trial = Trial(command, share, code == -signal.SIGKILL, tuple(differing))
         logger.info("%s, killed at %.0f %%: %s", command, 100 * share,
                     ", ".join(differing) or ("the same bytes" if trial.was_killed else "had ended"))  # fmt: skip
         return trial
@@ -98,11 +99,13 @@ class InterruptedRun:
         self.out.mkdir(parents=True, exist_ok=True)
         child = os.fork()
         if child == 0:
-            self._be(command, limit_s)
+            self._be(command)
+        if limit_s is not None:
+            _kill_after(child, limit_s)
         _, status, used = os.wait4(child, 0)
         return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
 
-    def _be(self, command: str, limit_s: float | None) -> None:
+    def _be(self, command: str) -> None:
         """Become the command, in the forked process; never returns."""
         code = 1
         try:
@@ -112,9 +115,6 @@ class InterruptedRun:
             sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
             logging.getLogger().handlers.clear()
             sys.argv = [f"{command}.py", *self._arguments(command)]
-            if limit_s is not None:
-                signal.signal(signal.SIGPROF, signal.SIG_DFL)
-                signal.setitimer(signal.ITIMER_PROF, max(limit_s, 1e-3))
             runpy.run_path(str(self.tools / f"{command}.py"), run_name="__main__")
         except SystemExit as ended:
             code = int(ended.code or 0)
@@ -133,6 +133,21 @@ class InterruptedRun:
             asked = ["--annotations", str(self.annotations), "--videos", str(self.videos), "--workers", "1"]
             return [*given, *asked, "--out", str(self._root / "results.json")]
         return [*given, "--resume"]
+
+
+def _kill_after(child: int, limit_s: float) -> None:
+    """Kill a child process once it has used so much processor time, if it does not end before."""
+    ticks = limit_s * os.sysconf("SC_CLK_TCK")
+    stat = Path(f"/proc/{child}/stat")
+    while True:
+        # After the name in brackets come the state, ten numbers, and the ticks in user and in system mode.
+        state, *numbers = stat.read_text().rpartition(")")[2].split()
+        if state == "Z":  # it has ended, and waits for its parent
+            return
+        if sum(map(int, numbers[10:12])) >= ticks:
+            os.kill(child, signal.SIGKILL)
+            return
+        time.sleep(1e-3)
 
 
 def _import_all() -> None:

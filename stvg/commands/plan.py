@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from stvg.build import build_preparer, prepared_store
 from stvg.commands.prepare_hcstvg import PrepareRequest
+from stvg.commands.training_cost import training_cost
 from stvg.errors import InputError
 from stvg.hcstvg.items import read_split
 from stvg.hcstvg.sources import Sources, find_sources
@@ -18,12 +19,18 @@ from stvg.store import PreparedStore
 
 @dataclass(frozen=True, slots=True)
 class PrepareCost:
-    """What preparing a video took on this machine, in one process: the mean over `videos` of them."""
+    """What preparing `videos` of them took on this machine, in one process, and what was found in them.
+
+    `tubes` are those of all of them; the widths are the columns of clip and tube features, 0 where there are none.
+    """
 
     videos: int
     frames: int
     seconds: float
     bytes: int
+    tubes: int
+    clip_width: int
+    tube_width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +68,30 @@ def plan(recipe: Recipe, request: PrepareRequest, workers: int, nodes: int, samp
     free = shutil.disk_usage(_existing(recipe.output.root)).free
     lines.append(f"prepare {total} videos: {_time(seconds)} on {nodes} machine(s) of {workers} processes")
     lines.append(f"disk for prepared videos: {_gib(disk)}, twice that while they are joined; {_gib(free)} free")
-    train = next((one.queries for one in sizes if one.split == "train"), 0)
-    for name, stage in (("temporal", recipe.temporal), ("matcher", recipe.matcher)):
-        config = stage.training
-        steps = -(-train // config.batch_size) * config.epochs
-        lines.append(f"train {name}: {config.epochs} epochs, at most {steps} steps of {config.batch_size} videos; "
-                     "its time is not estimated")  # fmt: skip
-    return [*lines, *_steps(recipe, request)]
+    return [*lines, *_training(recipe, cost, sizes), *_steps(recipe, request)]
+
+
+def _training(recipe: Recipe, cost: PrepareCost, sizes: list[SplitSize]) -> list[str]:
+    """Return what each stage's training takes: its steps, measured on this device, and the size of its items."""
+    videos = {one.split: one.videos for one in sizes}
+    tubes = cost.tubes / cost.videos, cost.tube_width
+    streams = tubes if recipe.temporal.streams == "people" else (1.0, cost.clip_width)
+    lines = []
+    for name, stage, (maps, width) in (("temporal", recipe.temporal, streams), ("matcher", recipe.matcher, tubes)):
+        if not videos.get("train") or not maps:
+            lines.append(f"train {name}: not estimated, nobody was found or there is no video of train")
+            continue
+        one = training_cost(stage, recipe.device, videos["train"], maps, width)
+        lines.append(
+            f"train {name}: {stage.training.epochs} epochs, at most {one.steps} steps of {stage.training.batch_size} "
+            f"videos with {maps:.1f} maps each; measured here ({recipe.device}) {one.seconds:.2f} s a step: "
+            f"{_time(one.total_s)} without validation; items {_gib(one.item_bytes)}"
+        )
+    held = recipe.data.memory_gib
+    lines.append(f"memory of a training: up to {held:g} GiB of its items and {held:g} GiB of val's "
+                 f"{_gib(videos.get('val', 0) * cost.bytes / cost.videos)} of prepared videos; "
+                 "what is beyond that is read from disk (data.memory_gib)")  # fmt: skip
+    return lines
 
 
 def _steps(recipe: Recipe, request: PrepareRequest) -> list[str]:
@@ -89,7 +113,8 @@ def measure(recipe: Recipe, videos: list[Path]) -> PrepareCost:
     """
     preparer = build_preparer(recipe)
     recipe_hash = prepared_store(recipe, "plan").recipe
-    done, frames, started, reason = 0, 0, time.perf_counter(), ""
+    done, frames, tubes, started, reason = 0, 0, 0, time.perf_counter(), ""
+    clip_width = tube_width = 0
     with TemporaryDirectory() as folder:
         store = PreparedStore(Path(folder) / "plan.h5", recipe_hash)
         for path in videos:
@@ -99,12 +124,14 @@ def measure(recipe: Recipe, videos: list[Path]) -> PrepareCost:
                 reason = str(error)
                 continue
             store.write_part(prepared, "plan")
-            done, frames = done + 1, frames + prepared.meta.num_frames
+            done, frames, tubes = done + 1, frames + prepared.meta.num_frames, tubes + len(prepared.tubes)
+            clip_width = prepared.clip_features.shape[1]
+            tube_width = max((tube_width, *(rows.shape[1] for rows in prepared.tube_features)))
         seconds = time.perf_counter() - started
         size = sum(path.stat().st_size for path in store.parts.glob("*.h5"))
     if not done:
         raise InputError(f"expected videos that can be prepared to measure with, got none: {reason}")
-    return PrepareCost(done, frames, seconds, size)
+    return PrepareCost(done, frames, seconds, size, tubes, clip_width, tube_width)
 
 
 def _sizes(sources: Sources) -> tuple[list[SplitSize], list[Path]]:

@@ -78,7 +78,7 @@ def training_splits(recipe: Recipe, ranks: Ranks) -> tuple[Split, Split]:
         raise InputError(f"{recipe.data.videos}: expected the same videos on every rank, rank {ranks.rank} lacks "
                          f"others than the first one, {len(names)}: {', '.join(names)}")  # fmt: skip
     if names and ranks.is_first:
-        logger.warning("%d videos of train and val cannot be had and are left out: %s", len(names), ", ".join(names))
+        logger.warning("%d video(s) of train and val cannot be had and are left out: %s", len(names), ", ".join(names))
     return train, val
 
 
