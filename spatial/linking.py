@@ -19,7 +19,7 @@ from spatial.tubes.looks import look_ratio, looks_of
 from spatial.tubes.making import make_tube
 from spatial.tubes.motion import ends_of, motion_ratio
 from spatial.tubes.pieces import Float64Array, Piece, chained, common_boxes, pieces_of, split_in_crowds
-from spatial.tubes.pruning import drop_inner, is_real, merge_duplicates, trim_ends
+from spatial.tubes.pruning import dense_parts, drop_inner, is_real, merge_duplicates, trim_ends
 from spatial.tubes.refilling import refill
 from stvg.boxes import elementwise_iou
 from stvg.config import STRICT
@@ -67,7 +67,7 @@ class LinkingConfig:
     min_length_s: float = 1.0
     """Seconds that fewer than min_detections must cover."""
     min_density: float = 0.4
-    """Least share of a tube's time with a detection."""
+    """Least share of a tube's time with a detection; tubes with less are cut at their longest gaps."""
     min_score: float = 0.3
     """Tubes whose detections, the better half of them, have a mean score under this are ghosts."""
     smooth: bool = True
@@ -152,7 +152,8 @@ class OfflineLinker:
         solid = [piece for piece in pieces if len(piece) >= _SOLID] or list(pieces)
         merged = drop_inner(merge_duplicates(solid, self._same_iou, self._same_share), self._same_share)
         end_gap = _at_least_a_step(self._end_gap_s, footage) * fps
-        trimmed = [trim_ends(piece, end_gap, _SOLID) for piece in merged]
+        dense = [part for piece in merged for part in dense_parts(piece, step, self._min_density)]
+        trimmed = [trim_ends(piece, end_gap, _SOLID) for piece in dense]
         least = min(self._min_detections, len(footage.frames))
         strongest = max((piece.strength for piece in trimmed if len(piece) >= least), default=0.0)
         return [
@@ -162,10 +163,8 @@ class OfflineLinker:
                 piece,
                 strongest,
                 len(piece) * step / fps,
-                float(piece.frames[-1] - piece.frames[0] + step) / fps,
                 least=least,
                 least_s=self._min_length_s,
-                density=self._min_density,
                 min_score=self._min_score,
             )
         ]

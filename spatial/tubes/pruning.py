@@ -68,18 +68,28 @@ def _are_same(one: Piece, other: Piece, same_iou: float, same_share: float) -> b
     return float(elementwise_iou(boxes, other_boxes).mean()) >= same_iou
 
 
-def is_real(piece: Piece, strongest: float, seen_s: float, lasts_s: float, *, least: int, least_s: float,
-            density: float, min_score: float) -> bool:  # fmt: skip
-    """Tell whether a piece, seen for `seen_s` of the `lasts_s` seconds that it lasts, is no ghost.
+def is_real(piece: Piece, strongest: float, seen_s: float, *, least: int, least_s: float, min_score: float) -> bool:
+    """Tell whether a piece, seen for `seen_s` seconds, is no ghost.
 
-    It is one with under `least` detections that together last under `least_s`, with long gaps (seen for less than
-    `density` of its time), with a strength under `min_score`, or much weaker than the clip's `strongest` piece; the
-    shorter it is, the stronger it must be.
+    It is one with under `least` detections that together last under `least_s`, with a strength under `min_score`, or
+    much weaker than the clip's `strongest` piece; the shorter it is, the stronger it must be.
     """
-    if (len(piece) < least and seen_s < least_s) or seen_s < density * lasts_s:
+    if len(piece) < least and seen_s < least_s:
         return False
     least_strength = strongest * (_LONG_GHOST + _SHORT_GHOST * float(np.exp(-seen_s)))
     return piece.strength >= max(min_score, least_strength)
+
+
+def dense_parts(piece: Piece, step: int, density: float) -> list[Piece]:
+    """Return the piece cut at its longest gaps until each part is seen for the share `density` of its time, or more.
+
+    `step` frames lie from one detection to the next at best. Who is seen so little was joined wrongly: the parts may be
+    people, even if the whole is none.
+    """
+    if len(piece) * step >= density * (piece.frames[-1] - piece.frames[0] + step):
+        return [piece]
+    cut = int(np.diff(piece.frames).argmax()) + 1
+    return [part for side in (slice(0, cut), slice(cut, None)) for part in dense_parts(piece.take(side), step, density)]
 
 
 def trim_ends(piece: Piece, max_gap: float, least: int) -> Piece:

@@ -59,6 +59,7 @@ def spans(tubes: Sequence[Tube]) -> list[tuple[int, int]]:
         ([track(0, 60, 100), track(75, 77, 100)], [(0, 60)], "a stray end"),
         ([track(0, 60, 100), track(64, 65, 100)], [(0, 65)], "a single box soon after"),
         ([track(0, 90, 100, stride=1), *[track(f, f + 1, 300) for f in range(0, 90, 5)]], [(0, 90)], "seldom seen"),
+        ([track(f, f + 6, 300) for f in (0, 18, 36, 54, 72)], [(18, 78), (0, 6)], "joined, but too seldom seen"),
         ([track(0, 100, 100), track(20, 50, 160)], [(0, 100), (20, 50)], "a neighbour is no duplicate"),
         ([track(0, 100, 100), track(20, 25, 300)], [(0, 100)], "a short ghost"),
         ([track(0, 100, 100), track(20, 50, 300, score=0.2)], [(0, 100)], "a weak ghost"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from spatial.tubes.pieces import Piece
-from spatial.tubes.pruning import drop_inner, is_real, merge_duplicates, trim_ends
+from spatial.tubes.pruning import dense_parts, drop_inner, is_real, merge_duplicates, trim_ends
 
 
 def piece(frames: list[int], box: tuple[float, ...] = (0, 0, 40, 100), score: float = 0.9, shot: int = 0) -> Piece:
@@ -53,20 +53,19 @@ def test_inner_boxes_of_several_people_are_nobodys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "seen_s", "lasts_s", "score", "real", "reason"),
+    ("count", "seen_s", "score", "real", "reason"),
     [
-        (20, 2.0, 2.0, 0.9, True, "long and sure"),
-        (5, 0.5, 0.5, 0.9, False, "five boxes in half a second"),
-        (5, 1.0, 1.0, 0.9, True, "five boxes of a slow film"),
-        (20, 2.0, 6.0, 0.9, False, "seen for a third of its time"),
-        (20, 2.0, 2.0, 0.5, False, "much weaker than the strongest"),
-        (20, 2.0, 2.0, 0.6, True, "somewhat weaker"),
-        (8, 0.3, 0.3, 0.7, False, "somewhat weaker and short"),
+        (20, 2.0, 0.9, True, "long and sure"),
+        (5, 0.5, 0.9, False, "five boxes in half a second"),
+        (5, 1.0, 0.9, True, "five boxes of a slow film"),
+        (20, 2.0, 0.5, False, "much weaker than the strongest"),
+        (20, 2.0, 0.6, True, "somewhat weaker"),
+        (8, 0.3, 0.7, False, "somewhat weaker and short"),
     ],
 )
-def test_ghosts(count: int, seen_s: float, lasts_s: float, score: float, real: bool, reason: str) -> None:
-    limits = {"least": 6, "least_s": 1.0, "density": 0.4, "min_score": 0.3}
-    assert is_real(piece([*range(count)], score=score), 0.9, seen_s, lasts_s, **limits) == real, reason
+def test_ghosts(count: int, seen_s: float, score: float, real: bool, reason: str) -> None:
+    limits = {"least": 6, "least_s": 1.0, "min_score": 0.3}
+    assert is_real(piece([*range(count)], score=score), 0.9, seen_s, **limits) == real, reason
 
 
 @pytest.mark.parametrize(
@@ -82,3 +81,18 @@ def test_ghosts(count: int, seen_s: float, lasts_s: float, score: float, real: b
 )
 def test_trimmed_ends(frames: list[int], expected: list[int], reason: str) -> None:
     assert trim_ends(piece(frames), 8, 3).frames.tolist() == expected, reason
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected", "reason"),
+    [
+        ([*range(6), *range(40, 60)], [[*range(6)], [*range(40, 60)]], "two people joined"),
+        ([*range(6), *range(12, 20)], [[*range(6), *range(12, 20)]], "dense enough"),
+        ([0, 30, *range(50, 60), 100], [[0], [30], [*range(50, 60)], [100]], "the longest gaps first"),
+        ([5], [[5]], "one detection"),
+    ],
+)
+def test_what_is_seldom_seen_is_cut_at_its_gaps(frames: list[int], expected: list[list[int]], reason: str) -> None:
+    for step in (1, 3):
+        parts = dense_parts(piece([step * frame for frame in frames]), step, 0.5)
+        assert [part.frames.tolist() for part in parts] == [[step * at for at in own] for own in expected], reason
