@@ -11,7 +11,7 @@ import numpy as np
 
 from stvg.interfaces import PreparedVideo
 from stvg.types import BoolArray, FloatArray, FrameSpan, IntArray, MomentMap, Query, TubeMap
-from temporal.averaging import average_clips, normalise_features
+from temporal.averaging import Floats, average_clips, normalise_features
 from temporal.moment_map import cell_spans_frames, moment_cells
 
 NUM_CLIPS = 16
@@ -38,7 +38,7 @@ class ZeroShotMatcher:
         return [self._maps(sentence, video) for sentence in self._embed([query.text for query in queries])]
 
     def _maps(self, sentence: FloatArray, video: PreparedVideo) -> tuple[TubeMap, ...]:
-        similar = [normalise_features(rows) @ sentence for rows in video.tube_features]
+        similar = [np.asarray(normalise_features(rows) @ sentence) for rows in video.tube_features]
         logits = self._scale * np.array([float(one.mean()) for one in similar])
         shares = np.exp(logits - logits.max())
         maps = []
@@ -61,7 +61,7 @@ class ZeroShotLocalizer:
         return [MomentMap(*standing_out(rows @ sentence, whole, self._scale)) for sentence in sentences]
 
 
-def standing_out(similar: FloatArray, span: FrameSpan, scale: float) -> tuple[IntArray, FloatArray]:
+def standing_out(similar: Floats, span: FrameSpan, scale: float) -> tuple[IntArray, FloatArray]:
     """Return the candidate spans (K, 2) of whole clips inside `span`, and how much each stands out, (K,) in (0, 1).
 
     `similar` (T,) are cosines over the span. A span's statistic is the difference of the means inside and outside over

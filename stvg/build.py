@@ -94,8 +94,8 @@ def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
             encoder, processor = load_image_encoder(values.pop("model"))
             return ImageEncoderFeatures(encoder, processor, **values, device=device)
         case VideoNetworkConfig():
-            network = (values.pop(name) for name in ("library", "model", "weights"))
-            return VideoNetworkFeatures(load_video_encoder(*network, device), **values)
+            library, model, weights = (values.pop(name) for name in ("library", "model", "weights"))
+            return VideoNetworkFeatures(load_video_encoder(library, model, weights, device), **values)
         case ImageTextConfig():
             return ImageTextFeatures(load_image_text_model(values.pop("model"), device), **values)
         case ImportedConfig():

@@ -31,4 +31,4 @@ def flow_histograms(fields: FlowFields, samples: TubeSamples, body_height: Float
     rows, points = len(flow), (flow.shape[1] // GRID[0], flow.shape[2] // GRID[1])
     cells = votes.reshape(rows, GRID[0], points[0], GRID[1], points[1], DIRECTIONS + 1).sum(axis=(2, 4))
     shares = cells / cells.sum(axis=3, keepdims=True) / (GRID[0] * GRID[1])
-    return np.sqrt(shares).reshape(rows, HISTOGRAM_DIM).astype(np.float32)
+    return np.asarray(np.sqrt(shares).reshape(rows, HISTOGRAM_DIM), dtype=np.float32)

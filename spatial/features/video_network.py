@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.interfaces import Footage
 from stvg.types import FloatArray, IntArray, Tube
+
+Float64Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -107,7 +110,7 @@ class VideoNetworkFeatures:
         return scale_embeddings(embeddings)[nearest]
 
 
-def clip_middles(seconds: FloatArray, every_s: float) -> tuple[FloatArray, IntArray]:
+def clip_middles(seconds: Float64Array, every_s: float) -> tuple[Float64Array, IntArray]:
     """Return the times of the clips' middles, (M,), for rows at increasing `seconds` (R,), and each row's clip, (R,).
 
     >>> middles, nearest = clip_middles(np.array([1.0, 1.2, 1.4, 1.6]), 0.5)
@@ -119,7 +122,7 @@ def clip_middles(seconds: FloatArray, every_s: float) -> tuple[FloatArray, IntAr
     return middles, np.abs(seconds[:, None] - middles).argmin(axis=1)
 
 
-def clip_rows(seconds: FloatArray, middle_s: float, window_s: float, count: int) -> IntArray:
+def clip_rows(seconds: Float64Array, middle_s: float, window_s: float, count: int) -> IntArray:
     """Return the rows, out of those at `seconds` (R,), nearest to `count` times spread over the window, (count,).
 
     At a tube's ends its first or last row is repeated.
@@ -128,13 +131,13 @@ def clip_rows(seconds: FloatArray, middle_s: float, window_s: float, count: int)
     [0, 0, 0, 2]
     """
     times = middle_s + window_s * ((np.arange(count) + 0.5) / count - 0.5)
-    return np.abs(seconds[None] - times[:, None]).argmin(axis=1)
+    return np.asarray(np.abs(seconds[None] - times[:, None]).argmin(axis=1), dtype=np.int64)
 
 
 def _whole(footage: Footage) -> TubeSamples:
     """Return the whole of every image as if it were a tube."""
     height, width = footage.images.shape[1:3]
-    boxes = np.tile(np.float32([0, 0, width, height]), (len(footage.images), 1))
+    boxes = np.tile(np.array([0, 0, width, height], dtype=np.float32), (len(footage.images), 1))
     return TubeSamples(np.arange(len(footage.images)), fit_boxes(boxes, width, height))
 
 
