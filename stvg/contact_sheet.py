@@ -18,7 +18,8 @@ def write_contact_sheet(source: VideoMeta, out: Path, caption: str, found: Tube 
     """Write a PNG of twelve frames of the video in order of time, the sentence above them.
 
     The frames are spread evenly from a quarter of the moment's length before both spans to as much after them. Below
-    each its time, and a bar in the colour of the answer and of the truth where it lies inside their spans.
+    the sentence stand both spans in seconds; below each frame its time, and a bar in the colour of the answer and of
+    the truth where it lies inside their spans.
 
     Raises:
         InputError: the video cannot be read or the path not written.
@@ -31,11 +32,17 @@ def write_contact_sheet(source: VideoMeta, out: Path, caption: str, found: Tube 
     font = load_font(15)
     sheet_width = _COLUMNS * (_WIDTH + _GAP) + _GAP
     lines = wrap_text(caption, sheet_width - 2 * _GAP, font.getlength)
-    top, step = _GAP + 20 * len(lines) + _GAP, height + 28
+    top, step = _GAP + 20 * (len(lines) + 1) + _GAP, height + 28
     sheet = PillowImage.new("RGB", (sheet_width, top + _ROWS * step + _GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
     for number, line in enumerate(lines):
         draw.text((_GAP, _GAP + 20 * number), line, font=font, fill=INK)
+    x = _GAP
+    for tube, name in ((found, "predicted"), (truth, "true")):
+        if tube is not None:
+            times = f"{name} {tube.span.start / source.fps:.1f}–{tube.span.stop / source.fps:.1f} s"  # noqa: RUF001
+            draw.text((x, _GAP + 20 * len(lines)), times, font=font, fill=COLOURS[name])
+            x += round(font.getlength(f"{times}    "))
     pictures = _pictures(source, set(frames.tolist()), height, found, truth)
     for place, frame in enumerate(frames.tolist()):
         x, y = _GAP + place % _COLUMNS * (_WIDTH + _GAP), top + place // _COLUMNS * step

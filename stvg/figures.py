@@ -15,6 +15,9 @@ from stvg.verdicts import origin_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_NAMED = 10
+"""Tubes that the legend names; the others never come near the sentence."""
+
 
 def draw_maps(path: Path, meta: VideoMeta, explanation: Explanation, found: Tube | None, truth: Tube | None) -> None:
     """Draw the moment map, the chosen tube's map and all tubes' scores over time as a PNG, one above the other.
@@ -30,6 +33,8 @@ def draw_maps(path: Path, meta: VideoMeta, explanation: Explanation, found: Tube
     chosen = _chosen(explanation, found)
     figure = Figure(figsize=(8, 8.4), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[1, 1, 0.9])
+    for panel in axes:
+        panel.spines[["top", "right"]].set_visible(False)
     spans = {"predicted": found.span if found else None, "true": truth.span if truth else None}
     moments = explanation.moments
     _draw_triangle(axes[0], moments.spans, moments.scores, meta, spans, float(moments.scores.max(initial=0)))
@@ -64,13 +69,15 @@ def _draw_triangle(
     axes: "Axes", spans: IntArray, values: FloatArray, meta: VideoMeta, marks: dict[str, FrameSpan | None], most: float
 ) -> None:
     from matplotlib.collections import PolyCollection
+    from matplotlib.colors import PowerNorm
 
     if not len(spans):
         return
     corners, side = diamonds(spans)
     # Spans end at whole frames, so cells may lie a frame apart; their edges are wide enough to close the gaps.
-    cells = PolyCollection(list(corners / meta.fps), array=values, cmap="viridis", edgecolors="face", linewidths=2)
-    cells.set_clim(0, most or 1)
+    scale = PowerNorm(0.5, vmin=0, vmax=most or 1)  # by the square root, or all but the highest would look alike
+    cells = PolyCollection(list(corners / meta.fps), array=values, cmap="viridis", norm=scale, edgecolors="face",
+                           linewidths=2)  # fmt: skip
     axes.add_collection(cells)
     axes.figure.colorbar(cells, ax=axes, pad=0.01)
     for name, span in marks.items():
@@ -92,14 +99,17 @@ def _draw_over_time(
     for name, span in marks.items():
         if span is not None:
             axes.axvspan(span.start / meta.fps, span.stop / meta.fps, color=_colour(name), alpha=0.18, linewidth=0)
+    by_height = sorted(explanation.tubes, key=lambda reading: -float(reading.values.max(initial=0)))
     for reading in explanation.tubes:
         frames = np.arange(reading.tube.span.start, reading.tube.span.stop) / meta.fps
         width = 2.6 if reading is chosen else 1.2
-        axes.plot(frames, reading.over_time(), linewidth=width, label=f"tube {reading.tube.tube_id}")
+        named = reading in by_height[:_NAMED] or reading is chosen
+        label = f"tube {reading.tube.tube_id}" if named else None
+        axes.plot(frames, reading.over_time(), linewidth=width, label=label)
     axes.set_title("every tube over time; shaded: predicted and true span", loc="left")
     axes.set(ylabel="score", ylim=(0, None))
     if explanation.tubes:
-        axes.legend(loc="upper left")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False)
 
 
 def _chosen(explanation: Explanation, found: Tube | None) -> TubeReading | None:

@@ -73,7 +73,10 @@ function row(query) {
   const line = make("tr", { dataset: { index: query.index } }, make("td", { className: "is-picture" }, picture),
     ...columns.map(([key, name]) => make("td", { className: `is-${key}`, dataset: { name } }, ...cells[key]())));
   line.addEventListener("click", (event) => {
-    if (!event.target.closest("a") && !String(getSelection())) location.hash = `q${query.index}`;
+    const link = event.target.closest("a");
+    if (link ? event.ctrlKey || event.metaKey || event.shiftKey : String(getSelection())) return;
+    event.preventDefault();
+    enter(query);
   });
   return line;
 }

@@ -7,7 +7,8 @@ const KEYS = [
   ["p, t, c", "show or hide prediction, truth, candidates"], ["?", "these keys"],
 ];
 const alone = queries.length === 1;
-let opened = null; // { query, player }
+let asked = null; // the query that the dialog shows, from the moment it is asked for
+let opened = null; // { player, redraw } of it, once its data have been loaded
 
 const position = make("span", { className: "quiet position" });
 const previous = make("button", { type: "button", className: "plain", title: "Previous query (k)", aria: { label: "Previous query" } }, "←");
@@ -75,10 +76,10 @@ function build(query, details) {
     maps.append(make("p", { className: "quiet card" }, "Nobody was found in this video, so there are no candidates."));
   }
   if (details.losses) {
-    const parts = details.losses.map(([name, share], k) => make("span", { className: `cause-${k}`, title: `${name}: ${share}`, style: { flexGrow: share } }, share >= 8 ? `${share}` : ""));
+    const parts = details.losses.map(([name, share], k) => share > 0 && make("span", { className: `cause-${k}`, title: `${name}: ${share}`, style: { flexGrow: share } }, share >= 8 ? `${share}` : ""));
     const legend = details.losses.map(([name], k) => make("span", {}, make("i", { className: `key cause-${k}` }), ` ${name}`));
     maps.append(make("figure", { className: "card" }, make("figcaption", {}, "Where this answer’s points are lost, in percent"),
-      make("div", { className: "stack" }, ...parts), make("p", { className: "legend quiet" }, ...legend)));
+      make("div", { className: "stack" }, ...parts.filter(Boolean)), make("p", { className: "legend quiet" }, ...legend)));
   }
   if (details.note) maps.append(make("p", { className: "card" }, details.note));
   if (details.files.length) {
@@ -90,19 +91,27 @@ function build(query, details) {
   const redraw = () => { player.draw(); figures.forEach((map) => map.draw()); };
   const first = rankTubes(details).find((tube) => tube.id === details.chosen) || rankTubes(details)[0];
   if (first) choose(first);
-  return { query, player, redraw };
+  return { player, redraw };
 }
 
-function begin({ query, player, redraw }) {
+function begin(query, { player, redraw }) {
   redraw();
   const starts = [query.found, query.truth].filter(Boolean).map(([start]) => start);
   player.seek(Math.max(0, Math.min(...starts, query.frames) - Math.round(query.fps)) % query.frames);
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) player.playPause();
 }
 
-async function open(query) {
+function stop() {
   if (opened) opened.player.stop();
   opened = null;
+}
+
+// Show a query. Everything but its data is in place when this returns, so that the next key finds it, however slow the
+// machine; data that come when another query is shown are kept for later.
+async function open(query) {
+  if (query === asked) return;
+  stop();
+  asked = query;
   const place = shown.indexOf(query);
   position.textContent = place < 0 ? "" : `${place + 1} of ${shown.length}`;
   previous.disabled = place <= 0;
@@ -116,13 +125,26 @@ async function open(query) {
   }
   try {
     const details = await load(query);
-    if (wanted() !== query) return;
+    if (asked !== query || opened) return;
     opened = build(query, details);
     dialog.scrollTop = 0;
-    begin(opened);
+    begin(query, opened);
   } catch (error) {
-    pane.replaceChildren(make("p", { className: "problem", role: "alert" }, error.message));
+    if (asked === query) pane.replaceChildren(make("p", { className: "problem", role: "alert" }, error.message));
   }
+}
+
+// Go back to the list, to the row of the query that was shown.
+function leave() {
+  if (!asked || alone) return;
+  const place = shown.indexOf(asked);
+  stop();
+  asked = null;
+  dialog.close();
+  document.documentElement.classList.remove("is-open");
+  pane.replaceChildren();
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  if (place >= 0) stepTo(place);
 }
 
 function wanted() {
@@ -134,35 +156,43 @@ function wanted() {
 function followAddress() {
   const query = wanted();
   if (query) open(query);
-  else if (dialog.open) dialog.close();
+  else leave();
+}
+
+// The address is written here and not left to a link, whose event would come later than the next key.
+function enter(query) {
+  history.pushState(null, "", `#q${query.index}`);
+  open(query);
 }
 
 function openAt(place) {
-  if (place >= 0 && place < shown.length) location.replace(`#q${shown[place].index}`);
+  if (place < 0 || place >= shown.length) return;
+  history.replaceState(null, "", `#q${shown[place].index}`);
+  open(shown[place]);
 }
 
-dialog.addEventListener("close", () => {
-  document.documentElement.classList.remove("is-open");
-  const place = opened ? shown.indexOf(opened.query) : -1;
-  if (opened) opened.player.stop();
-  opened = null;
-  pane.replaceChildren();
-  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
-  if (place >= 0) stepTo(place);
-});
+dialog.addEventListener("close", () => { if (!dialog.open) leave(); }); // closed by the browser, as by a phone's back key
 dialog.addEventListener("cancel", (event) => { if (alone) event.preventDefault(); });
-dialog.addEventListener("click", (event) => { if (event.target === dialog && !alone) dialog.close(); });
+dialog.addEventListener("click", (event) => {
+  const { left, right, top, bottom } = dialog.getBoundingClientRect();
+  const beside = event.clientX < left || event.clientX > right || event.clientY < top || event.clientY > bottom;
+  if (event.target === dialog && beside) leave();
+});
 
 function keyInQuery(event) {
-  const { player, query } = opened;
-  const place = shown.indexOf(query);
-  const step = event.shiftKey ? Math.round(query.fps) : 1;
-  const answer = query.found || query.truth || [0, query.frames];
+  const place = shown.indexOf(asked);
+  const moves = {
+    j: () => openAt(place + 1), ArrowDown: () => openAt(place + 1), k: () => openAt(place - 1), ArrowUp: () => openAt(place - 1),
+    Escape: leave,
+  };
+  if (moves[event.key] || !opened) return moves[event.key];
+  const { player } = opened;
+  const step = event.shiftKey ? Math.round(asked.fps) : 1;
+  const answer = asked.found || asked.truth || [0, asked.frames];
   const actions = {
     " ": player.playPause, ArrowLeft: () => player.step(-step), ArrowRight: () => player.step(step),
     Home: () => player.seek(answer[0]), End: () => player.seek(answer[1] - 1),
     p: () => player.toggle("found"), t: () => player.toggle("truth"), c: () => player.toggle("tubes"),
-    j: () => openAt(place + 1), ArrowDown: () => openAt(place + 1), k: () => openAt(place - 1), ArrowUp: () => openAt(place - 1),
   };
   return actions[event.key];
 }
@@ -177,21 +207,21 @@ function keyInList(event) {
 
 document.addEventListener("keydown", (event) => {
   const inField = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-  if (event.ctrlKey || event.metaKey || event.altKey || help.open || (dialog.open && !opened)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
   if (inField) {
     if (event.key === "Escape" && event.target === search && search.value) reset.click();
     else if (event.key === "ArrowDown" && event.target === search) { event.preventDefault(); stepTo(0); }
     return;
   }
   if (event.key === " " && event.target.tagName === "BUTTON") return;
-  const action = event.key === "?" ? () => help.showModal() : opened ? keyInQuery(event) : keyInList(event);
+  const action = event.key === "?" ? () => help.showModal() : asked ? keyInQuery(event) : keyInList(event);
   if (!action) return;
   event.preventDefault();
   action();
 });
-previous.addEventListener("click", () => openAt(shown.indexOf(opened && opened.query) - 1));
-next.addEventListener("click", () => openAt(shown.indexOf(opened && opened.query) + 1));
-shut.addEventListener("click", () => dialog.close());
+previous.addEventListener("click", () => openAt(shown.indexOf(asked) - 1));
+next.addEventListener("click", () => openAt(shown.indexOf(asked) + 1));
+shut.addEventListener("click", leave);
 window.addEventListener("hashchange", followAddress);
 window.addEventListener("resize", () => { if (opened) opened.redraw(); });
 
@@ -206,6 +236,10 @@ for (const cell of document.querySelectorAll("[data-heat]")) {
   cell.style.color = light ? "#111" : "#fff";
 }
 document.documentElement.classList.toggle("is-alone", alone);
+document.documentElement.classList.toggle("is-framed", Boolean(host));
 buildList();
 document.body.append(dialog, help);
+if (host && alone) { // as high as what it shows, so that only the page around it scrolls
+  new ResizeObserver(() => { host.style.height = `${document.body.offsetHeight}px`; }).observe(document.body);
+}
 followAddress();

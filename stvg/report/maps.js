@@ -28,7 +28,8 @@ function makeMap(query, title, spans, values, most, probe) {
   const note = make("p", { className: "note quiet" });
   const canvas = make("canvas", { className: "triangle", role: "img", aria: { label: title } });
   const frame = make("div", { className: "map" }, canvas);
-  const element = make("figure", { className: "card map-card" }, make("figcaption", {}, title), frame, timeAxis(query), note);
+  const foot = make("div", { className: "foot" }, note);
+  const element = make("figure", { className: "card map-card" }, make("figcaption", {}, title), frame, timeAxis(query), foot);
   if (!values.length) {
     note.textContent = "The map has no cells.";
     return { element, draw: () => {} };
@@ -36,7 +37,8 @@ function makeMap(query, title, spans, values, most, probe) {
   const map = readMap(spans, values, [query.found, query.truth].filter(Boolean));
   const brightest = most || map.most;
   const best = map.cells.reduce((a, b) => (b.value > a.value ? b : a));
-  const rest = `best: ${seconds(best.start, query)}–${seconds(best.stop, query)} s, ${figure(best.value)} · colours from 0 to ${figure(brightest)}`;
+  const rest = `best: ${seconds(best.start, query)}–${seconds(best.stop, query)} s, ${figure(best.value)}`;
+  foot.append(scoreScale(brightest));
   note.textContent = rest;
   let place = null; // of a cell in the canvas, in pixels
 
@@ -56,16 +58,20 @@ function makeMap(query, title, spans, values, most, probe) {
     for (const cell of map.cells) {
       const [x, y] = place(cell.start, cell.stop);
       drawDiamond(pen, x, y, halfWidth, halfHeight);
-      pen.fillStyle = heat(brightest > 0 ? cell.value / brightest : 0).colour;
+      pen.fillStyle = scoreColour(cell.value, brightest);
       pen.fill();
     }
-    pen.lineWidth = 2;
     const styles = getComputedStyle(canvas);
     for (const [kind, dashes] of [["truth", [4, 3]], ["found", []]]) {
       if (!query[kind]) continue;
       const [x, y] = place(...query[kind]);
       drawDiamond(pen, x, y, Math.max(7, halfWidth + 2), Math.max(9, halfHeight + 3));
+      pen.setLineDash([]);
+      pen.lineWidth = 4.5;
+      pen.strokeStyle = "rgb(0 0 0 / 0.55)";
+      pen.stroke();
       pen.setLineDash(dashes);
+      pen.lineWidth = 2;
       pen.strokeStyle = styles.getPropertyValue(`--${kind}`);
       pen.stroke();
     }

@@ -59,6 +59,9 @@ function select(filters) {
   });
 }
 
+// The frame of another page that shows this one, as the app does.
+const host = window.frameElement;
+
 // Make an element: properties are set as such, `dataset`, `style` and `aria` key by key; children are nodes or texts.
 function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
@@ -90,6 +93,16 @@ function heat(share) {
   const low = Math.min(Math.floor(place), VIRIDIS.length - 2);
   const colour = VIRIDIS[low].map((part, k) => Math.round(part + (place - low) * (VIRIDIS[low + 1][k] - part)));
   return { colour: `rgb(${colour.join(" ")})`, light: place > 5.5 };
+}
+
+// The colour of a score from 0 to `most`: by its square root, or all but the highest would look alike.
+const scoreColour = (score, most) => heat(most > 0 ? Math.sqrt(Math.max(0, score) / most) : 0).colour;
+
+// What the colours of scores from 0 to `most` mean.
+function scoreScale(most) {
+  const colours = VIRIDIS.map((parts) => `rgb(${parts.join(" ")})`).join(", ");
+  return make("span", { className: "scale" }, make("i", { style: { background: `linear-gradient(90deg, ${colours})` } }),
+    ...[0, most / 4, most].map((score) => make("span", {}, figure(score))));
 }
 
 const TUBE_COLOURS = ["#5aa9ff", "#ff7ac6", "#b48cff", "#4dd8d8", "#e6d24a", "#ff8f70", "#9fb4c9", "#c9a27a"];

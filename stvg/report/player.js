@@ -2,6 +2,7 @@
 
 const LAYERS = { found: "prediction", truth: "truth", tubes: "candidates" };
 const layers = { found: true, truth: true, tubes: false }; // kept from one query to the next
+const NAME_HEIGHT = 17; // of the names at the boxes, in pixels
 const SPEEDS = ["0.25", "0.5", "1", "2"];
 
 // The box of a track in a frame, or null.
@@ -16,7 +17,8 @@ function makePlayer(query, details, onFrame) {
   const video = make("video", { muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true, tabIndex: -1 });
   const canvas = make("canvas", { className: "boxes", aria: { hidden: "true" } });
   const problem = make("p", { className: "problem", role: "alert", hidden: true });
-  const stage = make("div", { className: "stage", style: { aspectRatio: `${width} / ${height}`, maxWidth: `${(62 * width) / height}vh` } }, video, canvas, problem);
+  const highest = host ? `${0.62 * window.parent.innerHeight}px` : "62vh";
+  const stage = make("div", { className: "stage", style: { aspectRatio: `${width} / ${height}`, maxWidth: `calc(${highest} * ${width / height})` } }, video, canvas, problem);
   const play = make("button", { type: "button", className: "play", aria: { keyshortcuts: "Space" } }, "Play");
   const back = make("button", { type: "button", className: "plain", title: "One frame back (←)", aria: { label: "One frame back" } }, "‹");
   const forth = make("button", { type: "button", className: "plain", title: "One frame on (→)", aria: { label: "One frame on" } }, "›");
@@ -34,7 +36,7 @@ function makePlayer(query, details, onFrame) {
   let marked = null;
   let stopped = false;
 
-  const outline = (pen, box, scales, colour, thickness, dashes, label, below) => {
+  const outline = (pen, box, scales, colour, thickness, dashes) => {
     const [x1, y1, x2, y2] = box.map((value, k) => value * scales[k % 2]);
     pen.setLineDash(dashes);
     pen.lineWidth = thickness + 2;
@@ -44,13 +46,21 @@ function makePlayer(query, details, onFrame) {
     pen.strokeStyle = colour;
     pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
     pen.setLineDash([]);
-    const wide = pen.measureText(label).width + 8;
-    const left = clamp(x1 - thickness / 2, 0, canvas.clientWidth - wide);
-    const top = below ? Math.min(y2, canvas.clientHeight - 17) : Math.max(0, y1 - 17);
+    return { left: x1 - thickness / 2, above: y1 - NAME_HEIGHT, below: y2 };
+  };
+  // A name stands at its box, or where another has taken that place a line below or above it.
+  const writeName = (pen, { text, colour, left: x, top: y }, taken) => {
+    const wide = pen.measureText(text).width + 8;
+    const left = clamp(x, 0, canvas.clientWidth - wide);
+    const start = clamp(y, 0, canvas.clientHeight - NAME_HEIGHT);
+    const beside = taken.filter((other) => other.left < left + wide && left < other.left + other.wide);
+    const top = [0, 1, -1, 2, -2, 3, -3].map((line) => start + line * NAME_HEIGHT).find((place) =>
+      place >= 0 && place <= canvas.clientHeight - NAME_HEIGHT && beside.every((other) => Math.abs(other.top - place) >= NAME_HEIGHT)) ?? start;
+    taken.push({ left, top, wide });
     pen.fillStyle = colour;
-    pen.fillRect(left, top, wide, 17);
+    pen.fillRect(left, top, wide, NAME_HEIGHT);
     pen.fillStyle = "#111";
-    pen.fillText(label, left + 4, top + 12.5);
+    pen.fillText(text, left + 4, top + 12.5);
   };
 
   const draw = () => {
@@ -63,16 +73,24 @@ function makePlayer(query, details, onFrame) {
     pen.font = "600 12px system-ui, sans-serif";
     const scales = [clientWidth / width, clientHeight / height];
     const styles = getComputedStyle(canvas);
+    const names = [];
     for (const tube of details.tubes || []) {
       const box = boxAt(tube, frame);
       if (box && (layers.tubes || tube.id === marked)) {
-        outline(pen, box, scales, tubeColour(tube.id), tube.id === marked ? 2.5 : 1.5, [], `tube ${tube.id}`, true);
+        const colour = tubeColour(tube.id);
+        const { left, below } = outline(pen, box, scales, colour, tube.id === marked ? 2.5 : 1.5, []);
+        names.push({ text: `tube ${tube.id}`, colour, left, top: below });
       }
     }
     for (const [layer, dashes] of [["truth", [7, 4]], ["found", []]]) {
       const box = layers[layer] && boxAt(details[layer], frame);
-      if (box) outline(pen, box, scales, styles.getPropertyValue(`--${layer}`), 3, dashes, layer === "found" ? "predicted" : "true", layer === "truth");
+      if (!box) continue;
+      const colour = styles.getPropertyValue(`--${layer}`);
+      const { left, above, below } = outline(pen, box, scales, colour, 3, dashes);
+      names.push(layer === "found" ? { text: "predicted", colour, left, top: above } : { text: "true", colour, left, top: below });
     }
+    const taken = [];
+    names.reverse().forEach((name) => writeName(pen, name, taken)); // the answer's first
   };
 
   // The boxes belong to the picture that is on the screen; time line and clock are where one wants to be.

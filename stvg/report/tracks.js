@@ -42,7 +42,7 @@ function tubeStrip(query, tube, most) {
   strip.style.width = `${(100 * values.length) / query.frames}%`;
   const pen = strip.getContext("2d");
   values.forEach((value, frame) => {
-    pen.fillStyle = heat(most > 0 ? value / most : 0).colour;
+    pen.fillStyle = scoreColour(value, most);
     pen.fillRect(frame, 0, 1, 1);
   });
   return strip;
@@ -52,7 +52,7 @@ function timeAxis(query) {
   const axis = make("div", { className: "axis", aria: { hidden: "true" } });
   const total = query.frames / query.fps;
   const step = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((width) => total / width <= 10) || 3600;
-  for (let time = 0; time < 0.97 * total; time += step) { // a label at the very end would be cut off
+  for (let time = 0; time < 0.93 * total; time += step) { // a label at the very end would be cut off
     axis.append(make("span", { style: { left: `${(100 * time) / total}%` } }, `${time}`));
   }
   return axis;

@@ -91,6 +91,7 @@ class Page:
             self.call(f"{domain}.enable")
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if phone else 1,
                   mobile=phone)  # fmt: skip
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # whatever window the desktop has in front
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=features)
 
@@ -142,6 +143,12 @@ class Page:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", **{**place, "button": "none"})
         self.call("Input.dispatchMouseEvent", type="mousePressed", **place)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", **place)
+
+    def choose_files(self, selector: str, *paths: Path) -> None:
+        """Give files to an input, as its dialog would."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
 
     def screenshot(self, name: str, whole: bool = False) -> bytes:
         answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)

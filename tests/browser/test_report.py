@@ -258,6 +258,43 @@ def test_the_keyboard_alone(page: Any) -> None:
     assert page.run("document.activeElement.getAttribute('href')") == "#q0", "back where one was"
 
 
+def test_no_key_is_lost_on_a_slow_machine(page: Any) -> None:
+    """Keys that come before data, events or pictures do: all in one task, so that nothing can happen in between."""
+    seen = page.run("""(() => {
+        const press = (...keys) => keys.forEach((key) => document.activeElement.dispatchEvent(
+            new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })));
+        const look = () => [document.querySelector("#look").open, location.hash,
+            document.querySelector("#look .position").textContent, document.activeElement.getAttribute("href")];
+        const seen = [];
+        press("j", "j"); document.activeElement.click(); seen.push(look());
+        press("j", "j", "k", "j"); seen.push(look());
+        press("Escape"); seen.push(look());
+        press("k"); document.activeElement.click(); press("Escape", "j"); seen.push(look());
+        document.activeElement.click(); press("k", " ", "Home"); document.querySelector("#look [title^=Next]").click();
+        seen.push(look());
+        return seen; })()""")
+    assert [list(state) for state in seen] == [
+        [True, "#q1", "2 of 5", None],
+        [True, "#q3", "4 of 5", None],
+        [False, "", "4 of 5", "#q3"],
+        [False, "", "3 of 5", "#q3"],
+        [True, "#q3", "4 of 5", None],
+    ]
+    page.wait(f"document.querySelector('.asked')?.textContent === {json.dumps(TEXTS[3])}")
+    page.wait("document.querySelector('.stage video').readyState >= 2")
+    assert page.run("document.querySelectorAll('#look video').length") == 1
+    page.run("history.back()")
+    page.wait("!document.querySelector('#look').open && !document.querySelector('#look video')")
+
+
+def test_only_a_press_beside_it_closes_the_dialog(page: Any) -> None:
+    open_query(page, 0)
+    page.click("#look", x=0.005)
+    assert page.run("document.querySelector('#look').open") is True
+    page.click("#look", x=-0.005)
+    page.wait("!document.querySelector('#look').open")
+
+
 def test_texts_stay_texts(page: Any) -> None:
     assert page.run("document.title") == "A <title>"
     assert page.run("document.querySelectorAll('.sentence')[1].textContent") == TEXTS[1]
