@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,18 @@ from stvg.world.make import write_video
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"--ray: expected the package ray, found none; pip install 'stvg\[ray\]'"):
+        list(RayCluster().run(len, ["a"]))
+
+
+@pytest.mark.parametrize("raised", [ConnectionError, Exception], ids=["no answer", "a node that starts too slowly"])
+def test_a_cluster_that_cannot_be_had_is_one_line(monkeypatch, raised):
+    def init(**options):
+        raise raised("timed out\nduring startup")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(
+        InputError, match="expected a Ray cluster at this machine, got: timed out during startup"
+    ):
         list(RayCluster().run(len, ["a"]))
 
 
