@@ -29,9 +29,7 @@ def test_a_cluster_that_cannot_be_had_is_one_line(monkeypatch, raised):
         raise raised("timed out\nduring startup")
 
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
-    with pytest.raises(
-        InputError, match="expected a Ray cluster at this machine, got: timed out during startup"
-    ):
+    with pytest.raises(InputError, match="expected a Ray cluster at this machine, got: timed out during startup"):
         list(RayCluster().run(len, ["a"]))
 
 
