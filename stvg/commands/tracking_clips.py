@@ -55,21 +55,28 @@ def filmed_clip(name: str, data: Path | None, seed: int) -> TrackingClip:
     boxes = np.full((int(truth.frames.max()) + 1, len(people), 4), np.nan, np.float32)
     boxes[truth.frames, owners] = truth.boxes_xyxy
     per_frame = len(truth) / len(boxes)
-    errors = DetectorErrors(
-        least_visible=0.5,
-        miss=0.15,
-        miss_hidden=0.0,
-        gap_per_frame=0.008,
-        gap_frames=(3, round(_FILMED_FPS)),
-        jitter=0.05,
-        false_starts_per_frame=0.1 * per_frame * (1 - DetectorErrors.false_lasts),
-    )
+    errors = _filmed_errors(per_frame)
     rng = np.random.default_rng([seed, len(name)])
     rows = detect_roughly(boxes, np.isfinite(boxes[..., 0]).astype(np.float32), _FILMED_SIZE, rng, errors)
     meta = VideoMeta(name, Path(name), len(boxes), _FILMED_FPS, *_FILMED_SIZE)
     frames = np.arange(len(boxes), dtype=np.int64)
     footage = Footage(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / meta.height, ())
     return TrackingClip(f"{name} {seed}", footage, _by_frame(rows, footage), truth)
+
+
+def crowd_clip(num_people: int, num_frames: int, seed: int) -> TrackingClip:
+    """Return people who walk to and fro past each other, without pictures, with detections that err as filmed ones."""
+    rng = np.random.default_rng(seed)
+    frames = np.arange(num_frames, dtype=np.int64)
+    phases, periods = rng.uniform(0, 2 * np.pi, num_people), rng.uniform(40, 160, num_people)
+    left = 600 + 560 * np.sin(frames[:, None] / periods + phases)
+    top = np.broadcast_to(80 + 30.0 * np.arange(num_people), left.shape)
+    boxes = np.stack([left, top, left + 45, top + 110], axis=-1).astype(np.float32)
+    size = 1280, 720
+    rows = detect_roughly(boxes, np.ones(left.shape, np.float32), size, rng, _filmed_errors(num_people))
+    meta = VideoMeta("crowd", Path("crowd"), num_frames, _FILMED_FPS, *size)
+    footage = Footage(meta, frames, np.zeros((num_frames, 1, 1, 3), np.uint8), 1 / meta.height, ())
+    return TrackingClip(f"crowd {seed}", footage, _by_frame(rows, footage), _truth(boxes))
 
 
 def drawn_clips(counts: tuple[int, int, int], seed: int) -> Iterator[TrackingClip]:
@@ -116,6 +123,19 @@ def with_planted_cut(clip: TrackingClip, seed: int) -> TrackingClip:
         items.append(Detections(item.frame, moved[inside], item.scores[inside]))
     rows = MotRows(truth.frames[seen], truth.track_ids[seen], boxes[seen], truth.scores[seen])
     return TrackingClip(f"{clip.name} cut", footage, tuple(items), rows)
+
+
+def _filmed_errors(per_frame: float) -> DetectorErrors:
+    """Return the errors of filmed_clip, where `per_frame` people are in view on average."""
+    return DetectorErrors(
+        least_visible=0.5,
+        miss=0.15,
+        miss_hidden=0.0,
+        gap_per_frame=0.008,
+        gap_frames=(3, round(_FILMED_FPS)),
+        jitter=0.05,
+        false_starts_per_frame=0.1 * per_frame * (1 - DetectorErrors.false_lasts),
+    )
 
 
 def _zoomed(boxes: FloatArray, after: np.ndarray, corner: np.ndarray, meta: VideoMeta) -> tuple[FloatArray, np.ndarray]:

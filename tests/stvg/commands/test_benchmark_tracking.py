@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from stvg.commands import benchmark_tracking as benchmark
-from stvg.commands.benchmark_tracking import OURS, Row, to_markdown
+from stvg.commands.benchmark_tracking import OURS, Row, linking_speed, to_markdown
 
 
 def row(data: str, tracker: str, clip: str, viou: float, idf1: float = 0.5) -> Row:
@@ -23,6 +23,15 @@ def test_table_has_means_and_intervals() -> None:
     assert lines[2] == "| a | other | 60.0 ± 127.1 | 60.0 ± 127.1 | 40.0 ± 0.0 | -10.0 ± 0.0 | 4.0 ± 0.0 | 3.0 |"
     assert lines[4].startswith("| b | other | 50.0 | 50.0 |")
     assert len({line.count("|") for line in lines[:6]}) == 1
+
+
+def test_speed_is_the_processors_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 1.0, 1.5, 10.0, 10.5, 11.5])  # tracking 1 s and 0.5 s, linking 0.5 s and 1 s
+    monkeypatch.setattr(benchmark.time, "process_time", lambda: next(ticks))
+    assert linking_speed(30, 3, 2) == (
+        "\n30 frames with 3 people: linking takes 0.50 s of one core (60 frames/s), "
+        "the tracker's two runs before it 0.50 s.\n"
+    )
 
 
 def test_leads_are_paired() -> None:

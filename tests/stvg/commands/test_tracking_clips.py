@@ -6,7 +6,7 @@ import pytest
 
 from stvg.boxes import pairwise_iou
 from stvg.commands import tracking_clips
-from stvg.commands.tracking_clips import TrackingClip, filmed_clip, with_planted_cut
+from stvg.commands.tracking_clips import TrackingClip, crowd_clip, filmed_clip, with_planted_cut
 from stvg.cuts import find_cuts
 from stvg.errors import InputError
 from stvg.interfaces import Footage
@@ -48,6 +48,18 @@ def test_detections_err_as_much_as_they_say(clip: TrackingClip) -> None:
     assert 0.05 < false / total < 0.15
     assert np.std(np.array(errors)[:, [1, 3]]) == pytest.approx(0.05, abs=0.005)
     assert 12 < longest.max() < 45  # a gap may follow another one
+
+
+def test_a_crowd_walks_inside_the_picture_and_meets() -> None:
+    clip = crowd_clip(5, 120, seed=3)
+    assert [item.frame for item in clip.detections] == list(range(120))
+    assert len(clip.truth) == 600
+    assert clip.truth.boxes_xyxy.min() >= 0
+    assert clip.truth.boxes_xyxy[:, 2].max() <= 1280
+    found = sum(len(item) for item in clip.detections)
+    assert 0.6 < found / 600 < 1.1
+    iou = [pairwise_iou(own, own) - np.eye(5) for own in clip.truth.boxes_xyxy.reshape(120, 5, 4)]
+    assert np.max(iou) > 0.3
 
 
 def test_seeds_differ_and_repeat(tmp_path: Path, clip: TrackingClip) -> None:
