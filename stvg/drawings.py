@@ -17,7 +17,7 @@ from stvg.report.entry import ReportEntry
 from stvg.report.payload import details_of, to_json
 from stvg.store import source_fingerprint
 
-_VERSION = "3"
+_VERSION = "4"
 """Goes up when the drawings look different, so that old ones are made anew."""
 
 

@@ -109,7 +109,9 @@ def _draw_over_time(
     axes.set_title("every tube over time; shaded: predicted and true span", loc="left")
     axes.set(ylabel="score", ylim=(0, None))
     if explanation.tubes:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False)
+        legend = axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize="small",
+                             handlelength=1.2, borderaxespad=0.3)  # fmt: skip
+        legend.set_in_layout(False)  # it stands below the colour bars, whose room is enough
 
 
 def _chosen(explanation: Explanation, found: Tube | None) -> TubeReading | None:

@@ -204,11 +204,11 @@ def build_app(desk: Desk, uploads: Path) -> Any:
         app,
         form,
         path="/",
-        max_file_size=f"{desk.limits.megabytes}mb",
+        max_file_size=desk.limits.megabytes * 1_000_000,
         ssr_mode=False,
         footer_links=["gradio"],
         theme=gradio.themes.Default(**_LOOK).set(**_COLOURS),
-        css=_STYLE,
+        head=f"<style>{_STYLE}</style>",  # what is given as css reaches no further than the form
     )
 
 

@@ -64,7 +64,7 @@ def ask(page, text):
     page.click("#find")
     page.wait(f"(document.querySelector('#page iframe')?.src ?? '') !== {json.dumps(before)}")
     page.wait(f"{ANSWER}?.querySelector('.asked')?.textContent === {json.dumps(text)}")
-    page.wait(f"{ANSWER}.querySelector('.stage video').readyState >= 2")
+    page.wait(f"{ANSWER}.querySelector('canvas.boxes').dataset.frame >= 0")  # a frame has been shown
 
 
 def choose_detector(page, name):
