@@ -23,6 +23,7 @@ from stvg.errors import InputError
 logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_TOKENS = 512
+SHORTEST_WORD = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +115,12 @@ class TextTokenizer:
         tokens = TokenBatch(encoded["input_ids"], encoded["attention_mask"].bool())
         self._warn_of_unknown(sentences, tokens)
         return tokens
+
+    def words(self) -> list[str]:
+        """Return the words of three letters and more that are tokens of their own, in the order of their numbers."""
+        tokens = sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1])
+        words = (self._tokenizer.convert_tokens_to_string([token]).strip() for token, _ in tokens)
+        return list(dict.fromkeys(word for word in words if word.isalpha() and len(word) >= SHORTEST_WORD))
 
     def _warn_of_unknown(self, sentences: Sequence[str], tokens: TokenBatch) -> None:
         """Log each sentence in which every token but the special ones is the unknown token."""

@@ -64,6 +64,11 @@ class TrainingConfig:
     """Most of a video, as a share, that a crop cuts off at either end."""
     concatenations: int = Field(default=0, ge=0)
     """Random joins of each sentence's video with another one, made and drawn as the crops are."""
+    rewordings: int = Field(default=0, ge=0)
+    """Times that a video's sentences are reworded beforehand, by words that the text encoder holds to be near (see
+    temporal.rewording); drawn as the crops are."""
+    reworded_share: float = Field(default=0.3, ge=0, le=1)
+    """Share of the words that a rewording replaces, of those that have near ones."""
     clip_norm: float = 5.0
     full_contrastive_epochs: int = 7
     """After so many epochs the contrastive terms count 0.01 of their weight (the official log says "only bce")."""

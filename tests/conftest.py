@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-SHORT = [f"{stage}.training.{key}=2" for stage in ("temporal", "matcher") for key in ("epochs", "frozen_text_epochs")]
+SHORT = [f"{stage}.training.{setting}" for stage in ("temporal", "matcher")
+         for setting in ("epochs=2", "frozen_text_epochs=2", "rewordings=0")]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Literal
 
 from stvg.build import temporal_folder as folder_of
 from stvg.build_benchmark import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.commands.training_run import seeded_network, training_alone, training_run
+from stvg.commands.wordings import make_rewordings
 from stvg.errors import InputError
 from stvg.files import write_json_atomically
 from stvg.recipe import BenchmarkRecipe
@@ -48,7 +49,8 @@ def _train(recipe: BenchmarkRecipe, resume: bool, ranks: Ranks) -> None:
     network, sentences = seeded_network(recipe.temporal, read.file.width, recipe.seed, ranks)
     mask = network.mask.cpu()
     items = [moment_item(video, read, mask) for video in videos]
-    encode_all(sentences, items)
+    versions = make_rewordings(recipe.temporal, items, recipe.seed)
+    encode_all(sentences, chain(items, *versions))
     training, validate = _selection(recipe, read, make_ranker(recipe, network, sentences))
     stage = replace(recipe.temporal, training=training)
     run = training_run(
@@ -58,6 +60,7 @@ def _train(recipe: BenchmarkRecipe, resume: bool, ranks: Ranks) -> None:
         MomentLoss(BatchEmbedder(network, sentences, training.precision, ranks), stage.loss),
         items,
         validate,
+        versions=versions,
         folder=folder_of(recipe),
         ranks=ranks,
         annotations=recipe.data.root / recipe.data.train,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from stvg.cli import configure_logging
 from stvg.commands.splits import Reader
 from stvg.commands.train_items import Item, MakeItem, Split, left_out, make_train_set, training_splits, usable_split
 from stvg.commands.training_run import seeded_network, training_alone, training_run
+from stvg.commands.wordings import make_rewordings
 from stvg.errors import InputError
 from stvg.fusion_search import FusionSample, fit_joint_weights, write_fitted_weights
 from stvg.memory import without_features
@@ -141,20 +143,22 @@ def _run(
     """Make the items of a stage and show all their sentences to the encoder; return the stage's training."""
     recipe = start.recipe
     data = make_train_set(recipe, stage.training, start.training, make_item)
-    encode_all(sentences, data.items)
-    run = training_run(
+    rewordings = make_rewordings(stage, data.items, recipe.seed)
+    versions = [[*seen, *said] for seen, said in zip(data.versions, rewordings, strict=True)]
+    encode_all(sentences, chain(data.items, *versions))
+    return training_run(
         recipe,
         stage,
         network,
         make_loss(BatchEmbedder(network, sentences, stage.training.precision, start.ranks), stage.loss),
         data.items,
         validate,
+        versions=versions,
         folder=start.folder,
         ranks=start.ranks,
         annotations=recipe.data.annotations("train"),
         origin={"prepared": prepared_store(recipe, "train").recipe},
     )
-    return replace(run, versions=data.versions)
 
 
 def train_both(recipe: Recipe, resume: bool = False) -> list[Failure]:

@@ -61,6 +61,7 @@ def training_run(
     items: Sequence[Item],
     validate: Callable[[], float],
     *,
+    versions: Sequence[Sequence[Item]],
     folder: Path,
     ranks: Ranks,
     annotations: Path,
@@ -85,6 +86,7 @@ def training_run(
         folder=folder,
         seed=recipe.seed,
         describe=describe_network(recipe, stage, network.clip_pool.conv.in_channels),
+        versions=versions,
         setting={**losses, "annotations": hashlib.sha256(annotations.read_bytes()).hexdigest(), **origin},
         ranks=ranks,
     )

