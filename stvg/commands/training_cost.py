@@ -8,7 +8,7 @@ from stvg.commands.device_figures import Stopwatch, fastest
 from stvg.commands.speed_ways import OurWay, make_task
 from stvg.recipe import Device, StageConfig
 
-_MAPS = {"cpu": 8, "cuda": 64}
+_MAPS = {"cpu": 4, "cuda": 64}
 """Most maps of a measured batch; the time of larger ones follows from it in proportion."""
 _TOKENS = 20
 """Of a sentence; HC-STVG's have 17 words on average."""

@@ -1,6 +1,7 @@
 """The whole road on the demo world in HC-STVG's own folder layout, by one command."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -84,4 +85,9 @@ def test_a_dry_run_writes_nothing(tool, road, tree, tmp_path):
     assert f"train: {count} queries, {count} videos found" in done.stdout
     assert "missing videos: 1" in done.stdout
     assert "on 40 machine(s) of 1 processes" in done.stdout
+    for stage in ("temporal", "matcher"):
+        steps = 2 * -(-count // 6)
+        assert re.search(rf"train {stage}: 2 epochs, at most {steps} steps of 6 videos with \d+\.\d maps each; "
+                         r"measured here \(cpu\) \d+\.\d\d s a step", done.stdout)  # fmt: skip
+    assert "memory of a training: up to 4 GiB of its items and 4 GiB of val's" in done.stdout
     assert list(tmp_path.iterdir()) == []
