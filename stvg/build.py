@@ -41,6 +41,7 @@ from stvg.recipe import (
     TemporalConfig,
 )
 from stvg.store import PreparedStore, source_fingerprint
+from temporal.device import usable
 from temporal.localizer import MMNLocalizer
 from temporal.network import MMN, make_mmn
 from temporal.sentences import CachedTokens, CachedVectors, SentenceSource
@@ -75,13 +76,13 @@ def _detector(config: DetectorConfig, device: Device) -> Detector:
         case HogConfig():
             return HogDetector(**values)
         case TransformersConfig():
-            return TransformersDetector(**values, device=device)
+            return TransformersDetector(**values, device=usable(device))
         case TorchvisionConfig():
-            return TorchvisionDetector(**values, device=device)
+            return TorchvisionDetector(**values, device=usable(device))
         case MmdetConfig():
-            return MmdetDetector(**values, device=device)
+            return MmdetDetector(**values, device=usable(device))
         case Detectron2Config():
-            return Detectron2Detector(**values, device=device)
+            return Detectron2Detector(**values, device=usable(device))
     assert_never(config)
 
 
@@ -92,12 +93,12 @@ def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
             return ClassicFeatures(**values)
         case ImageEncoderConfig():
             encoder, processor = load_image_encoder(values.pop("model"))
-            return ImageEncoderFeatures(encoder, processor, **values, device=device)
+            return ImageEncoderFeatures(encoder, processor, **values, device=usable(device))
         case VideoNetworkConfig():
             library, model, weights = (values.pop(name) for name in ("library", "model", "weights"))
-            return VideoNetworkFeatures(load_video_encoder(library, model, weights, device), **values)
+            return VideoNetworkFeatures(load_video_encoder(library, model, weights, usable(device)), **values)
         case ImageTextConfig():
-            return ImageTextFeatures(load_image_text_model(values.pop("model"), device), **values)
+            return ImageTextFeatures(load_image_text_model(values.pop("model"), usable(device)), **values)
         case ImportedConfig():
             raise InputError("features.kind: expected an extractor for videos that are not prepared yet, got imported; "
                              f"run {IMPORT_COMMAND}")  # fmt: skip
@@ -161,7 +162,7 @@ def _untrained_stages(recipe: Recipe) -> tuple[MomentLocalizer, TubeMatcher]:
     """Return both stages of a recipe without training."""
     if not isinstance(recipe.features, ImageTextConfig):
         raise InputError(f"zero_shot: expected features.kind image_text, got {recipe.features.kind}")
-    model = load_image_text_model(recipe.features.model, recipe.device)
+    model = load_image_text_model(recipe.features.model, usable(recipe.device))
     parts = model.embed_sentences, model.scale
     return ZeroShotLocalizer(*parts), ZeroShotMatcher(*parts)
 
@@ -243,7 +244,7 @@ def build_network(stage: StageConfig, input_size: int, device: str) -> tuple[MMN
     """Return an untrained network on `device` for features of width `input_size`, and what it is given of sentences.
 
     Raises:
-        InputError: sizes that do not fit each other, or a text encoder that cannot be loaded.
+        InputError: sizes that do not fit each other, a text encoder that cannot be loaded, or no such device.
     """
     tokenizer, backbone = load_text_tokenizer(stage.text), load_text_backbone(stage.text)
     sizes = {**_values(stage.network), "input_size": input_size, "text_size": backbone.hidden_size}
@@ -251,7 +252,7 @@ def build_network(stage: StageConfig, input_size: int, device: str) -> tuple[MMN
         network = make_mmn(**sizes, text_backbone=backbone if text_learns(stage) else None)
     except ValueError as error:
         raise InputError(f"config: network: {error}") from error
-    network.to(device)
+    network.to(usable(device))
     return network, CachedTokens(tokenizer) if text_learns(stage) else CachedVectors(tokenizer, backbone)
 
 

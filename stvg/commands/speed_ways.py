@@ -20,6 +20,7 @@ from stvg.commands.official_path import (
 )
 from stvg.errors import InputError
 from stvg.recipe import StageConfig
+from temporal.device import usable
 from temporal.localizer import moment_ious
 from temporal.losses import LossConfig, Losses, mmn_losses
 from temporal.map_conv import MapKernel
@@ -51,8 +52,9 @@ def make_task(stage: StageConfig, device: str, videos: int, sentences: int, toke
     """Return a random batch for the stage's network and losses, which are those of mode "match".
 
     Raises:
-        InputError: sizes that do not fit each other, or sentences too long for the text encoder.
+        InputError: sizes that do not fit each other, sentences too long for the text encoder, or no such device.
     """
+    usable(device)
     text = _text(stage.text)
     if tokens + 4 > text.positions:
         raise InputError(f"--tokens: expected at most {text.positions - 4} for {text.what}, got {tokens}")

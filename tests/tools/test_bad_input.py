@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 
 from stvg.annotations import read_annotated_clips
 from stvg.submission import find_problems
@@ -16,6 +17,7 @@ from stvg.world.make import write_video
 
 ROOT = Path(__file__).parents[2]
 SENTENCE = "The man sits down."
+WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
 def one_line(done, *parts):
@@ -67,6 +69,7 @@ def test_single_video_that_cannot_be_read(tool, road, tmp_path, make, message):
     [
         pytest.param([], "", ("--query: expected a sentence",), id="empty query"),
         pytest.param([], " \n\t", ("--query: expected a sentence",), id="blank query"),
+        pytest.param(["device=cuda"], SENTENCE, ("device cuda: expected a GPU",), id="no GPU", marks=WITHOUT_GPU),
         pytest.param(["temporel.power=1"], SENTENCE, ("config.yaml: unknown key temporel",), id="unknown key"),
         pytest.param(["temporal.powr=1"], SENTENCE, ("unknown key temporal.powr",), id="unknown nested key"),
         pytest.param(["seed=x"], SENTENCE, ("config.yaml: seed: ", "got 'x'"), id="wrong type"),
