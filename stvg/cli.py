@@ -55,7 +55,7 @@ def add_how_to_prepare(parser: argparse.ArgumentParser) -> None:
 
 def add_world_sizes(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that make the demo world: how many videos each split gets."""
-    for split, count, clips in (("train", 240, "four clips"), ("val", 40, "four clips"), ("test", 80, "one clip")):
+    for split, count, clips in (("train", 240, "twelve clips"), ("val", 40, "four clips"), ("test", 80, "one clip")):
         parser.add_argument(f"--{split}", type=int, default=count, metavar="N",
                             help=f"videos of the split {split}, {clips} of each (default %(default)s)")  # fmt: skip
 
