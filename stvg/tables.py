@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from stvg.ablation import AblationRow, Difference
 from stvg.breakdown import Group
 from stvg.error_budget import ErrorBudget
+from stvg.types import Scores
 
-_HEAD = ("mode", "temporal", "spatial", "m_tIoU", "m_vIoU", "95 % interval", "vIoU@0.3", "vIoU@0.5")
+SCORE_HEAD = ("m_tIoU", "m_vIoU", "95 % interval", "vIoU@0.3", "vIoU@0.5")
+"""What score_cells gives."""
+_HEAD = ("mode", "temporal", "spatial", *SCORE_HEAD)
 _ERROR_HEAD = ("mode", "m_vIoU", "wrong time", "wrong person", "no candidate", "poor box")
 PROPERTIES = {
     "words": ("By the length of the sentence", "words"),
@@ -19,16 +22,37 @@ PROPERTIES = {
 
 def rows_to_cells(rows: Sequence[AblationRow]) -> list[tuple[str, ...]]:
     """Return the head and one tuple of words per row; scores in percent."""
-    return [_HEAD, *((row.mode, row.temporal, row.spatial, *_scores(row)) for row in rows)]
+    return [_HEAD, *((row.mode, row.temporal, row.spatial, *score_cells(row.scores, row.m_viou_ci)) for row in rows)]
 
 
 def rows_to_text(rows: Sequence[AblationRow]) -> str:
     """Return the rows as an aligned table for a terminal."""
-    cells = rows_to_cells(rows)
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEAD))]
-    lines = ["  ".join(_pad(cell, width, index) for index, (cell, width) in enumerate(zip(row, widths, strict=True)))
-             for row in cells]  # fmt: skip
-    return "\n".join(lines)
+    return align(rows_to_cells(rows), num_words=3)
+
+
+def align(cells: Sequence[tuple[str, ...]], num_words: int) -> str:
+    """Return rows of cells as a table for a terminal; the first `num_words` columns are words, the others numbers.
+
+    >>> print(align([("a", "b"), ("cd", "10")], num_words=1))
+    a    b
+    cd  10
+    """
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if index < num_words else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    )
+
+
+def score_cells(scores: Scores, m_viou_ci: tuple[float, float]) -> tuple[str, ...]:
+    """Return the scores of SCORE_HEAD in words, in percent."""
+    low, high = m_viou_ci
+    shares = (scores.m_tiou, scores.m_viou), (scores.viou_at[0.3], scores.viou_at[0.5])
+    first, last = ([f"{100 * share:.1f}" for share in pair] for pair in shares)
+    return (*first, f"{100 * low:.1f} to {100 * high:.1f}", *last)
 
 
 def rows_to_markdown(rows: Sequence[AblationRow], differences: Sequence[Difference]) -> str:
@@ -69,17 +93,11 @@ def groups_to_markdown(groups: Sequence[Group]) -> str:
     lines = []
     for by, of_property in itertools.groupby(groups, key=lambda group: group.by):
         title, unit = PROPERTIES[by]
-        body = [(_range(group), group.row.name, str(len(group.row.scores.per_query)), *_scores(group.row))
+        body = [(_range(group), group.row.name, str(len(group.row.scores.per_query)),
+                 *score_cells(group.row.scores, group.row.m_viou_ci))
                 for group in of_property]  # fmt: skip
-        lines += [f"## {title}", "", *_table([(unit, "row", "queries", *_HEAD[3:]), *body], num_words=2), ""]
+        lines += [f"## {title}", "", *_table([(unit, "row", "queries", *SCORE_HEAD), *body], num_words=2), ""]
     return "\n".join(lines)
-
-
-def _scores(row: AblationRow) -> tuple[str, ...]:
-    s, (low, high) = row.scores, row.m_viou_ci
-    shares = (s.m_tiou, s.m_viou), (s.viou_at[0.3], s.viou_at[0.5])
-    first, last = ([f"{100 * share:.1f}" for share in pair] for pair in shares)
-    return (*first, f"{100 * low:.1f} to {100 * high:.1f}", *last)
 
 
 def _range(group: Group) -> str:
@@ -92,7 +110,3 @@ def _table(cells: Sequence[tuple[str, ...]], num_words: int) -> list[str]:
     """Return Markdown lines; the first `num_words` columns are words, the others numbers."""
     head, *body = ["| " + " | ".join(row) + " |" for row in cells]
     return [head, "|" + " --- |" * num_words + " ---: |" * (len(cells[0]) - num_words), *body]
-
-
-def _pad(cell: str, width: int, index: int) -> str:
-    return cell.ljust(width) if index < 3 else cell.rjust(width)

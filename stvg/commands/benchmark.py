@@ -14,6 +14,7 @@ from stvg.commands.wordings import make_rewordings
 from stvg.errors import InputError
 from stvg.files import write_json_atomically
 from stvg.recipe import BenchmarkRecipe
+from stvg.tables import align
 from temporal.batch import BatchEmbedder
 from temporal.distributed.ranks import Ranks
 from temporal.feature_file import ClipReader
@@ -148,13 +149,7 @@ def evaluated_to_text(evaluated: Evaluated) -> str:
     rows = [("moments", "queries", *heads, "mIoU"), _cells("all", evaluated.recalls, len(heads))]
     rows += [_cells(f"{100 * low:g} to {100 * high:g} % of the video", table, len(heads))
              for (low, high), table in evaluated.by_length.items()]  # fmt: skip
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    )
+    return align(rows, num_words=1)
 
 
 def _cells(name: str, table: RecallTable | None, columns: int) -> tuple[str, ...]:

@@ -13,13 +13,13 @@ from stvg.files import write_json_atomically
 from stvg.metrics import bootstrap_interval, score
 from stvg.recipe import Recipe
 from stvg.submission import read_submission, write_submission
+from stvg.tables import SCORE_HEAD, align, score_cells
 from stvg.types import Annotation, Prediction, Scores
 
 logger = logging.getLogger(__name__)
 CLIPS = 20
 """Test clips that the demo also grounds with a detector: two cores look at about 70 frames a second."""
 STORE = "detector_comparison"
-_HEAD = ("detections", "clips", "m_tIoU", "m_vIoU", "95 % interval", "vIoU@0.3", "vIoU@0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,6 @@ class DetectorRow:
         s = self.scores
         return {"detections": self.detections, "num_queries": len(s.per_query), "m_tiou": s.m_tiou, "m_viou": s.m_viou,
                 "viou@0.3": s.viou_at[0.3], "viou@0.5": s.viou_at[0.5], "m_viou_ci": list(self.m_viou_ci)}  # fmt: skip
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the row in words, scores in percent."""
-        s, (low, high) = self.scores, self.m_viou_ci
-        percents = [f"{100 * share:.1f}" for share in (s.m_tiou, s.m_viou, s.viou_at[0.3], s.viou_at[0.5])]
-        interval = f"{100 * low:.1f} to {100 * high:.1f}"
-        return (self.detections, str(len(s.per_query)), *percents[:2], interval, *percents[2:])
 
 
 def compare_detectors(
@@ -68,9 +61,8 @@ def compare_detectors(
 
 def rows_to_text(rows: list[DetectorRow]) -> str:
     """Return the rows as an aligned table for a terminal."""
-    cells = [_HEAD, *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in cells)
+    body = [(row.detections, str(len(row.scores.per_query)), *score_cells(row.scores, row.m_viou_ci)) for row in rows]
+    return align([("detections", "clips", *SCORE_HEAD), *body], num_words=1)
 
 
 def _ground(recipe: Recipe, annotations: tuple[Annotation, ...], out: Path) -> tuple[Prediction, ...]:
