@@ -7,6 +7,8 @@ along y. The product conj(b) a of complex numbers takes three real products inst
 
 so the step along y gives the three planes of either side, and the way back starts from the three products. All of it is
 linear: the matrices below hold it, and small matrix products do the rest. They are made once; nobody writes to them.
+
+At u = 0 and u = T / 2 what was transformed along x is real, so there the first T / 2 + 1 frequencies along y tell all.
 """
 
 from functools import cache
@@ -17,6 +19,11 @@ from torch import Tensor
 
 Planes = Literal["left", "right"]
 """left: (a_r + a_i, a_i, a_r), the side that is multiplied; right: (b_r, b_i - b_r, b_r + b_i), the side conjugated."""
+
+
+def frequencies_along_y(tile: int, u: int) -> int:
+    """Return how many frequencies along y tell all at frequency `u` along x."""
+    return tile // 2 + 1 if u in (0, tile // 2) else tile
 
 
 def _angles(tile: int, frequencies: int, size: int) -> Tensor:
@@ -32,12 +39,12 @@ def along_x(tile: int, size: int) -> Tensor:
 
 
 @cache
-def along_y(tile: int, size: int, planes: Planes, conjugate: bool = False) -> Tensor:
-    """Return (3 T, 2 size) float64: signals along y, real parts then imaginary ones, to planes of T frequencies.
+def along_y(tile: int, size: int, frequencies: int, planes: Planes, conjugate: bool = False) -> Tensor:
+    """Return (3 F, 2 size) float64: signals along y, real parts then imaginary ones, to planes of F `frequencies`.
 
     With `conjugate` the planes are those of the complex conjugate of the transform.
     """
-    angles = _angles(tile, tile, size)
+    angles = _angles(tile, frequencies, size)
     real = torch.cat([angles.cos(), angles.sin()], dim=1)
     imaginary = torch.cat([-angles.sin(), angles.cos()], dim=1) * (-1 if conjugate else 1)
     if planes == "left":
@@ -46,15 +53,16 @@ def along_y(tile: int, size: int, planes: Planes, conjugate: bool = False) -> Te
 
 
 @cache
-def back_along_y(tile: int, size: int, conjugate: bool = False) -> Tensor:
-    """Return (2 size, 3 T) float64: the three products at T frequencies to the first `size` places along y.
+def back_along_y(tile: int, size: int, frequencies: int, conjugate: bool = False) -> Tensor:
+    """Return (2 size, 3 F) float64: the three products at F `frequencies` to the first `size` places along y.
 
     With `conjugate` the products are taken for the conjugate of what is wanted.
     """
-    angles = _angles(tile, tile, size).T * (-1 if conjugate else 1)
-    cos, sin = angles.cos(), angles.sin()
+    angles = _angles(tile, frequencies, size).T * (-1 if conjugate else 1)
+    counted = _counted(frequencies) if frequencies < tile else 1.0
+    cos, sin = angles.cos() * counted, angles.sin() * counted
     real = torch.cat([cos - sin, cos, sin], dim=1)
-    imaginary = torch.cat([sin + cos, sin, -cos], dim=1)
+    imaginary = torch.cat([sin + cos, sin, -cos], dim=1) * (1 if frequencies == tile else 0)
     return torch.cat([real, imaginary])
 
 
@@ -62,6 +70,12 @@ def back_along_y(tile: int, size: int, conjugate: bool = False) -> Tensor:
 def back_along_x(tile: int, size: int, conjugate: bool = False) -> Tensor:
     """Return (size, 2 H) float64: (u, real or imaginary) to the first `size` places along x, scaled by 1 / T^2."""
     angles = _angles(tile, tile // 2 + 1, size).T * (-1 if conjugate else 1)
-    counted = torch.full((tile // 2 + 1,), 2.0, dtype=torch.float64)
-    counted[[0, -1]] = 1.0  # every other frequency stands for its conjugate too
+    counted = _counted(tile // 2 + 1)
     return torch.stack([angles.cos() * counted, -angles.sin() * counted], dim=2).flatten(1) / tile**2
+
+
+def _counted(frequencies: int) -> Tensor:
+    """Return how often each of the first T / 2 + 1 frequencies of a real signal counts."""
+    counted = torch.full((frequencies,), 2.0, dtype=torch.float64)
+    counted[[0, -1]] = 1.0  # every other one stands for its conjugate too
+    return counted

@@ -8,6 +8,7 @@ Maps are rows here: (B, n, C), the cells that a layer reads or writes, row by ro
 """
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any, cast
 
 import torch
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from temporal.active_cells import numbers
-from temporal.fourier import Planes, along_x, along_y, back_along_x, back_along_y
+from temporal.fourier import Planes
+from temporal.fourier_sides import Kernel, Signals, WayBack
 from temporal.products import correlate_each, multiply_each
 
 LARGEST_TILE = 32
@@ -24,12 +26,12 @@ WEIGHT_SHARE = 0.35
 """Transforming the weights of O channels costs about as much as the products of so many times O tiles."""
 PASS_COST = 1000.0
 """Transforming a tile takes about so many multiplications for each number of a tile, there and back."""
-MARGIN = 1.5
-"""Tiles are taken where they cost less than blocks by this factor: with several threads they gain less."""
 TYPICAL = (32, 512)
 """Maps and channels for which a tile's size is chosen."""
 CHUNK_NUMBERS = 2**26
-"""Numbers in the tiles that are transformed together; more would only need more memory."""
+"""Numbers in the tiles of the maps that share one transform of the weights; more needs more memory."""
+GROUP_TILES = 384
+"""Tiles, of all maps together, that a processor takes through a frequency at once, to stay near its cache."""
 
 
 class TilePlan(nn.Module):
@@ -37,13 +39,11 @@ class TilePlan(nn.Module):
 
     `reads` and `writes` (M, M) bool are the cells of the input and of the output canvas that rows hold. Buffers, none
     of them saved: `inputs` (T, T, tiles), x first, the row of each place of a tile, the number of rows for a place that
-    is 0; `outputs` (m,), the place of each written row in the tiles' outputs (s, s, tiles); `wanted` (s, s, tiles), the
-    row that each of these is, the number of rows where none.
+    is 0; `outputs` (s, s, tiles), the row that each place of the tiles' outputs is, the number of rows where none.
     """
 
     inputs: Tensor
     outputs: Tensor
-    wanted: Tensor
 
     def __init__(self, reads: Tensor, writes: Tensor, kernel_size: int) -> None:
         super().__init__()
@@ -53,18 +53,14 @@ class TilePlan(nn.Module):
         self.tile = min(costs, key=lambda tile: costs[tile])
         self.step = self.tile - kernel_size + 1
         corners = _corners(writes, self.step)
-        self.num_tiles = len(corners)
-        self.register_buffer("inputs", _windows(numbers(reads), corners, self.tile, int(reads.sum())), persistent=False)
-        wanted = _windows(numbers(writes), corners, self.step, int(writes.sum()))
-        self.register_buffer("wanted", wanted, persistent=False)
-        flat = wanted.flatten()
-        outputs = torch.empty(int(writes.sum()) + 1, dtype=torch.int64)
-        outputs[flat] = torch.arange(len(flat))
-        self.register_buffer("outputs", outputs[:-1].clone(), persistent=False)
+        self.num_tiles, self.num_reads, self.num_writes = len(corners), int(reads.sum()), int(writes.sum())
+        self.register_buffer("inputs", _windows(numbers(reads), corners, self.tile, self.num_reads), persistent=False)
+        outputs = _windows(numbers(writes), corners, self.step, self.num_writes)
+        self.register_buffer("outputs", outputs, persistent=False)
 
     def cost(self, batch: int, channels: int) -> float:
         """Return what the convolution of `batch` maps to `channels` costs, in products of C x O for one cell."""
-        return MARGIN * _cost(self.tile, self.num_tiles, batch, channels)
+        return _cost(self.tile, self.num_tiles, batch, channels)
 
     def forward(self, rows: Tensor, weight: Tensor) -> Tensor:
         """Return the convolution (B, m, O), without bias, of `rows` (B, n, C), B >= 1, with `weight` (O, C, k, k).
@@ -78,7 +74,7 @@ class TilePlan(nn.Module):
 
 
 def _cost(tile: int, num_tiles: int, batch: int, channels: int) -> float:
-    products = 3 * tile * (tile // 2 + 1)
+    products = 3 * (tile**2 // 2 + 2)
     return num_tiles * batch * (products + PASS_COST / channels * tile**2) + WEIGHT_SHARE * channels * products
 
 
@@ -112,49 +108,50 @@ class _ConvolveTiles(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight = ctx.saved_tensors
         wants_rows, wants_weight = ctx.needs_input_grad[:2]
-        parts = [
-            _backward(rows[part], weight, gradients[0][part], ctx.plan, wants_rows, wants_weight)
-            for part in _parts(ctx.plan, rows)
-        ]
-        to_rows = [part for part, _ in parts if part is not None]
-        to_weight = [part for _, part in parts if part is not None]
-        return torch.cat(to_rows) if wants_rows else None, torch.stack(to_weight).sum(0) if wants_weight else None, None
+        to_rows, to_weight = [], torch.zeros_like(weight) if wants_weight else None
+        for part in _parts(ctx.plan, rows):
+            outer = _signals(gradients[0][part], ctx.plan.outputs, ctx.plan, "left")
+            if wants_rows:
+                to_rows.append(_row_gradient(outer, weight, ctx.plan, rows[part]))
+            if to_weight is not None:
+                to_weight += _weight_gradient(outer, rows[part], ctx.plan)
+        return torch.cat(to_rows) if wants_rows else None, to_weight, None
 
 
 def _convolve(rows: Tensor, weight: Tensor, plan: TilePlan) -> Tensor:
     """Return the convolution (B, m, O) of `rows` (B, n, C)."""
-    data = _Side(_gather(rows, plan.inputs), plan.tile, "left", eager=True)
-    kernel = _Side(weight.permute(3, 2, 0, 1), plan.tile, "right", eager=False)
-    back = _Back(plan.tile, plan.step, (plan.num_tiles * len(rows), len(weight)), rows)
-    for u in range(plan.tile // 2 + 1):
-        multiply_each(data.planes(u), kernel.planes(u), back.products)
-        back.take(u)
-    return back.result().view(-1, len(rows), len(weight)).index_select(0, plan.outputs).transpose(0, 1)
+    kernel = Kernel(weight.permute(3, 2, 0, 1), plan.tile)
+    sums = rows.new_zeros(plan.num_writes + 1, len(rows), len(weight))
+    return _multiply(_signals(rows, plan.inputs, plan, "left"), kernel, plan.outputs, plan, sums)
 
 
-def _backward(
-    rows: Tensor, weight: Tensor, gradient: Tensor, plan: TilePlan, wants_rows: bool, wants_weight: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """Return the gradients of `rows` (B, n, C) and `weight` (O, C, k, k), from that of the result (B, m, O)."""
-    channels = rows.shape[2]
-    outer = _Side(_gather(gradient, plan.wanted), plan.tile, "left", eager=True)
-    data = kernel = row_back = weight_back = None
-    if wants_rows:
-        kernel = _Side(weight.permute(3, 2, 1, 0), plan.tile, "right", eager=False, conjugate=True)
-        row_back = _Back(plan.tile, plan.tile, (plan.num_tiles * len(rows), channels), rows)
-    if wants_weight:
-        data = _Side(_gather(rows, plan.inputs), plan.tile, "right", eager=True)
-        weight_back = _Back(plan.tile, plan.kernel_size, (channels, len(weight)), rows, conjugate=True)
+def _row_gradient(outer: list[Signals], weight: Tensor, plan: TilePlan, rows: Tensor) -> Tensor:
+    """Return the gradient of `rows` (B, n, C), where `outer` is that of the result."""
+    kernel = Kernel(weight.permute(3, 2, 1, 0), plan.tile, conjugate=True)
+    sums = rows.new_zeros(plan.num_reads + 1, len(rows), rows.shape[2])
+    return _multiply(outer, kernel, plan.inputs, plan, sums)
+
+
+def _multiply(signals: list[Signals], kernel: Kernel, places: Tensor, plan: TilePlan, sums: Tensor) -> Tensor:
+    """Return (B, n, O): the products of `signals` and `kernel`, added to `sums` (n + 1, B, O) at `places`."""
+    backs = [WayBack(plan.tile, len(places)) for _ in signals]
     for u in range(plan.tile // 2 + 1):
-        planes = outer.planes(u)
-        if kernel is not None and row_back is not None:
-            multiply_each(planes, kernel.planes(u), row_back.products)
-            row_back.take(u)
-        if data is not None and weight_back is not None:
-            correlate_each(data.planes(u), planes, weight_back.products)
-            weight_back.take(u)
-    to_rows = None if row_back is None else _scatter(row_back.result(), plan.inputs, rows)
-    return to_rows, None if weight_back is None else weight_back.result().permute(3, 2, 1, 0)
+        weights = kernel.planes(u)
+        for one, back in zip(signals, backs, strict=True):
+            back.take(u, multiply_each(one.planes(u), weights))
+    for group, back in zip(_groups(plan, sums), backs, strict=True):
+        sums.index_add_(0, places[..., group].flatten(), back.result().view(-1, *sums.shape[1:]))
+    return sums[:-1].transpose(0, 1)
+
+
+def _weight_gradient(outer: list[Signals], rows: Tensor, plan: TilePlan) -> Tensor:
+    """Return the gradient (O, C, k, k) of the weight, where `outer` is that of the result of `rows` (B, n, C)."""
+    signals = _signals(rows, plan.inputs, plan, "right")
+    back = WayBack(plan.tile, plan.kernel_size, conjugate=True)
+    for u in range(plan.tile // 2 + 1):
+        products = [correlate_each(one.planes(u), other.planes(u)) for one, other in zip(signals, outer, strict=True)]
+        back.take(u, reduce(Tensor.add_, products))
+    return back.result().permute(3, 2, 1, 0)
 
 
 def _parts(plan: TilePlan, rows: Tensor) -> Iterator[slice]:
@@ -164,69 +161,14 @@ def _parts(plan: TilePlan, rows: Tensor) -> Iterator[slice]:
     yield from (slice(start, start + step) for start in range(0, max(1, len(rows)), step))
 
 
-def _gather(rows: Tensor, places: Tensor) -> Tensor:
-    """Return the tiles (T, T, tiles * B, C) of `rows` (B, n, C) at `places` (T, T, tiles)."""
+def _groups(plan: TilePlan, padded: Tensor) -> list[slice]:
+    """Return groups of tiles of the maps `padded` (n + 1, B, C), which take turns in each frequency on CPUs."""
+    step = max(1, GROUP_TILES // padded.shape[1]) if padded.device.type == "cpu" else plan.num_tiles
+    return [slice(start, start + step) for start in range(0, plan.num_tiles, step)]
+
+
+def _signals(rows: Tensor, places: Tensor, plan: TilePlan, planes: Planes) -> list[Signals]:
+    """Return the tiles of `rows` (B, n, C) at `places` (size, size, tiles), group by group."""
     padded = F.pad(rows.transpose(0, 1), (0, 0, 0, 0, 0, 1))
-    return padded.index_select(0, places.flatten()).view(*places.shape[:2], -1, rows.shape[2])
-
-
-def _scatter(tiles: Tensor, places: Tensor, like: Tensor) -> Tensor:
-    """Return the sums (B, n, C) of `tiles` (T, T, tiles * B, C) over the rows at `places`, shaped as `like`."""
-    sums = like.new_zeros(like.shape[1] + 1, len(like), like.shape[2])
-    sums.index_add_(0, places.flatten(), tiles.reshape(-1, len(like), like.shape[2]))
-    return sums[:-1].transpose(0, 1)
-
-
-class _Side:
-    """One factor of the products: `signals` (size, size, X, C), x first, transformed one frequency u at a time.
-
-    Large temporary tensors are made once and filled again: where each is made anew, the kernel spends as long on
-    handing out their pages as the products take. `eager` transforms along x for all u at once: more memory, less work.
-    """
-
-    def __init__(self, signals: Tensor, tile: int, planes: Planes, *, eager: bool, conjugate: bool = False) -> None:
-        size, self._shape = len(signals), signals.shape[2:]
-        self._along_y = along_y(tile, size, planes, conjugate).to(signals)
-        self._along_x = along_x(tile, size).to(signals)
-        self._signals = signals.reshape(size, -1)
-        rows = self._along_x.shape[0] if eager else 2
-        self._transformed = signals.new_empty(rows, self._signals.shape[1])
-        if eager:
-            torch.mm(self._along_x, self._signals, out=self._transformed)
-        self._eager = eager
-        self._planes = signals.new_empty(3 * tile, self._shape.numel())
-
-    def planes(self, u: int) -> Tensor:
-        """Return the planes (3 T, X, C) of frequency u along x; the next call fills them again."""
-        both = slice(2 * u, 2 * u + 2)
-        if self._eager:
-            half_way = self._transformed[both]
-        else:
-            half_way = torch.mm(self._along_x[both], self._signals, out=self._transformed)
-        torch.mm(self._along_y, half_way.view(self._along_y.shape[1], -1), out=self._planes)
-        return self._planes.view(-1, *self._shape)
-
-
-class _Back:
-    """The way back of products, one frequency u at a time, to the first `size` x `size` places.
-
-    Attributes:
-        products: (3 T, *plane), to be filled for each u.
-    """
-
-    def __init__(
-        self, tile: int, size: int, plane: tuple[int, int], like: Tensor, conjugate: bool = False
-    ) -> None:  # fmt: skip
-        self._back_y = back_along_y(tile, size, conjugate).to(like)
-        self._back_x = back_along_x(tile, size, conjugate).to(like)
-        self._shape = (size, size, *plane)
-        self._half_way = like.new_empty(tile // 2 + 1, 2 * size, plane[0] * plane[1])
-        self.products = like.new_empty(3 * tile, *plane)
-
-    def take(self, u: int) -> None:
-        """Take the products at frequency u."""
-        torch.mm(self._back_y, self.products.flatten(1), out=self._half_way[u])
-
-    def result(self) -> Tensor:
-        """Return the places (size, size, *plane), x first."""
-        return (self._back_x @ self._half_way.view(self._back_x.shape[1], -1)).view(self._shape)
+    tiles = (padded.index_select(0, places[..., group].flatten()) for group in _groups(plan, padded))
+    return [Signals(one.view(*places.shape[:2], -1, rows.shape[2]), plan.tile, planes) for one in tiles]

@@ -1,39 +1,78 @@
-"""Many products of matrices at once, on CPUs by the library that is fastest there."""
+"""Products of matrices, on CPUs by the library that is fastest there.
+
+oneDNN takes products of float32 matrices there: the MKL behind torch's matmul and linear holds back on processors other
+than Intel's, where it is half as fast.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.overrides import TorchFunctionMode
 
 
-def multiply_each(rows: Tensor, weights: Tensor, out: Tensor) -> Tensor:
-    """Return `out` (F, R, O) with rows[f] @ weights[f].T, of `rows` (F, R, C) and `weights` (F, O, C)."""
-    if not _convolves(rows):
-        return torch.bmm(rows, weights.transpose(1, 2), out=out)
-    for one, weight, to in zip(rows, weights, out, strict=True):
-        # A 1 x 1 convolution is done by oneDNN, here twice as fast as the MKL behind matmul, which holds back on
-        # processors other than Intel's. The dilation means nothing, but with one thread torch needs it to ask oneDNN.
-        to.copy_(F.conv2d(_pixels(one), weight[:, :, None, None], dilation=2)[0, :, :, 0].T)
-    return out
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Return `left` (M, K) @ `right` (K, N); each lies in memory without gaps, as it is or transposed. No gradients."""
+    if not _by_onednn(left):
+        return left @ right
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.T, None, "none", [], "")
+    return result
 
 
-def correlate_each(rows: Tensor, outer: Tensor, out: Tensor) -> Tensor:
-    """Return `out` (F, C, O) with rows[f].T @ outer[f], of `rows` (F, R, C) and `outer` (F, R, O)."""
-    if not _convolves(rows):
-        return torch.bmm(rows.transpose(1, 2), outer, out=out)
-    for one, other, to in zip(rows, outer, out, strict=True):
-        # Of the weight, here `to`, only the shape is read.
-        _, product, _ = torch.ops.aten.convolution_backward(
-            _pixels(one), _pixels(other), to[:, :, None, None], None,
-            [1, 1], [0, 0], [2, 2], False, [0, 0], 1, [False, True, False],
-        )  # fmt: skip
-        to.copy_(product[:, :, 0, 0])
-    return out
+def multiply_each(rows: Tensor, weights: Tensor) -> Tensor:
+    """Return rows[f] @ weights[f].T, (F, R, O), of `rows` (F, R, C) and `weights` (F, O, C)."""
+    if not _by_onednn(rows):
+        return rows @ weights.transpose(1, 2)
+    return torch.stack([product(one, weight.T) for one, weight in zip(rows, weights, strict=True)])
 
 
-def _convolves(rows: Tensor) -> bool:
-    return rows.device.type == "cpu" and rows.dtype == torch.float32 and rows.numel() > 0
+def correlate_each(rows: Tensor, outer: Tensor) -> Tensor:
+    """Return rows[f].T @ outer[f], (F, C, O), of `rows` (F, R, C) and `outer` (F, R, O)."""
+    if not _by_onednn(rows):
+        return rows.transpose(1, 2) @ outer
+    return torch.stack([product(one.T, other) for one, other in zip(rows, outer, strict=True)])
 
 
-def _pixels(rows: Tensor) -> Tensor:
-    """Return `rows` (R, C) as one picture (1, C, R, 1), its channels last in memory."""
-    return rows[None, :, None].permute(0, 3, 1, 2)
+class FastLinear(TorchFunctionMode):
+    """Within it torch's linear layers go by oneDNN where that is faster; what they compute is the same."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Return what `func` gives, by oneDNN for linear layers."""
+        if func is F.linear and not kwargs and _by_onednn(args[0]) and not torch.is_autocast_enabled("cpu"):
+            return _Linear.apply(args[0], args[1], args[2] if len(args) > 2 else None)  # type: ignore[no-untyped-call]
+        return func(*args, **(kwargs or {}))
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs.contiguous(), weight, bias, "none", [], "")
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight = ctx.saved_tensors
+        outer = gradients[0].reshape(-1, len(weight))
+        rows = inputs.reshape(len(outer), -1)
+        wants_inputs, wants_weight, wants_bias = ctx.needs_input_grad
+        return (
+            product(outer, weight).view(inputs.shape) if wants_inputs else None,
+            product(outer.T, rows) if wants_weight else None,
+            outer.sum(0) if wants_bias else None,
+        )
+
+
+def _by_onednn(matrix: Tensor) -> bool:
+    return (
+        matrix.device.type == "cpu"
+        and matrix.dtype == torch.float32
+        and matrix.numel() > 0
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    )

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from stvg.errors import InputError
+from temporal.products import FastLinear
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ class TextBackbone(nn.Module):
 
     def forward(self, tokens: TokenBatch) -> Tensor:
         """Return the mean token vectors (Q, H)."""
-        states: Tensor = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
+        with FastLinear():
+            states: Tensor = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
         weights = tokens.mask.to(states.dtype)
         return torch.einsum("qwh,qw->qh", states, weights) / weights.sum(dim=1, keepdim=True)
 

@@ -82,10 +82,10 @@ class TrainingRun(Generic[Item]):
     """Everything that one training needs.
 
     `describe` is the config stored with the weights; `setting` is what else, beside `config` and `seed`, a run must
-    agree in with the one that it takes up: its losses and its data. `versions` are further versions of each item, ()
-    for none; an epoch sees each item as it is or as one of them. `bar_position` is the line of the progress bar, where
-    several trainings share a terminal. Of several `ranks`, connected, each trains on its share of every batch
-    (`loss` sees to that, see temporal.batch); rank 0 validates and writes.
+    agree in with the one that it takes up: its losses and its data. `versions` makes further versions of each item, ()
+    for none, once there are epochs to train; an epoch sees each item as it is or as one of them. `bar_position` is the
+    line of the progress bar, where several trainings share a terminal. Of several `ranks`, connected, each trains on
+    its share of every batch (`loss` sees to that, see temporal.batch); rank 0 validates and writes.
     """
 
     model: nn.Module
@@ -99,7 +99,7 @@ class TrainingRun(Generic[Item]):
     seed: int
     describe: dict[str, Any]
     setting: dict[str, Any]
-    versions: Sequence[Sequence[Item]] = ()
+    versions: Callable[[], Sequence[Sequence[Item]]] = tuple
     bar_position: int = 0
     ranks: Ranks = field(default_factory=Ranks)
 
@@ -120,6 +120,7 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     steps_per_epoch = math.ceil(len(run.train_items) / recipe.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(run.config, steps_per_epoch))
     first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
+    versions = run.versions() if first < recipe.epochs else ()
     started = time.monotonic()
     progress = tqdm(total=recipe.epochs * steps_per_epoch, initial=first * steps_per_epoch, unit="step",
                     desc=f"train {run.folder.name}", position=run.bar_position,
@@ -127,7 +128,7 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     events = SummaryWriter(str(run.folder / "events")) if run.ranks.is_first else nullcontext()
     with progress as bar, events as writer:
         for epoch in range(first, recipe.epochs):
-            losses = _train_epoch(run, epoch, optimizer, scheduler, bar)
+            losses = _train_epoch(run, versions, epoch, optimizer, scheduler, bar)
             if writer is not None:
                 score = _validate(run, epoch)
                 if score is not None and score > best:
@@ -160,6 +161,7 @@ def _schedule(config: TrainingConfig, steps_per_epoch: int) -> Callable[[int], f
 
 def _train_epoch(
     run: TrainingRun[Item],
+    versions: Sequence[Sequence[Item]],
     epoch: int,
     optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LambdaLR,
@@ -172,7 +174,7 @@ def _train_epoch(
         parameter.requires_grad_(epoch >= run.config.frozen_text_epochs)
     weight = run.contrastive_weight * (1.0 if epoch < run.config.full_contrastive_epochs else 0.01)
     sums, count = {"iou": 0.0, "vid": 0.0, "sent": 0.0}, 0
-    for batch in _batches(run, epoch):
+    for batch in _batches(run, versions, epoch):
         losses = run.loss(batch)
         optimizer.zero_grad(set_to_none=True)
         losses.total(weight).backward()  # type: ignore[no-untyped-call]
@@ -186,23 +188,23 @@ def _train_epoch(
     return {name: value / count for name, value in sums.items()}
 
 
-def _batches(run: TrainingRun[Item], epoch: int) -> Iterator[list[Item]]:
+def _batches(run: TrainingRun[Item], versions: Sequence[Sequence[Item]], epoch: int) -> Iterator[list[Item]]:
     """Yield the epoch's batches, in an order and with the versions of items that (seed, epoch) alone decide."""
     generator = torch.Generator().manual_seed(_epoch_seed(run, epoch))
     order = torch.randperm(len(run.train_items), generator=generator).tolist()
     draws = torch.rand(len(order), generator=generator).tolist()
     for start in range(0, len(order), run.config.batch_size):
         part = slice(start, start + run.config.batch_size)
-        yield [_version(run, index, draw) for index, draw in zip(order[part], draws[part], strict=True)]
+        yield [_version(run, versions, index, draw) for index, draw in zip(order[part], draws[part], strict=True)]
 
 
 def _epoch_seed(run: TrainingRun[Item], epoch: int) -> int:
     return run.seed * 100_003 + epoch
 
 
-def _version(run: TrainingRun[Item], index: int, draw: float) -> Item:
+def _version(run: TrainingRun[Item], versions: Sequence[Sequence[Item]], index: int, draw: float) -> Item:
     """Return an item or one of its versions, each with the same probability; `draw` is uniform in [0, 1)."""
-    further = run.versions[index] if run.versions else ()
+    further = versions[index] if versions else ()
     choice = int(draw * (1 + len(further)))
     return further[choice - 1] if choice else run.train_items[index]
 

@@ -13,12 +13,13 @@ from stvg.commands.training_run import seeded_network, training_alone, training_
 from stvg.commands.wordings import make_rewordings
 from stvg.errors import InputError
 from stvg.files import write_json_atomically
+from stvg.heap import keep_freed_memory
 from stvg.recipe import BenchmarkRecipe
 from stvg.tables import align
 from temporal.batch import BatchEmbedder
 from temporal.distributed.ranks import Ranks
 from temporal.feature_file import ClipReader
-from temporal.localizer import MomentLoss
+from temporal.localizer import MomentItem, MomentLoss
 from temporal.moment_annotations import MomentAnnotations, read_moments
 from temporal.ranker import MomentRanker, Ranking, moment_item, rank_split
 from temporal.recall import RecallTable
@@ -50,8 +51,12 @@ def _train(recipe: BenchmarkRecipe, resume: bool, ranks: Ranks) -> None:
     network, sentences = seeded_network(recipe.temporal, read.file.width, recipe.seed, ranks)
     mask = network.mask.cpu()
     items = [moment_item(video, read, mask) for video in videos]
-    versions = make_rewordings(recipe.temporal, items, recipe.seed)
-    encode_all(sentences, chain(items, *versions))
+
+    def versions() -> list[list[MomentItem]]:
+        made = make_rewordings(recipe.temporal, items, recipe.seed)
+        encode_all(sentences, chain(items, *made))
+        return made
+
     training, validate = _selection(recipe, read, make_ranker(recipe, network, sentences))
     stage = replace(recipe.temporal, training=training)
     run = training_run(
@@ -128,6 +133,7 @@ def evaluate_benchmark(
         InputError: as train_benchmark; no weights, or weights of another config.
     """
     read = clip_reader(recipe, feature_file(recipe))
+    keep_freed_memory()
     ranker = load_ranker(recipe, checkpoint)
     width = ranker.model.clip_pool.conv.in_channels
     if read.file.width != width:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from temporal.products import multiply_each
+from stvg.heap import give_back_memory
+from temporal.products import product
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -53,6 +54,7 @@ def peak_memory(device: str, compute: Callable[[], object]) -> int | None:
         before = torch.cuda.memory_allocated()
         compute()
         return torch.cuda.max_memory_allocated() - before
+    give_back_memory()
     try:
         _CLEAR.write_text("5")
         before = _resident("VmRSS")
@@ -84,11 +86,10 @@ def peak_flops(device: str, repeats: int = 8) -> float:
     """Return the most floating point operations a second that products of float32 matrices reached."""
     best = 0.0
     for rows, width in ((2048, 512), (4096, 512), (2048, 2048)):
-        left = torch.randn(1, rows, width, device=device)
-        right = torch.randn(1, width, width, device=device)
-        out = torch.empty(1, rows, width, device=device)
-        for product in (partial(multiply_each, out=out), torch.matmul):
-            seconds = fastest(device, lambda a=left, b=right, f=product: f(a, b), repeats)  # type: ignore[misc]
+        left = torch.randn(rows, width, device=device)
+        right = torch.randn(width, width, device=device)
+        for multiply in (product, torch.matmul):
+            seconds = fastest(device, partial(multiply, left, right), repeats)
             best = max(best, 2 * rows * width * width / seconds)
     return best
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from temporal.losses import LossConfig, Losses
 from temporal.network import IOU_SCALE, MMN
@@ -39,7 +39,14 @@ class VideoTruth:
 
 def encode_sentences(model: MMN, backbone: TextBackbone, videos: Sequence[TokenBatch]) -> list[QueryEmbeddings]:
     """Return the sentence embeddings of each video: one call of the text encoder per video."""
-    return [model.query_heads(backbone(tokens)) for tokens in videos]
+    return [model.query_heads(_mean_tokens(backbone.encoder, tokens)) for tokens in videos]
+
+
+def _mean_tokens(encoder: nn.Module, tokens: TokenBatch) -> Tensor:
+    """Return the mean token vectors (S, H) of one video's sentences."""
+    states: Tensor = encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
+    weights = tokens.mask.to(states.dtype)[..., None]
+    return (states * weights).sum(1) / weights.sum(1)
 
 
 def encode_dense(model: MMN, clips: Tensor) -> tuple[Tensor, Tensor]:

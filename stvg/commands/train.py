@@ -140,12 +140,16 @@ def _run(
     make_loss: Callable[[BatchEmbedder, LossConfig], Callable[[Sequence[Item]], Losses]],
     validate: Callable[[], float],
 ) -> TrainingRun[Item]:
-    """Make the items of a stage and show all their sentences to the encoder; return the stage's training."""
+    """Make the items of a stage; return its training, which shows all their sentences to the encoder first."""
     recipe = start.recipe
     data = make_train_set(recipe, stage.training, start.training, make_item)
-    rewordings = make_rewordings(stage, data.items, recipe.seed)
-    versions = [[*seen, *said] for seen, said in zip(data.versions, rewordings, strict=True)]
-    encode_all(sentences, chain(data.items, *versions))
+
+    def versions() -> list[list[Item]]:
+        rewordings = make_rewordings(stage, data.items, recipe.seed)
+        made = [[*seen, *said] for seen, said in zip(data.versions, rewordings, strict=True)]
+        encode_all(sentences, chain(data.items, *made))
+        return made
+
     return training_run(
         recipe,
         stage,

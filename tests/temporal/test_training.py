@@ -276,12 +276,12 @@ def test_files_that_are_no_weights(tmp_path, make, message):
 def test_versions_stand_in_for_their_items(tmp_path):
     whole, crop = [torch.full((4,), float(k)) for k in range(8)], [torch.full((4,), 100.0 + k) for k in range(8)]
     crops = [[one] if k % 2 else [] for k, one in enumerate(crop)]
-    run, seen = make_run(tmp_path, train_items=whole, versions=crops)
+    run, seen = make_run(tmp_path, train_items=whole, versions=lambda: crops)
     train(run)
     drawn = [value for batch in seen for value in batch]
     assert sorted({value % 100 for value in drawn}) == list(range(8))
     assert {value for value in drawn if value >= 100} - {101.0, 103.0, 105.0, 107.0} == set()
     assert 0 < sum(value >= 100 for value in drawn) < len(drawn) / 2
-    again, seen_again = make_run(tmp_path / "again", train_items=whole, versions=crops)
+    again, seen_again = make_run(tmp_path / "again", train_items=whole, versions=lambda: crops)
     train(again)
     assert seen_again == seen

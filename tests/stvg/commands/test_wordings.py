@@ -58,14 +58,14 @@ def test_training_hears_them(recipe, monkeypatch):
 
     def watched(given, resume):
         run.append(given)
-        given.loss([version for versions in given.versions for version in versions])
+        given.loss([version for versions in given.versions() for version in versions])
 
     encode = CachedVectors.__call__
     monkeypatch.setattr(CachedVectors, "__call__", lambda self, texts: (heard.extend(texts), encode(self, texts))[1])
     monkeypatch.setattr("stvg.commands.train.train", watched)
     train_temporal(recipe)
     (given,) = run
-    said = [text for versions in given.versions for version in versions for text in version.texts]
-    assert [len(versions) for versions in given.versions] == [2] * len(given.train_items)
+    said = [text for versions in given.versions() for version in versions for text in version.texts]
+    assert [len(versions) for versions in given.versions()] == [2] * len(given.train_items)
     assert set(said) - {text for item in given.train_items for text in item.texts}
     assert set(said) <= set(heard)
