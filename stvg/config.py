@@ -9,6 +9,7 @@ so that unknown keys and wrong types fail with the key's name. `stvg.build` join
 
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,7 @@ def load_config(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T
     Raises:
         InputError: no such file, not YAML, an unknown or missing key, a value of the wrong type.
     """
-    return parse_config(schema, read_values(path, overrides), str(path))
+    return parse_config(schema, read_values(path, overrides), str(path), overrides)
 
 
 def read_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -78,8 +79,8 @@ def _joined(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return joined
 
 
-def parse_config(schema: type[T], values: Any, source: str) -> T:
-    """Return `values` (plain YAML or JSON data read from `source`) as a `schema`.
+def parse_config(schema: type[T], values: Any, source: str, overrides: Sequence[str] = ()) -> T:
+    """Return `values` (plain YAML or JSON data read from `source`, with `overrides` set) as a `schema`.
 
     Raises:
         InputError: as load_config.
@@ -89,8 +90,10 @@ def parse_config(schema: type[T], values: Any, source: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         key = _typed_key(first["loc"], values) or "the whole file"
+        said = (one for one in overrides if f"{one.partition('=')[0]}.".startswith(f"{key}."))
+        source = next((f"argument {one!r}" for one in said), source)
         if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            raise InputError(f"{source}: unknown key {key}") from error
+            raise InputError(f"{source}: unknown key {key}{_near(key, values)}") from error
         if first["type"] in ("missing", "missing_argument"):
             raise InputError(f"{source}: missing key {key}") from error
         raise InputError(f"{source}: {key}: {first['msg']}, got {first['input']!r}") from error
@@ -113,6 +116,15 @@ def _typed_key(location: Sequence[int | str], values: Any) -> str:
             typed.append(part)
             values = values[part]
     return ".".join(str(part) for part in [*typed, *location[-1:]])
+
+
+def _near(key: str, values: Any) -> str:
+    """Return a word about the key beside `key` in `values` that is most like it, empty where none is."""
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        values = values[parent]
+    near = get_close_matches(leaf, [str(other) for other in values if other != leaf], 1)
+    return f"; did you mean {'.'.join([*parents, *near])}?" if near else ""
 
 
 def dump_config(config: Any) -> dict[str, Any]:

@@ -186,5 +186,5 @@ def load_temporal_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe | 
     values = read_values(path, overrides)
     data = values.get("data")
     if isinstance(data, dict) and "features" in data:
-        return parse_config(BenchmarkRecipe, values, str(path))
-    return parse_config(Recipe, values, str(path))
+        return parse_config(BenchmarkRecipe, values, str(path), overrides)
+    return parse_config(Recipe, values, str(path), overrides)

@@ -44,5 +44,5 @@ class ActiveLayer(nn.Module):
     def plan(self, batch: int, conv: nn.Conv2d) -> BlockPlan | TilePlan:
         """Return what convolves `batch` maps fastest, as far as counting operations tells."""
         channels = conv.out_channels
-        tiles_pay = self.tiles.cost(batch, channels) < self.blocks.cost(batch)
+        tiles_pay = self.tiles.cost(batch, channels, conv.weight.device.type) < self.blocks.cost(batch)
         return self.tiles if tiles_pay else self.blocks

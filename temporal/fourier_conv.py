@@ -26,6 +26,9 @@ WEIGHT_SHARE = 0.35
 """Transforming the weights of O channels costs about as much as the products of so many times O tiles."""
 PASS_COST = 1000.0
 """Transforming a tile takes about so many multiplications for each number of a tile, there and back."""
+GPU_TRANSFORMS = 7.0
+"""On GPUs transforms take so many times longer beside products: there one layer of ActivityNet's (9 x 9, H100, TF32)
+took 24.9 ms by tiles and 54.8 ms directly, though tiles multiply 15 times less."""
 TYPICAL = (32, 512)
 """Maps and channels for which a tile's size is chosen."""
 CHUNK_NUMBERS = 2**26
@@ -58,9 +61,9 @@ class TilePlan(nn.Module):
         outputs = _windows(numbers(writes), corners, self.step, self.num_writes)
         self.register_buffer("outputs", outputs, persistent=False)
 
-    def cost(self, batch: int, channels: int) -> float:
+    def cost(self, batch: int, channels: int, device: str = "cpu") -> float:
         """Return what the convolution of `batch` maps to `channels` costs, in products of C x O for one cell."""
-        return _cost(self.tile, self.num_tiles, batch, channels)
+        return _cost(self.tile, self.num_tiles, batch, channels, 1.0 if device == "cpu" else GPU_TRANSFORMS)
 
     def forward(self, rows: Tensor, weight: Tensor) -> Tensor:
         """Return the convolution (B, m, O), without bias, of `rows` (B, n, C), B >= 1, with `weight` (O, C, k, k).
@@ -73,9 +76,10 @@ class TilePlan(nn.Module):
         return cast(Tensor, result)
 
 
-def _cost(tile: int, num_tiles: int, batch: int, channels: int) -> float:
+def _cost(tile: int, num_tiles: int, batch: int, channels: int, transforms: float = 1.0) -> float:
     products = 3 * (tile**2 // 2 + 2)
-    return num_tiles * batch * (products + PASS_COST / channels * tile**2) + WEIGHT_SHARE * channels * products
+    passes = num_tiles * batch * PASS_COST / channels * tile**2 + WEIGHT_SHARE * channels * products
+    return num_tiles * batch * products + transforms * passes
 
 
 def _corners(writes: Tensor, step: int) -> list[tuple[int, int]]:
@@ -134,7 +138,7 @@ def _row_gradient(outer: list[Signals], weight: Tensor, plan: TilePlan, rows: Te
 
 def _multiply(signals: list[Signals], kernel: Kernel, places: Tensor, plan: TilePlan, sums: Tensor) -> Tensor:
     """Return (B, n, O): the products of `signals` and `kernel`, added to `sums` (n + 1, B, O) at `places`."""
-    backs = [WayBack(plan.tile, len(places)) for _ in signals]
+    backs = [WayBack(plan.tile, len(places), (one.plane[0], sums.shape[2]), sums) for one in signals]
     for u in range(plan.tile // 2 + 1):
         weights = kernel.planes(u)
         for one, back in zip(signals, backs, strict=True):
@@ -147,7 +151,7 @@ def _multiply(signals: list[Signals], kernel: Kernel, places: Tensor, plan: Tile
 def _weight_gradient(outer: list[Signals], rows: Tensor, plan: TilePlan) -> Tensor:
     """Return the gradient (O, C, k, k) of the weight, where `outer` is that of the result of `rows` (B, n, C)."""
     signals = _signals(rows, plan.inputs, plan, "right")
-    back = WayBack(plan.tile, plan.kernel_size, conjugate=True)
+    back = WayBack(plan.tile, plan.kernel_size, (rows.shape[2], outer[0].plane[1]), rows, conjugate=True)
     for u in range(plan.tile // 2 + 1):
         products = [correlate_each(one.planes(u), other.planes(u)) for one, other in zip(signals, outer, strict=True)]
         back.take(u, reduce(Tensor.add_, products))

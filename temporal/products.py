@@ -26,14 +26,20 @@ def multiply_each(rows: Tensor, weights: Tensor) -> Tensor:
     """Return rows[f] @ weights[f].T, (F, R, O), of `rows` (F, R, C) and `weights` (F, O, C)."""
     if not _by_onednn(rows):
         return rows @ weights.transpose(1, 2)
-    return torch.stack([product(one, weight.T) for one, weight in zip(rows, weights, strict=True)])
+    out = rows.new_empty(*rows.shape[:2], weights.shape[1])
+    for one, weight, to in zip(rows, weights, out, strict=True):
+        to.copy_(product(one, weight.T))
+    return out
 
 
 def correlate_each(rows: Tensor, outer: Tensor) -> Tensor:
     """Return rows[f].T @ outer[f], (F, C, O), of `rows` (F, R, C) and `outer` (F, R, O)."""
     if not _by_onednn(rows):
         return rows.transpose(1, 2) @ outer
-    return torch.stack([product(one.T, other) for one, other in zip(rows, outer, strict=True)])
+    out = rows.new_empty(len(rows), rows.shape[2], outer.shape[2])
+    for one, other, to in zip(rows, outer, out, strict=True):
+        to.copy_(product(one.T, other))
+    return out
 
 
 class FastLinear(TorchFunctionMode):

@@ -20,6 +20,9 @@ def main() -> int:
     clips = read_annotated_clips(arguments.annotations, on_bad_item="skip" if arguments.skip_bad_items else "raise")
     predictions = read_submission(arguments.predictions)
     logger.info("scoring %d predictions for %d queries", len(predictions), len(clips))
+    if predictions and not {one.query_id for one in predictions} & {clip.annotation.query.query_id for clip in clips}:
+        raise InputError(f"{arguments.predictions}: expected predictions for the queries of {arguments.annotations}, "
+                         f"got none, {predictions[0].query_id} for one")  # fmt: skip
     annotations = [clip.annotation for clip in clips]
     num_frames = {clip.annotation.query.video_id: clip.size.num_frames for clip in clips}
     try:

@@ -55,9 +55,12 @@ def test_loads(tmp_path, text, overrides, expected, reason):
 @pytest.mark.parametrize(
     ("text", "overrides", "message"),
     [
-        ("root: x\ncuont: 4", (), "unknown key cuont"),
+        ("root: x\ncuont: 4", (), "recipe.yaml: unknown key cuont"),
+        ("root: x\ncount: 3\ncuont: 4", ("count=5",), "recipe.yaml: unknown key cuont; did you mean count"),
         ("root: x\npart: {rat: 4}", (), "unknown key part.rat"),
-        ("root: x", ("part.rat=4",), "unknown key part.rat"),
+        ("root: x", ("part.rat=4",), "^argument 'part.rat=4': unknown key part.rat$"),
+        ("root: x\npart: {rate: 1}", ("part.rat=4",), "unknown key part.rat; did you mean part.rate\\?$"),
+        ("root: x", ("prat.rate=4",), "^argument 'prat.rate=4': unknown key prat$"),
         ("count: 4", (), "missing key root"),
         ("root: x\ncount: many", (), "count: Input should be a valid integer.*, got 'many'"),
         ("root: x\ncount: 1.5", (), "count: Input should be a valid integer"),
@@ -70,7 +73,7 @@ def test_loads(tmp_path, text, overrides, expected, reason):
         ("root: x", ("=4",), "argument '=4': expected key=value"),
         ("root: x", ("root.a=4",), "argument 'root.a=4': root has no keys below it"),
         ("root: x", ("count=[",), "argument 'count=\\[': expected a YAML value after the first '='"),
-        ("root: x", ("count=",), "count: .*got None"),
+        ("root: x", ("count=",), "^argument 'count=': count: .*got None"),
     ],
 )
 def test_mistakes_name_the_key(tmp_path, text, overrides, message):

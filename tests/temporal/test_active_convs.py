@@ -98,6 +98,7 @@ def test_tiles_pay_with_many_channels_and_maps_only():
     assert tiles.cost(48, 512) < blocks.cost(48)
     assert tiles.cost(1, 512) > blocks.cost(1)
     assert tiles.cost(48, 16) > blocks.cost(48)
+    assert tiles.cost(48, 512, "cuda") > blocks.cost(48)
     assert tiles.cost(0, 512) > blocks.cost(0)  # tiles cannot take a batch of nothing
 
 
@@ -127,3 +128,9 @@ def test_blocks_are_the_cheapest_of_all_covers():
         assert area + cost * len(blocks) == cheapest(0, cost)
     assert cover_with_blocks(torch.zeros(2, 2, dtype=torch.bool)) == []
     assert cover_with_blocks(torch.ones(2, 2, dtype=torch.bool)) == [Block(0, 2, 0, 2)]
+
+
+def test_on_gpus_tiles_pay_with_large_kernels():
+    mask = torch.from_numpy(moment_map_mask(64, (15, 8, 8)))
+    reads, writes = reachable_cells(mask, valid_counts(mask, 9, 4), 9)[2:4]
+    assert TilePlan(reads, writes, 9).cost(48, 512, "cuda") < BlockPlan(reads, writes, 9).cost(48)

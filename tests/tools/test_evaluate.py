@@ -92,6 +92,16 @@ def test_bad_items_can_be_left_out(files):
     assert "num_queries  1" in done.stdout
 
 
+def test_predictions_for_other_queries_are_refused(files):
+    files["predictions"].write_text(files["predictions"].read_text().replace(KEY, "9_other.mp4"))
+    done = evaluate("--predictions", files["predictions"], "--annotations", files["annotations"])
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"error: {files['predictions']}: expected predictions for the queries of {files['annotations']}, got none, "
+        "9_other.mp4 for one"
+    )
+
+
 def test_unknown_protocol_is_refused(files):
     done = evaluate("--predictions", files["predictions"], "--annotations", files["annotations"], "--protocol", "mine")
     assert done.returncode == 2
