@@ -28,6 +28,7 @@ from stvg.errors import InputError
 from stvg.explain import Explainer
 from stvg.fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.fusion_search import read_fitted_weights
+from stvg.heap import keep_freed_memory
 from stvg.interfaces import Detector, FeatureExtractor, MomentLocalizer, TubeMatcher
 from stvg.parts import WholeLocalizer
 from stvg.pipeline import Grounder, Preparer
@@ -76,13 +77,13 @@ def _detector(config: DetectorConfig, device: Device) -> Detector:
         case HogConfig():
             return HogDetector(**values)
         case TransformersConfig():
-            return TransformersDetector(**values, device=usable(device))
+            return TransformersDetector(**values, device=_ready(device))
         case TorchvisionConfig():
-            return TorchvisionDetector(**values, device=usable(device))
+            return TorchvisionDetector(**values, device=_ready(device))
         case MmdetConfig():
-            return MmdetDetector(**values, device=usable(device))
+            return MmdetDetector(**values, device=_ready(device))
         case Detectron2Config():
-            return Detectron2Detector(**values, device=usable(device))
+            return Detectron2Detector(**values, device=_ready(device))
     assert_never(config)
 
 
@@ -93,16 +94,23 @@ def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
             return ClassicFeatures(**values)
         case ImageEncoderConfig():
             encoder, processor = load_image_encoder(values.pop("model"))
-            return ImageEncoderFeatures(encoder, processor, **values, device=usable(device))
+            return ImageEncoderFeatures(encoder, processor, **values, device=_ready(device))
         case VideoNetworkConfig():
             library, model, weights = (values.pop(name) for name in ("library", "model", "weights"))
-            return VideoNetworkFeatures(load_video_encoder(library, model, weights, usable(device)), **values)
+            return VideoNetworkFeatures(load_video_encoder(library, model, weights, _ready(device)), **values)
         case ImageTextConfig():
-            return ImageTextFeatures(load_image_text_model(values.pop("model"), usable(device)), **values)
+            return ImageTextFeatures(load_image_text_model(values.pop("model"), _ready(device)), **values)
         case ImportedConfig():
             raise InputError("features.kind: expected an extractor for videos that are not prepared yet, got imported; "
                              f"run {IMPORT_COMMAND}")  # fmt: skip
     assert_never(config)
+
+
+def _ready(device: str) -> str:
+    """Return the device of a network, which is there; on the CPU this process then keeps freed memory for tensors."""
+    if usable(device) == "cpu":
+        keep_freed_memory()
+    return device
 
 
 def prepared_store(recipe: Recipe, split: str) -> PreparedStore:
@@ -162,7 +170,7 @@ def _untrained_stages(recipe: Recipe) -> tuple[MomentLocalizer, TubeMatcher]:
     """Return both stages of a recipe without training."""
     if not isinstance(recipe.features, ImageTextConfig):
         raise InputError(f"zero_shot: expected features.kind image_text, got {recipe.features.kind}")
-    model = load_image_text_model(recipe.features.model, usable(recipe.device))
+    model = load_image_text_model(recipe.features.model, _ready(recipe.device))
     parts = model.embed_sentences, model.scale
     return ZeroShotLocalizer(*parts), ZeroShotMatcher(*parts)
 
@@ -252,7 +260,7 @@ def build_network(stage: StageConfig, input_size: int, device: str) -> tuple[MMN
         network = make_mmn(**sizes, text_backbone=backbone if text_learns(stage) else None)
     except ValueError as error:
         raise InputError(f"config: network: {error}") from error
-    network.to(usable(device))
+    network.to(_ready(device))
     return network, CachedTokens(tokenizer) if text_learns(stage) else CachedVectors(tokenizer, backbone)
 
 

@@ -153,7 +153,7 @@ def _weight_gradient(outer: list[Signals], rows: Tensor, plan: TilePlan) -> Tens
     signals = _signals(rows, plan.inputs, plan, "right")
     back = WayBack(plan.tile, plan.kernel_size, (rows.shape[2], outer[0].plane[1]), rows, conjugate=True)
     for u in range(plan.tile // 2 + 1):
-        products = [correlate_each(one.planes(u), other.planes(u)) for one, other in zip(signals, outer, strict=True)]
+        products = (correlate_each(one.planes(u), other.planes(u)) for one, other in zip(signals, outer, strict=True))
         back.take(u, reduce(Tensor.add_, products))
     return back.result().permute(3, 2, 1, 0)
 

@@ -14,7 +14,6 @@ from stvg.commands.splits import Reader, prepare_wherever, video_paths
 from stvg.error_budget import ErrorBudget, error_budget, error_shares
 from stvg.errors import InputError
 from stvg.files import write_json_atomically, write_text_atomically
-from stvg.heap import keep_freed_memory
 from stvg.preprocess import Failure
 from stvg.recipe import Recipe
 from stvg.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown
@@ -51,7 +50,6 @@ def ablate(recipe: Recipe, annotations: Path, videos: Path, out: Path) -> Ablate
         InputError: the annotations cannot be read, a checkpoint is missing, or no video could be prepared.
     """
     truth = read_annotations(annotations)
-    keep_freed_memory()
     localizer, matcher = load_localizer(recipe), load_matcher(recipe)
     paths = video_paths((item.query.video_id for item in truth), videos)
     read, failures = prepare_wherever(recipe, annotations.stem, paths)

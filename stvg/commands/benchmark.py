@@ -13,7 +13,6 @@ from stvg.commands.training_run import seeded_network, training_alone, training_
 from stvg.commands.wordings import make_rewordings
 from stvg.errors import InputError
 from stvg.files import write_json_atomically
-from stvg.heap import keep_freed_memory
 from stvg.recipe import BenchmarkRecipe
 from stvg.tables import align
 from temporal.batch import BatchEmbedder
@@ -133,7 +132,6 @@ def evaluate_benchmark(
         InputError: as train_benchmark; no weights, or weights of another config.
     """
     read = clip_reader(recipe, feature_file(recipe))
-    keep_freed_memory()
     ranker = load_ranker(recipe, checkpoint)
     width = ranker.model.clip_pool.conv.in_channels
     if read.file.width != width:

@@ -20,7 +20,6 @@ from stvg.errors import InputError
 from stvg.fallback import centre_answer, likely_size
 from stvg.files import key_problem, read_json, remove_leftovers, write_json_atomically
 from stvg.hcstvg.index import index_path, read_index
-from stvg.heap import keep_freed_memory
 from stvg.locks import locked
 from stvg.manifest import commit, file_hash, make_manifest, manifest_path
 from stvg.overlay import write_overlay
@@ -76,7 +75,6 @@ def ground_split(
             raise InputError(
                 f"{videos}: expected the videos of {annotations}, none could be prepared; {failures[0].reason}"
             )
-        keep_freed_memory()
         started = time.monotonic()
         files = {**_trained_files(recipe), "queries": annotations, "index": index_path(videos.parent)}
         with answer_log(out, _setting(recipe, files)) as log:

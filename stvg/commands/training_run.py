@@ -11,7 +11,6 @@ import torch
 from stvg.build import build_network, describe_network
 from stvg.config import dump_config
 from stvg.files import remove_leftovers
-from stvg.heap import keep_freed_memory
 from stvg.locks import locked
 from stvg.recipe import BenchmarkRecipe, Recipe, StageConfig
 from temporal.distributed.batch_norm import synchronise_batch_norm
@@ -31,7 +30,6 @@ def training_alone(folder: Path, device: str) -> Iterator[Ranks]:
     Raises:
         InputError: another run trains there, or as find_ranks.
     """
-    keep_freed_memory()
     ranks = find_ranks(device)
     with connected(ranks):
         if not ranks.is_first:

@@ -285,3 +285,10 @@ def test_versions_stand_in_for_their_items(tmp_path):
     again, seen_again = make_run(tmp_path / "again", train_items=whole, versions=lambda: crops)
     train(again)
     assert seen_again == seen
+
+
+def test_versions_are_made_only_while_epochs_are_left(tmp_path):
+    run, _ = make_run(tmp_path)
+    train(run)
+    finished, _ = make_run(tmp_path, versions=lambda: pytest.fail("made versions that no epoch will see"))
+    train(finished, resume=True)
