@@ -93,7 +93,7 @@ def parse_config(schema: type[T], values: Any, source: str, overrides: Sequence[
         said = (one for one in overrides if f"{one.partition('=')[0]}.".startswith(f"{key}."))
         source = next((f"argument {one!r}" for one in said), source)
         if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            raise InputError(f"{source}: unknown key {key}{_near(key, values)}") from error
+            raise InputError(f"{source}: unknown key {key}{_near(key, schema)}") from error
         if first["type"] in ("missing", "missing_argument"):
             raise InputError(f"{source}: missing key {key}") from error
         raise InputError(f"{source}: {key}: {first['msg']}, got {first['input']!r}") from error
@@ -118,13 +118,14 @@ def _typed_key(location: Sequence[int | str], values: Any) -> str:
     return ".".join(str(part) for part in [*typed, *location[-1:]])
 
 
-def _near(key: str, values: Any) -> str:
-    """Return a word about the key beside `key` in `values` that is most like it, empty where none is."""
-    *parents, leaf = key.split(".")
-    for parent in parents:
-        values = values[parent]
-    near = get_close_matches(leaf, [str(other) for other in values if other != leaf], 1)
-    return f"; did you mean {'.'.join([*parents, *near])}?" if near else ""
+def _near(key: str, schema: type[Any]) -> str:
+    """Return a word about the key of `schema`, at whatever place, that is most like the last part of `key`, or ""."""
+    described = TypeAdapter(schema).json_schema()
+    parts = [described, *described.get("$defs", {}).values()]
+    names = {name for part in parts for name in part.get("properties", {})}
+    leaf = key.rpartition(".")[2]
+    near = get_close_matches(leaf, sorted(names - {leaf}), 1, cutoff=0.7)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def dump_config(config: Any) -> dict[str, Any]:

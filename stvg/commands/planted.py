@@ -34,15 +34,20 @@ def make_planted(
     every clip would show twenty of them. The sentences' vectors are those of the recipe's text encoder.
 
     Raises:
-        InputError: annotations that cannot be read, or too few videos in them.
+        InputError: annotations that cannot be read or would be written over, too few videos in them, or fewer
+            sentences than directions.
     """
     if recipe.data.form != "2d-tan":
         raise InputError(f"config: data.form: expected 2d-tan, in which the drawn items are written, got "
                          f"{recipe.data.form}")  # fmt: skip
+    _check_not_written_over(annotations, recipe)
     splits = {name: _draw(path, recipe, counts[name], sentences_per_video, planting.seed)
               for name, path in annotations.items()}  # fmt: skip
     _check_apart(annotations, splits)
     sentences = sorted({text for read in splits.values() for video in read.videos for text in video.sentences})
+    if len(sentences) <= planting.rank:
+        raise InputError(f"--rank: expected fewer directions than different sentences, of which there are "
+                         f"{len(sentences)}, got {planting.rank}")  # fmt: skip
     backbone = load_text_backbone(recipe.temporal.text)
     vectors = CachedVectors(load_text_tokenizer(recipe.temporal.text), backbone)(sentences).numpy()
     images = SentenceImages(sentences, vectors, planting)
@@ -66,6 +71,15 @@ def make_planted(
            for name, one in found.items()},
     }, indent=1)  # fmt: skip
     return found
+
+
+def _check_not_written_over(annotations: Mapping[str, Path], recipe: BenchmarkRecipe) -> None:
+    """Raise an InputError where a file that is read is one of those that are written."""
+    written = {path.resolve() for name in annotations if (path := recipe.data.annotations(name)) is not None}  # type: ignore[arg-type]
+    for name, path in annotations.items():
+        if path.resolve() in written:
+            raise InputError(f"--{name} {path}: expected a file outside of data.root, where this one would be written "
+                             "over")  # fmt: skip
 
 
 def _draw(

@@ -60,6 +60,33 @@ def test_planted_data_and_bounds(planted):
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["matched_filter", "prior", "chance"]
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--rank", 60), "--rank: expected fewer directions than different sentences, of which there are 12, got 60"),
+        (("--rank", 9, "--width", 8), "--width: expected a number of at least 9, got 8"),
+        (("--rank", 0), "--rank: expected a number of at least 1, got 0"),
+        (("--snr", 0), "--snr: expected a number above 0, got 0.0"),
+    ],
+)
+def test_bad_sizes_of_planted_data_are_one_line(planted, tool, tmp_path, options, message):
+    root = planted[0]
+    done = tool("make_planted_features", "--config", CONFIG, f"data.root={tmp_path / 'new'}", *SMALL,
+                "--train", root / "raw_train.json", "--test", root / "raw_test.json", *options)  # fmt: skip
+    assert (done.code, done.stderr.splitlines()[-1]) == (2, f"error: {message}")
+    assert not (tmp_path / "new").exists()
+
+
+def test_planting_does_not_write_over_what_it_reads(planted, tool):
+    root, options, _ = planted
+    before = (root / "data" / "train.json").read_bytes()
+    done = tool("make_planted_features", *options, "--train", root / "data" / "train.json", "--train-videos", 2,
+                "--test", root / "raw_test.json", "--rank", 8)  # fmt: skip
+    assert done.code == 2
+    assert "train.json: expected a file outside of data.root" in done.stderr.splitlines()[-1]
+    assert (root / "data" / "train.json").read_bytes() == before
+
+
 @pytest.fixture(scope="module")
 def trained(planted, tool):
     root, options, _ = planted
