@@ -120,8 +120,11 @@ def train(run: TrainingRun[Item], resume: bool = False) -> Path:
     steps_per_epoch = math.ceil(len(run.train_items) / recipe.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(run.config, steps_per_epoch))
     first, best = _take_up(run, optimizer, scheduler) if resume else (0, -math.inf)
-    versions = run.versions() if first < recipe.epochs else ()
-    started = time.monotonic()
+    if first >= recipe.epochs:
+        if run.ranks.is_first:
+            logger.info("%s is trained to the end, best val score %.4f: nothing to do", run.folder, best)
+        return best_weights(run.folder)
+    versions, started = run.versions(), time.monotonic()
     progress = tqdm(total=recipe.epochs * steps_per_epoch, initial=first * steps_per_epoch, unit="step",
                     desc=f"train {run.folder.name}", position=run.bar_position,
                     disable=not run.ranks.is_first)  # fmt: skip

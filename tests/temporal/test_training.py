@@ -287,8 +287,13 @@ def test_versions_stand_in_for_their_items(tmp_path):
     assert seen_again == seen
 
 
-def test_versions_are_made_only_while_epochs_are_left(tmp_path):
+def test_a_finished_training_has_nothing_to_do(tmp_path, caplog):
     run, _ = make_run(tmp_path)
-    train(run)
-    finished, _ = make_run(tmp_path, versions=lambda: pytest.fail("made versions that no epoch will see"))
-    train(finished, resume=True)
+    best = train(run)
+    before = best.read_bytes()
+    finished, seen = make_run(tmp_path, versions=lambda: pytest.fail("made versions that no epoch will see"))
+    with caplog.at_level("INFO"):
+        assert train(finished, resume=True) == best
+    assert "is trained to the end" in caplog.text
+    assert seen == []
+    assert best.read_bytes() == before
