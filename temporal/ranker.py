@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stvg.config import STRICT
+from stvg.errors import InputError
 from stvg.types import FloatArray
 from temporal.feature_file import clips_of
 from temporal.localizer import MomentItem, moment_ious
@@ -85,7 +86,13 @@ class MomentRanker:
     def localize(
         self, features: FloatArray, sentences: Sequence[str], duration_s: float, limit: int = 5
     ) -> list[RankedMoments]:
-        """Return, for each sentence, the best `limit` moments of a video with `features` (T, D) and this duration."""
+        """Return, for each sentence, the best `limit` moments of a video with `features` (T, D) and this duration.
+
+        Raises:
+            InputError: no sentence or an empty one, features of another width, not finite or none, or a duration that
+                is not above 0.
+        """
+        _check(features, sentences, duration_s, self.model.clip_pool.conv.in_channels)
         clips = clips_of(features, self.num_pre_clips, clamp=self.clamp)
         scores = self.scores(clips[None], [sentences])[0]
         durations = np.full(len(scores), duration_s)
@@ -104,6 +111,17 @@ class MomentRanker:
         iou = iou_scores(_own_cosines(queries.iou, maps.iou, counts)).cpu().numpy()
         scores = moment_scores(contrastive, iou, self.power).astype(np.float32)
         return np.split(scores, np.cumsum(counts)[:-1])
+
+
+def _check(features: FloatArray, sentences: Sequence[str], duration_s: float, width: int) -> None:
+    if isinstance(sentences, str) or not sentences or not all(text.strip() for text in sentences):
+        raise InputError(f"sentences: expected a list of sentences, none of them empty, got {sentences!r}")
+    if features.ndim != 2 or not len(features) or features.shape[1] != width:
+        raise InputError(f"features: expected (T, {width}), T at least 1, got {features.shape}")
+    if not np.isfinite(features).all():
+        raise InputError("features: expected finite numbers, got others among them")
+    if not duration_s > 0:
+        raise InputError(f"duration_s: expected a number above 0, got {duration_s}")
 
 
 def _own_cosines(queries: Tensor, maps: Tensor, counts: Sequence[int]) -> Tensor:

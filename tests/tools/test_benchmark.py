@@ -16,6 +16,7 @@ from stvg.build_benchmark import load_temporal
 from stvg.commands import ablate_temporal
 from stvg.commands.ablate_temporal import VARIANTS, ablation_table
 from stvg.config import dump_config, load_config
+from stvg.errors import InputError
 from stvg.locks import locked
 from stvg.recipe import BenchmarkRecipe
 from temporal.feature_file import FeatureFile
@@ -124,6 +125,17 @@ def test_three_lines_of_python_localize(planted, trained, tmp_path):
     assert (moments.spans_s[:, 0] < moments.spans_s[:, 1]).all()
     assert moments.spans_s.max() <= 21
     assert (np.diff(moments.scores) <= 0).all()
+    for given, sentences, duration, message in (
+        (features, "a man", 21.0, "sentences: expected a list"),
+        (features, [], 21.0, "sentences: expected a list"),
+        (features, ["a", " "], 21.0, "sentences: expected a list"),
+        (features[:, :9], ["a"], 21.0, r"features: expected \(T, 64\), T at least 1, got \(42, 9\)"),
+        (features[:0], ["a"], 21.0, "features: expected"),
+        (features * np.nan, ["a"], 21.0, "features: expected finite"),
+        (features, ["a"], -1.0, "duration_s: expected a number above 0, got -1.0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ranker.localize(given, sentences, duration)
 
 
 KILLED = """
