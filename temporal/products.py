@@ -18,8 +18,7 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     """Return `left` (M, K) @ `right` (K, N); each lies in memory without gaps, as it is or transposed. No gradients."""
     if not _by_onednn(left):
         return left @ right
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.T, None, "none", [], "")
-    return result
+    return _onednn_linear(left, right.T)
 
 
 def multiply_each(rows: Tensor, weights: Tensor) -> Tensor:
@@ -58,8 +57,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(inputs, weight)
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs.contiguous(), weight, bias, "none", [], "")
-        return result
+        return _onednn_linear(inputs.contiguous(), weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -82,3 +80,9 @@ def _by_onednn(matrix: Tensor) -> bool:
         and matrix.numel() > 0
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     )
+
+
+def _onednn_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return `inputs` (..., K) @ weight.T + bias, of `weight` (N, K) and `bias` (N,)."""
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
+    return result
