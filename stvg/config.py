@@ -4,7 +4,7 @@ Each configurable part keeps its own dataclass beside its code, made with
 
     @dataclass(frozen=True, config=STRICT)      # pydantic.dataclasses.dataclass
 
-so that unknown keys and wrong types fail with the key's name. `stvg.build` joins them to whole recipes.
+so that unknown keys and wrong types fail with the key's name. `stvg.recipe.build` joins them to whole recipes.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What each replaceable part promises. Implementations are chosen in stvg.build alone."""
+"""What each replaceable part promises. Implementations are chosen in stvg.recipe.build alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

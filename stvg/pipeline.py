@@ -14,9 +14,9 @@ from stvg.interfaces import (
     Tracker,
     TubeMatcher,
 )
+from stvg.io.video import read_footage
 from stvg.stage_times import DECODE, Clock, StageTimes
 from stvg.types import Prediction, Query
-from stvg.video import read_footage
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,10 @@ class StageTimes:
         600 frames decoded, 100 looked at, 8.0 s: decode 300.0 frames/s (25 %), detect 16.7 frames/s (75 %)
         """
         total = max(sum(self.seconds.values()), 1e-9)
-        stages = (f"{stage} {self.throughput(stage):,.1f} frames/s ({100 * own / total:.0f} %)"
-                  for stage, own in self.seconds.items())  # fmt: skip
+        stages = (
+            f"{stage} {self.throughput(stage):,.1f} frames/s ({100 * own / total:.0f} %)"
+            for stage, own in self.seconds.items()
+        )
         return f"{self.frames} frames decoded, {self.looked_at} looked at, {total:.1f} s: {', '.join(stages)}"
 
 

@@ -113,8 +113,10 @@ class Tube:
         object.__setattr__(self, "boxes_xyxy", _frozen("boxes_xyxy", self.boxes_xyxy, np.float32, (None, 4)))
         length = len(self.boxes_xyxy)
         if length == 0 or self.start_frame < 0:
-            raise ValueError(f"tube {self.tube_id}: expected at least one box from a frame >= 0 on, "
-                             f"got {length} boxes from frame {self.start_frame}")  # fmt: skip
+            raise ValueError(
+                f"tube {self.tube_id}: expected at least one box from a frame >= 0 on, "
+                f"got {length} boxes from frame {self.start_frame}"
+            )
         object.__setattr__(self, "scores", _frozen("scores", self.scores, np.float32, (length,)))
         object.__setattr__(self, "observed", _frozen("observed", self.observed, np.bool_, (length,)))
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, MomentMap, Query
-from temporal.batch import BatchEmbedder, same_video
-from temporal.clip_memory import Keep, keep_in_memory
-from temporal.losses import LossConfig, Losses, loss_iou, mmn_losses
-from temporal.moment_map import cell_spans_frames, moment_cells, span_iou
-from temporal.network import MMN, cosines, iou_scores
-from temporal.sentences import SentenceSource
-from temporal.streams import Streams
+from temporal.mmn.losses import LossConfig, Losses, loss_iou, mmn_losses
+from temporal.mmn.moment_map import cell_spans_frames, moment_cells, span_iou
+from temporal.mmn.network import MMN, cosines, iou_scores
+from temporal.mmn.text_cache import SentenceSource
+from temporal.sequences import Streams
+from temporal.training.clip_store import Keep, keep_in_memory
+from temporal.training.embedder import BatchEmbedder, same_video
 
 Floats = npt.NDArray[np.floating[Any]]
 

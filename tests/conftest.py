@@ -13,8 +13,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-SHORT = [f"{stage}.training.{setting}" for stage in ("temporal", "matcher")
-         for setting in ("epochs=2", "frozen_text_epochs=2", "rewordings=0")]  # fmt: skip
+SHORT = [
+    f"{stage}.training.{setting}"
+    for stage in ("temporal", "matcher")
+    for setting in ("epochs=2", "frozen_text_epochs=2", "rewordings=0")
+]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Road:
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     """World of 4, 2 and 2 clips, prepared, both stages trained for two epochs, then the whole demo on top of it."""
     from stvg.config import dump_config, load_config
-    from stvg.recipe import Recipe
+    from stvg.recipe.schema import Recipe
 
     root = tmp_path_factory.mktemp("road")
     config = root / "config.yaml"

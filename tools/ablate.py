@@ -15,8 +15,8 @@ def main() -> int:
 
     from stvg.commands.ablate import ablate
     from stvg.config import load_config
-    from stvg.recipe import Recipe
-    from stvg.tables import rows_to_text
+    from stvg.evaluation.tables import rows_to_text
+    from stvg.recipe.schema import Recipe
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     ablated = ablate(recipe, arguments.annotations, arguments.videos, arguments.out)

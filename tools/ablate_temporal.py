@@ -17,9 +17,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, metavar="N", help="runs at once; default: one a core")
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.ablate_temporal import ablate_temporal
+    from planted.ablation import ablate_temporal
     from stvg.config import load_config
-    from stvg.recipe import BenchmarkRecipe
+    from stvg.recipe.schema import BenchmarkRecipe
 
     recipe = load_config(BenchmarkRecipe, arguments.config, arguments.overrides)
     sys.stdout.write(ablate_temporal(recipe, arguments.seeds, arguments.out, arguments.workers))

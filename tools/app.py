@@ -24,13 +24,17 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = recipe_parser(__doc__)
     parser.add_argument(
-        "--detector", action="append", default=[], metavar="YAML",
+        "--detector",
+        action="append",
+        default=[],
+        metavar="YAML",
         help="a further detector to choose from, as '{kind: hog}' or '{kind: onnx, path: x.onnx}'; may be repeated",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--host", default="127.0.0.1",
+        "--host",
+        default="127.0.0.1",
         help="address to listen on (default %(default)s: this machine alone; there is no log-in)",
-    )  # fmt: skip
+    )
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default %(default)s)")
     return parser
 

@@ -29,10 +29,10 @@ def main() -> int:
 
     import torch
 
-    from stvg.commands.benchmark_speed import SpeedSettings, benchmark_speed, speed_to_text
+    from speed.benchmark import SpeedSettings, benchmark_speed, speed_to_text
     from stvg.errors import InputError
-    from stvg.files import write_json_atomically
-    from stvg.recipe import load_temporal_recipe
+    from stvg.io.files import write_json_atomically
+    from stvg.recipe.schema import load_temporal_recipe
 
     for name in ("videos", "sentences", "tokens", "width", "repeats", "threads"):
         value = getattr(arguments, name)
@@ -44,8 +44,14 @@ def main() -> int:
         torch.set_num_threads(arguments.threads)
     recipe = load_temporal_recipe(arguments.config, arguments.overrides)
     videos = arguments.videos or recipe.temporal.training.batch_size
-    settings = SpeedSettings(videos, arguments.sentences, arguments.tokens, arguments.width, arguments.repeats,
-                             official=not arguments.without_official)  # fmt: skip
+    settings = SpeedSettings(
+        videos,
+        arguments.sentences,
+        arguments.tokens,
+        arguments.width,
+        arguments.repeats,
+        official=not arguments.without_official,
+    )
     result = {"config": str(arguments.config), **benchmark_speed(recipe, arguments.device, settings)}
     if arguments.json is not None:
         write_json_atomically(arguments.json, result, indent=1)

@@ -10,7 +10,7 @@ def main() -> int:
     """Parse, compare, print the table."""
     arguments = _parser().parse_args()
 
-    from stvg.commands.benchmark_tracking import benchmark_tracking
+    from tracking.benchmark import benchmark_tracking
 
     table = benchmark_tracking(
         arguments.out,

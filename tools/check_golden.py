@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from spatial.golden import check_tube_mmn
+from golden.file import Figure, GoldenFile
+from golden.mmn import check_mmn
+from golden.tube_mmn import check_tube_mmn
 from stvg.cli import ExitCode, run
 from stvg.errors import InputError
-from temporal.golden import check_mmn
-from temporal.golden_file import Figure, GoldenFile
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 

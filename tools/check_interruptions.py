@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--commands", nargs="+", metavar="NAME", help="which commands to kill (default: all four)")
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.interrupt import COMMANDS, InterruptedRun
+    from interruptions import COMMANDS, InterruptedRun
 
     options = ["--config", str(arguments.config), *arguments.overrides]
     road = InterruptedRun(

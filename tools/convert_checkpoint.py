@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("target", type=Path, metavar="OUT", help="file to write, as pool_model_10e.safetensors")
     arguments = parser.parse_args()
 
-    from temporal.official_checkpoint import convert_checkpoint
+    from temporal.official.checkpoint import convert_checkpoint
 
     for key, value in convert_checkpoint(arguments.source, arguments.target).items():
         print(f"{key}: {value}")

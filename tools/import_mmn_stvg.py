@@ -23,9 +23,14 @@ def main() -> int:
         metavar="DIR",
         help="folder of STEM_tubes.pkl, as train_tubes_1, or of STEM.pkl, as train_prep; again for each part",
     )
-    add("--features", required=True, action="append", metavar="NAME=PATH",
+    add(
+        "--features",
+        required=True,
+        action="append",
+        metavar="NAME=PATH",
         help="one kind of features: a file for all videos as csn=csn_train_split1.pkl, or a folder of STEM.pkl as "
-        "csn=csn_train_feats; again for each kind and part")  # fmt: skip
+        "csn=csn_train_feats; again for each kind and part",
+    )
     add("--videos", type=Path, metavar="DIR", help="folder of the videos, for their true length (default: img_num)")
     add("--first-frame", type=int, choices=(0, 1), default=1, help="number of a video's first frame (default: 1)")
     add("--ignore-feature-frames", action="store_true", help="take rows as equal parts of their tube, as MMN-STVG does")
@@ -33,17 +38,18 @@ def main() -> int:
     add("--overwrite", action="store_true", help="import finished videos again")
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.import_mmn_stvg import OfficialFiles, import_mmn_stvg
+    from stvg.commands.convert import OfficialFiles, import_mmn_stvg
     from stvg.config import load_config
-    from stvg.recipe import Recipe
+    from stvg.recipe.schema import Recipe
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     features = _by_name(arguments.features)
     files = OfficialFiles(arguments.tubes, features, arguments.first_frame, arguments.ignore_feature_frames)
     return report_failures(
-        import_mmn_stvg(recipe, arguments.annotations, files, arguments.videos, arguments.allow_missing,
-                        arguments.overwrite)
-    )  # fmt: skip
+        import_mmn_stvg(
+            recipe, arguments.annotations, files, arguments.videos, arguments.allow_missing, arguments.overwrite
+        )
+    )
 
 
 def _by_name(arguments: list[str]) -> dict[str, list[Path]]:

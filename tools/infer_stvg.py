@@ -19,10 +19,10 @@ def main() -> int:
         _parser().error("expected either --annotations and --videos, or --video and --query")
 
     from stvg.commands.ground import NOBODY, ground_split, ground_video
-    from stvg.commands.splits import PrepareOptions, how_to_prepare
     from stvg.config import load_config
-    from stvg.preprocess import Failure
-    from stvg.recipe import Recipe
+    from stvg.prepare.runner import Failure
+    from stvg.recipe.schema import Recipe
+    from stvg.recipe.workspace import PrepareOptions, how_to_prepare
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     if arguments.annotations:
@@ -33,8 +33,10 @@ def main() -> int:
     if prediction is None:
         return report_failures([Failure(str(arguments.video), NOBODY)])
     span = prediction.tube.span
-    print(f"{arguments.video.name}: frames {span.start + 1} to {span.stop}, tube {prediction.tube.tube_id}, "
-          f"score {prediction.score:.3g}; see {arguments.out}")  # fmt: skip
+    print(
+        f"{arguments.video.name}: frames {span.start + 1} to {span.stop}, tube {prediction.tube.tube_id}, "
+        f"score {prediction.score:.3g}; see {arguments.out}"
+    )
     return ExitCode.DONE
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from stvg.cli import ExitCode, add_world_sizes, run
-from stvg.world.make import make_world
+from stvg.datasets.synthetic.make import make_world
 
 
 def main() -> int:

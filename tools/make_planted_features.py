@@ -36,17 +36,18 @@ def main() -> int:
     )
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.planted import make_planted
+    from planted.features import Planting
+    from planted.make import make_planted
     from stvg.config import load_config
     from stvg.errors import InputError
-    from stvg.recipe import BenchmarkRecipe
-    from temporal.planted import Planting
+    from stvg.recipe.schema import BenchmarkRecipe
 
     for name, least in (("width", arguments.rank), ("rate", 0.0), ("snr", 0.0), ("rank", 1)):
         value = getattr(arguments, name)
         if value < least or value == 0:
-            raise InputError(f"--{name}: expected a number {'above 0' if least == 0 else f'of at least {least}'}, "
-                             f"got {value}")  # fmt: skip
+            raise InputError(
+                f"--{name}: expected a number {'above 0' if least == 0 else f'of at least {least}'}, got {value}"
+            )
     recipe = load_config(BenchmarkRecipe, arguments.config, arguments.overrides)
     planting = Planting(arguments.width, arguments.rate, arguments.snr, arguments.rank, recipe.seed)
     given = {split: getattr(arguments, split) for split in ("train", "val", "test")}

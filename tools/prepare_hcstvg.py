@@ -15,22 +15,36 @@ def main() -> int:
     """Parse and check."""
     arguments = _parser().parse_args()
 
-    from stvg.commands.prepare_hcstvg import PrepareRequest, prepare_hcstvg
-    from stvg.engines import local_engine
-    from stvg.hcstvg.sources import where_to_get
-    from stvg.preprocess import Failure
+    from stvg.datasets.hcstvg.layout import PrepareRequest, prepare_hcstvg
+    from stvg.datasets.hcstvg.sources import where_to_get
+    from stvg.prepare.runner import Failure
+    from stvg.prepare.workers import local_engine
 
     if arguments.where:
         print(where_to_get(arguments.dataset))
         return ExitCode.DONE
     if arguments.data is None or arguments.out is None:
         _parser().error("expected --data and --out, or --where")
-    named = {split: path for split, path in (("train", arguments.train), ("val", arguments.val),
-             ("test", arguments.test), ("test_queries", arguments.test_queries)) if path}  # fmt: skip
+    named = {
+        split: path
+        for split, path in (
+            ("train", arguments.train),
+            ("val", arguments.val),
+            ("test", arguments.test),
+            ("test_queries", arguments.test_queries),
+        )
+        if path
+    }
     request = PrepareRequest(
-        arguments.dataset, arguments.data, arguments.out, named, arguments.cut_val, arguments.seed, arguments.decode,
+        arguments.dataset,
+        arguments.data,
+        arguments.out,
+        named,
+        arguments.cut_val,
+        arguments.seed,
+        arguments.decode,
         arguments.sentences,
-    )  # fmt: skip
+    )
     wrong = prepare_hcstvg(request, local_engine(arguments.workers))
     print(arguments.out / "report.md")
     return report_failures([Failure(one.key, f"{one.split}: {one.kind}: {one.message}") for one in wrong])
@@ -47,8 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cut-val", type=float, metavar="SHARE", help="make this share of train val, by whole films")
     parser.add_argument("--seed", type=int, default=0, help="seed of --cut-val (default %(default)s)")
     parser.add_argument("--decode", action="store_true", help="decode every picture of every video, which takes long")
-    parser.add_argument("--sentences", choices=("captions", "questions", "both"), default="captions",
-                        help="which of VidSTG's sentences (default %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--sentences",
+        choices=("captions", "questions", "both"),
+        default="captions",
+        help="which of VidSTG's sentences (default %(default)s)",
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="processes that check videos (default: all cores)")
     return parser
 

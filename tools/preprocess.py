@@ -19,10 +19,10 @@ def main() -> int:
     add_how_to_prepare(parser)
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.preprocess import preprocess
-    from stvg.commands.splits import PrepareOptions, how_to_prepare
+    from stvg.commands.prepare import preprocess
     from stvg.config import load_config, override
-    from stvg.recipe import Recipe
+    from stvg.recipe.schema import Recipe
+    from stvg.recipe.workspace import PrepareOptions, how_to_prepare
 
     overrides = arguments.overrides + ([override("output.root", arguments.out)] if arguments.out else [])
     recipe = load_config(Recipe, arguments.config, overrides)

@@ -16,12 +16,12 @@ def main() -> int:
     arguments = _parser().parse_intermixed_args()
 
     from stvg.commands.plan import plan
-    from stvg.commands.prepare_hcstvg import PrepareRequest
     from stvg.commands.reproduce import reproduce
-    from stvg.commands.splits import PrepareOptions, how_to_prepare
     from stvg.config import load_config, override
-    from stvg.engines import local_engine
-    from stvg.recipe import Recipe
+    from stvg.datasets.hcstvg.layout import PrepareRequest
+    from stvg.prepare.workers import local_engine
+    from stvg.recipe.schema import Recipe
+    from stvg.recipe.workspace import PrepareOptions, how_to_prepare
 
     out = arguments.out or Path("runs") / arguments.dataset
     places = [override("output.root", out), override("data.root", out / "data")]
@@ -44,8 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("dataset", choices=("hcstvg_v2", "hcstvg_v1"), help="which version")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="recipe values to replace, as device=cpu")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the data set, unpacked")
-    parser.add_argument("--config", type=Path, default=Path("configs/pipeline/two_stage.yaml"), metavar="C",
-                        help="recipe (default %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("configs/pipeline/two_stage.yaml"),
+        metavar="C",
+        help="recipe (default %(default)s)",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of everything (default runs/DATASET)")
     parser.add_argument("--submission", type=Path, metavar="F", help="default submissions/DATASET_test/results.json")
     parser.add_argument("--dry-run", action="store_true", help="say what it will take, and stop")

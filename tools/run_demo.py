@@ -15,9 +15,12 @@ def main() -> int:
     add_world_sizes(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of the world (default %(default)s)")
     parser.add_argument(
-        "--detector", type=Path, metavar="ONNX", default=Path("runs/models/nanodet_416_coco.onnx"),
+        "--detector",
+        type=Path,
+        metavar="ONNX",
+        default=Path("runs/models/nanodet_416_coco.onnx"),
         help="also ground the first test clips with this NanoDet, if it is there (default %(default)s)",
-    )  # fmt: skip
+    )
     arguments = parser.parse_args()
 
     from stvg.commands.demo import run_demo

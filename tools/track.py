@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from spatial.track_file import track_file
+from spatial.tracking.mot_files import track_file
 from stvg.cli import ExitCode, run
 
 

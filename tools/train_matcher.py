@@ -12,9 +12,9 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="take an interrupted training up again")
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.train import fit_fusion, train_matcher
     from stvg.config import load_config
-    from stvg.recipe import Recipe
+    from stvg.recipe.schema import Recipe
+    from stvg.training.stages import fit_fusion, train_matcher
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     failures = train_matcher(recipe, arguments.resume)

@@ -12,9 +12,9 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="take an interrupted training up again")
     arguments = parser.parse_intermixed_args()
 
-    from stvg.commands.benchmark import train_benchmark
-    from stvg.commands.train import fit_fusion, train_temporal
-    from stvg.recipe import BenchmarkRecipe, load_temporal_recipe
+    from stvg.recipe.schema import BenchmarkRecipe, load_temporal_recipe
+    from stvg.training.benchmark import train_benchmark
+    from stvg.training.stages import fit_fusion, train_temporal
 
     recipe = load_temporal_recipe(arguments.config, arguments.overrides)
     if isinstance(recipe, BenchmarkRecipe):

@@ -4,10 +4,10 @@ import argparse
 import logging
 from pathlib import Path
 
-from stvg.annotations import ClipSize, read_annotated_clips, read_queries
 from stvg.cli import ExitCode, run
-from stvg.files import read_json
-from stvg.submission import find_problems
+from stvg.io.annotations import ClipSize, read_annotated_clips, read_queries
+from stvg.io.files import read_json
+from stvg.io.submission import find_problems
 
 logger = logging.getLogger("validate_submission")
 

@@ -25,9 +25,9 @@ def main() -> int:
     if arguments.overrides and not arguments.config:
         parser.error("key=value needs --config")
 
-    from stvg.commands.visualize import visualize
+    from stvg.commands.view import visualize
     from stvg.config import load_config
-    from stvg.recipe import Recipe
+    from stvg.recipe.schema import Recipe
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides) if arguments.config else None
     page, failures = visualize(

@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.frames import (
+from spatial.detectors.base import (
     BatchConfig,
     BatchDetector,
     RawPeople,
@@ -18,9 +18,9 @@ from spatial.detectors.frames import (
     people_of,
     watch_heads,
 )
-from spatial.plain_pickle import read_pickle
 from stvg.config import STRICT
 from stvg.errors import InputError
+from stvg.pickles.plain_pickle import read_pickle
 from stvg.types import Image
 
 INSTALL = (

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.clean import suppress
-from spatial.detectors.frames import BatchDetector, RawPeople
+from spatial.detectors.base import BatchDetector, RawPeople
+from spatial.detectors.postprocess import suppress
 from stvg.config import STRICT
 from stvg.types import Image
 

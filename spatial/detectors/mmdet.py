@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.frames import (
+from spatial.detectors.base import (
     BatchConfig,
     BatchDetector,
     RawPeople,
@@ -138,7 +138,7 @@ def read_checkpoint(path: Path) -> object:
     """
     import torch
 
-    from temporal.torch_file import read_torch_file
+    from stvg.pickles.torch_file import read_torch_file
 
     with torch.serialization.safe_globals([(_Log, name) for name in _LOG_PARTS]):
         read = read_torch_file(path)

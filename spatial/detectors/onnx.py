@@ -8,9 +8,9 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.clean import suppress
-from spatial.detectors.frames import BatchDetector, RawPeople
+from spatial.detectors.base import BatchDetector, RawPeople
 from spatial.detectors.onnx_decoders import DECODERS, DecoderName, Fit, Outputs
+from spatial.detectors.postprocess import suppress
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image
@@ -42,7 +42,7 @@ class OnnxConfig:
     or stretched over all of it; None: letterbox for nanodet and yolox, stretch for the DETR family. Stretching a wide
     picture makes people thin, which costs confidence: NanoDet (416 x 416) over the demo world's 640 x 360 finds 95 % of
     the people at score 0.35 when letterboxed, 43 % when stretched (AP50 0.98 and 0.86;
-    tests/spatial/test_world_detector.py). The notes beside the NanoDet file stretch; YOLOX letterboxes."""
+    tests/stvg/datasets/synthetic/test_world_detector.py). The notes beside NanoDet stretch; YOLOX letterboxes."""
     size: tuple[int, int] | None = None
     """Width and height of the input, for models that leave them open."""
     threshold: float = 0.2
@@ -157,8 +157,10 @@ def _picture_input(inputs: list[Any], path: Path) -> tuple[str, list[int | str]]
     known = all(item.name in (_MASK, _SIZES) for item in others) and all(item.type in _TYPES for item in inputs)
     if len(pictures) != 1 or not known:
         found = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs)
-        raise InputError(f"{path}: expected one input (batch, 3, height, width), and {_MASK} or {_SIZES} beside it at "
-                         f"most, got {found}")  # fmt: skip
+        raise InputError(
+            f"{path}: expected one input (batch, 3, height, width), and {_MASK} or {_SIZES} beside it at "
+            f"most, got {found}"
+        )
     return pictures[0].name, pictures[0].shape
 
 
@@ -174,8 +176,10 @@ def _input_size(shape: list[int | str], size: tuple[int, int] | None, path: Path
             raise InputError(f"{path}: detector.size: expected [{width}, {height}], as the model has it, got {size}")
         return width, height
     if size is None:
-        raise InputError(f"{path}: expected an input (batch, 3, height, width) of fixed size, got {shape}; "
-                         "say which with detector.size=[WIDTH,HEIGHT]")  # fmt: skip
+        raise InputError(
+            f"{path}: expected an input (batch, 3, height, width) of fixed size, got {shape}; "
+            "say which with detector.size=[WIDTH,HEIGHT]"
+        )
     return size
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.frames import (
+from spatial.detectors.base import (
     BatchConfig,
     BatchDetector,
     RawPeople,
@@ -18,8 +18,8 @@ from spatial.detectors.frames import (
 )
 from stvg.config import STRICT
 from stvg.errors import InputError
+from stvg.pickles.torch_file import read_torch_file
 from stvg.types import Image
-from temporal.torch_file import read_torch_file
 
 INSTALL = "pip install torch==2.14.1 torchvision==0.29.1 (the two must fit each other)"
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.frames import BatchConfig, BatchDetector, NotANumberError, RawPeople, people_of
+from spatial.detectors.base import BatchConfig, BatchDetector, NotANumberError, RawPeople, people_of
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image

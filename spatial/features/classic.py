@@ -8,12 +8,19 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.features.binding import DOING_DIM, bind, doing_vector, signed_sqrt
-from spatial.features.colour import NUM_BINS, NUM_ZONES, zone_colours
-from spatial.features.motion import MOTION_DIM, FlowFields, flow_fields, motion_features
-from spatial.features.sampling import TubeSamples, cut_crops, sample_tube
-from spatial.features.scene import SCENE_DIM, scene_features
-from spatial.features.shape import CROP_SIZE, GEOMETRY_DIM, HOG_DIM, body_height, box_geometry, oriented_gradients
+from spatial.features.descriptors.bilinear import DOING_DIM, bind, doing_vector, signed_sqrt
+from spatial.features.descriptors.colour import NUM_BINS, NUM_ZONES, zone_colours
+from spatial.features.descriptors.crops import TubeSamples, cut_crops, sample_tube
+from spatial.features.descriptors.motion import MOTION_DIM, FlowFields, flow_fields, motion_features
+from spatial.features.descriptors.scene import SCENE_DIM, scene_features
+from spatial.features.descriptors.shape import (
+    CROP_SIZE,
+    GEOMETRY_DIM,
+    HOG_DIM,
+    body_height,
+    box_geometry,
+    oriented_gradients,
+)
 from stvg.config import STRICT
 from stvg.interfaces import Footage
 from stvg.types import FloatArray, Tube
@@ -53,10 +60,15 @@ class _Person:
 
     def row_features(self) -> FloatArray:
         """Return all groups side by side, scaled each with a mean squared norm of 30 to 64 on people who act."""
-        return np.concatenate([
-            _COLOUR_SCALE * np.sqrt(self.colours).reshape(len(self.colours), -1), _HOG_SCALE * self.gradients,
-            _GEOMETRY_SCALE * self.geometry, _MOTION_SCALE * self.motion,
-        ], axis=1).astype(np.float32)  # fmt: skip
+        return np.concatenate(
+            [
+                _COLOUR_SCALE * np.sqrt(self.colours).reshape(len(self.colours), -1),
+                _HOG_SCALE * self.gradients,
+                _GEOMETRY_SCALE * self.geometry,
+                _MOTION_SCALE * self.motion,
+            ],
+            axis=1,
+        ).astype(np.float32)
 
 
 class ClassicFeatures:
@@ -64,7 +76,7 @@ class ClassicFeatures:
 
     `tube_dim` = 340: square roots of zone colours 76, gradients 192, form 6, motion 66. `clip_dim` = 37 + 57 * 25 =
     1462 (37 without `bilinear`): colours, motion by place and the camera's motion of the whole image, then for each
-    image the sum over people of zone colours (head, torso, legs) times doings (spatial.features.binding), signed
+    image the sum over people of zone colours (head, torso, legs) times actions (descriptors.bilinear), signed
     square roots. Every group is scaled to about the same mean squared norm, so that none outweighs the others by its
     number of columns. The person's place is not among them; size is one column of form (height relative to the image).
     """

@@ -1,7 +1,7 @@
 """Embeddings of people and sentences in one space, by a CLIP-like model of transformers.
 
 CLIP, SigLIP and their like learnt to give a picture and its caption near embeddings. With them a tube can be compared
-with a sentence as it stands (spatial.zero_shot).
+with a sentence as it stands (spatial.matching.zero_shot).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.features.sampling import cut_crops, sample_tube
+from spatial.features.descriptors.crops import cut_crops, sample_tube
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.interfaces import Footage
@@ -66,9 +66,12 @@ class ImageTextModel:
         length = getattr(text, "max_position_embeddings", None)
         # Padded to the full length always: SigLIP was trained so, and for CLIP it changes nothing.
         tokens = self._tokens(
-            list(texts), return_tensors="pt", padding="max_length" if length else True, truncation=True,
+            list(texts),
+            return_tensors="pt",
+            padding="max_length" if length else True,
+            truncation=True,
             max_length=length,
-        ).to(self._device)  # fmt: skip
+        ).to(self._device)
         return _unit(self._model.get_text_features(**tokens))
 
 
@@ -117,8 +120,10 @@ def load_image_text_model(model: str, device: str) -> ImageTextModel:
             "features.model=FOLDER detector.name=FOLDER"
         ) from error
     if not all(hasattr(parts[0], name) for name in ("get_image_features", "get_text_features")):
-        raise InputError(f"features.model {model}: expected a model that embeds pictures and sentences alike, "
-                         f"got {type(parts[0]).__name__}")  # fmt: skip
+        raise InputError(
+            f"features.model {model}: expected a model that embeds pictures and sentences alike, "
+            f"got {type(parts[0]).__name__}"
+        )
     return ImageTextModel(*parts, device=device)
 
 

@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stvg.ablation import Ablation, AblationRow, Difference, compare, row_of
-from stvg.annotations import read_annotations
-from stvg.breakdown import Group, break_down, query_properties
-from stvg.build import build_fusion, load_localizer, load_matcher
-from stvg.charts import draw_error_bars, draw_heat_map
-from stvg.commands.splits import Reader, prepare_wherever, video_paths
-from stvg.error_budget import ErrorBudget, error_budget, error_shares
 from stvg.errors import InputError
-from stvg.files import write_json_atomically, write_text_atomically
-from stvg.preprocess import Failure
-from stvg.recipe import Recipe
-from stvg.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown
+from stvg.evaluation.ablation import Ablation, AblationRow, Difference, compare, row_of
+from stvg.evaluation.breakdown import Group, break_down, query_properties
+from stvg.evaluation.error_analysis import ErrorBudget, error_budget, error_shares
+from stvg.evaluation.plots import draw_error_bars, draw_heat_map
+from stvg.evaluation.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown
+from stvg.io.annotations import read_annotations
+from stvg.io.files import write_json_atomically, write_text_atomically
+from stvg.prepare.runner import Failure
+from stvg.recipe.build import build_fusion, load_localizer, load_matcher
+from stvg.recipe.schema import Recipe
+from stvg.recipe.workspace import Reader, prepare_wherever, video_paths
 from stvg.types import Annotation
-from temporal.moment_map import moment_cells
+from temporal.mmn.moment_map import moment_cells
 
 logger = logging.getLogger(__name__)
 MODES = ("two_stage", "joint", "tube_mmn")
@@ -94,10 +94,11 @@ def _budget(ablation: Ablation, mode: str) -> ErrorBudget:
     """Return where the error of the trained parts in `mode` comes from."""
     predictions = {one.query_id: one for one in ablation.predict(mode)}
     shares = [
-        error_shares(item.tube, predictions[item.query.query_id], ablation.load(item.query.video_id),
-                     ablation.fusions[mode])
+        error_shares(
+            item.tube, predictions[item.query.query_id], ablation.load(item.query.video_id), ablation.fusions[mode]
+        )
         for item in ablation.annotations
-    ]  # fmt: skip
+    ]
     return error_budget(mode, shares, ablation.seed)
 
 

@@ -1,7 +1,7 @@
 """The app: choose or upload a video, type a sentence, look at the answer's page.
 
 `Desk` answers and refuses and knows nothing of Gradio; `build_app` puts the form around it. The page of an answer is
-that of a report with one query (stvg.report), served from a folder of its own that nobody can guess.
+that of a report with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
 """
 
 import html
@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stvg.build import build_explainer
+from stvg.api import MODES, GroundedVideo, KeptVideos, VideoGrounder
 from stvg.config import load_config
-from stvg.door import MODES, GroundedVideo, KeptVideos, VideoGrounder
 from stvg.errors import InputError
-from stvg.recipe import Recipe
-from stvg.video import read_meta
+from stvg.io.video import read_meta
+from stvg.recipe.build import build_explainer
+from stvg.recipe.schema import Recipe
 
 logger = logging.getLogger(__name__)
 ANSWERS_KEPT = 50
@@ -123,8 +123,9 @@ class Desk:
                 f"with video.stride {self._stride}, got {looked_at}"
             )
         if max(meta.width, meta.height) > limits.side:
-            raise InputError(f"{path.name}: expected sides of at most {limits.side} pixels, "
-                             f"got {meta.width} x {meta.height}")  # fmt: skip
+            raise InputError(
+                f"{path.name}: expected sides of at most {limits.side} pixels, got {meta.width} x {meta.height}"
+            )
 
 
 def _without_folders(message: str, video: Path) -> str:
@@ -173,8 +174,10 @@ def build_app(desk: Desk, uploads: Path) -> Any:
             name, line = desk.answer(chosen, uploaded, text, mode, detector)
         except InputError as error:
             return f'<p class="refused" role="alert">{html.escape(str(error))}</p>', ""
-        return (f'<p class="answered">{html.escape(line)}</p>',
-                f'<iframe class="answer" src="/look/{name}/index.html" title="The answer"></iframe>')  # fmt: skip
+        return (
+            f'<p class="answered">{html.escape(line)}</p>',
+            f'<iframe class="answer" src="/look/{name}/index.html" title="The answer"></iframe>',
+        )
 
     with gradio.Blocks(title="stvg", analytics_enabled=False, delete_cache=(3600, 3600)) as form:
         gradio.Markdown("# Who, when and where\nA video and a sentence about one person in it.")
@@ -182,16 +185,27 @@ def build_app(desk: Desk, uploads: Path) -> Any:
             with gradio.Column(scale=1, min_width=280):
                 choices = desk.choices()
                 chosen = gradio.Dropdown(choices, value=choices[0] if choices else None, label="Video", elem_id="video")
-                uploaded = gradio.File(label=f"or upload one, up to {desk.limits.megabytes} MB", elem_id="upload",
-                                       file_types=list(SUFFIXES), type="filepath", height=150)  # fmt: skip
+                uploaded = gradio.File(
+                    label=f"or upload one, up to {desk.limits.megabytes} MB",
+                    elem_id="upload",
+                    file_types=list(SUFFIXES),
+                    type="filepath",
+                    height=150,
+                )
             with gradio.Column(scale=2, min_width=320):
-                text = gradio.Textbox(label="Sentence", placeholder="The man in black clothes sits down.", lines=2,
-                                      max_length=desk.limits.letters, elem_id="sentence")  # fmt: skip
+                text = gradio.Textbox(
+                    label="Sentence",
+                    placeholder="The man in black clothes sits down.",
+                    lines=2,
+                    max_length=desk.limits.letters,
+                    elem_id="sentence",
+                )
                 with gradio.Row():
                     mode = gradio.Radio(list(MODES), value=MODES[0], label="Mode", elem_id="mode", min_width=300)
                     detectors = list(desk.grounders)
-                    detector = gradio.Dropdown(detectors, value=detectors[0], label="Detector", elem_id="detector",
-                                               min_width=240)  # fmt: skip
+                    detector = gradio.Dropdown(
+                        detectors, value=detectors[0], label="Detector", elem_id="detector", min_width=240
+                    )
                 button = gradio.Button("Find", variant="primary", elem_id="find")
                 line = gradio.HTML(elem_id="line")
         page = gradio.HTML(elem_id="page")
@@ -225,8 +239,9 @@ def serve(app: Any, host: str, port: int) -> None:
     try:
         listening = socket.create_server((host, port))
     except OSError as error:
-        raise InputError(f"--host {host} --port {port}: expected a free address of this machine, got: "
-                         f"{error.strerror or error}") from error  # fmt: skip
+        raise InputError(
+            f"--host {host} --port {port}: expected a free address of this machine, got: {error.strerror or error}"
+        ) from error
     with listening:
         sys.stdout.write(f"open http://{host}:{listening.getsockname()[1]}/ (Ctrl-C ends it)\n")
         sys.stdout.flush()
@@ -258,7 +273,7 @@ _COLOURS = {
     "button_primary_background_fill_hover_dark": "#ffffff",
     "button_primary_text_color_dark": "#121518",
 }
-"""Those of the report's page (stvg/report/page.css), so that form and answer are one."""
+"""Those of the report's page (stvg/viewer/page/static/page.css), so that form and answer are one."""
 _STYLE = """
 .gradio-container { max-width: 87rem !important; }
 @media (max-width: 44rem) { .gradio-container > .main { padding: 1rem .75rem !important; } }

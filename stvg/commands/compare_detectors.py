@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatial.detectors.onnx import OnnxConfig
-from stvg.annotations import ClipSize, read_annotations
-from stvg.build import build_grounder
-from stvg.commands.splits import prepare_wherever, video_paths
-from stvg.files import write_json_atomically
-from stvg.metrics import bootstrap_interval, score
-from stvg.recipe import Recipe
-from stvg.submission import read_submission, write_submission
-from stvg.tables import SCORE_HEAD, align, score_cells
+from stvg.evaluation.metrics import bootstrap_interval, score
+from stvg.evaluation.tables import SCORE_HEAD, align, score_cells
+from stvg.io.annotations import ClipSize, read_annotations
+from stvg.io.files import write_json_atomically
+from stvg.io.submission import read_submission, write_submission
+from stvg.recipe.build import build_grounder
+from stvg.recipe.schema import Recipe
+from stvg.recipe.workspace import prepare_wherever, video_paths
 from stvg.types import Annotation, Prediction, Scores
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,15 @@ class DetectorRow:
     def to_json(self) -> dict[str, object]:
         """Return the row as plain data."""
         s = self.scores
-        return {"detections": self.detections, "num_queries": len(s.per_query), "m_tiou": s.m_tiou, "m_viou": s.m_viou,
-                "viou@0.3": s.viou_at[0.3], "viou@0.5": s.viou_at[0.5], "m_viou_ci": list(self.m_viou_ci)}  # fmt: skip
+        return {
+            "detections": self.detections,
+            "num_queries": len(s.per_query),
+            "m_tiou": s.m_tiou,
+            "m_viou": s.m_viou,
+            "viou@0.3": s.viou_at[0.3],
+            "viou@0.5": s.viou_at[0.5],
+            "m_viou_ci": list(self.m_viou_ci),
+        }
 
 
 def compare_detectors(
@@ -82,7 +89,6 @@ def _ground(recipe: Recipe, annotations: tuple[Annotation, ...], out: Path) -> t
     return read_submission(out)
 
 
-def _row(name: str, annotations: tuple[Annotation, ...], answers: Sequence[Prediction],
-         seed: int) -> DetectorRow:  # fmt: skip
+def _row(name: str, annotations: tuple[Annotation, ...], answers: Sequence[Prediction], seed: int) -> DetectorRow:
     scores = score(annotations, answers)
     return DetectorRow(name, scores, bootstrap_interval([item.viou for item in scores.per_query], seed))

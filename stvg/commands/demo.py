@@ -7,24 +7,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from stvg.annotations import read_annotations
-from stvg.build import build_explainer
 from stvg.commands.ablate import Ablated, ablate
 from stvg.commands.compare_detectors import DetectorRow, compare_detectors
 from stvg.commands.compare_detectors import rows_to_text as detectors_to_text
 from stvg.commands.ground import ground_split
-from stvg.commands.preprocess import preprocess
-from stvg.commands.train import train_both
-from stvg.commands.visualize import read_answered, split_entries, trained_asker
+from stvg.commands.prepare import preprocess
+from stvg.commands.view import read_answered, split_entries, trained_asker
 from stvg.config import load_config, override
-from stvg.files import write_json_atomically
-from stvg.metrics import score, summarise
-from stvg.recipe import Recipe
-from stvg.report import write_report
-from stvg.report.results import read_results
-from stvg.submission import read_submission
-from stvg.tables import difference_to_text, rows_to_text
-from stvg.world.make import make_world
+from stvg.datasets.synthetic.make import make_world
+from stvg.evaluation.metrics import score, summarise
+from stvg.evaluation.tables import difference_to_text, rows_to_text
+from stvg.io.annotations import read_annotations
+from stvg.io.files import write_json_atomically
+from stvg.io.submission import read_submission
+from stvg.recipe.build import build_explainer
+from stvg.recipe.schema import Recipe
+from stvg.training.stages import train_both
+from stvg.viewer.page.results import read_results
+from stvg.viewer.page.write import write_report
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +72,9 @@ def _compare_detectors(recipe: Recipe, detector: Path | None, submission: Path, 
     if detector is None:
         return []
     if not detector.is_file():
-        logger.info("no detector at %s (tools/get_detector.py gets one): the demo's detections are files alone",
-                    detector)  # fmt: skip
+        logger.info(
+            "no detector at %s (tools/get_detector.py gets one): the demo's detections are files alone", detector
+        )
         return []
     with _stage("ground the first test clips with a detector"):
         return compare_detectors(recipe, detector, submission, out)
@@ -88,6 +89,13 @@ def _report(recipe: Recipe, submission: Path, ablated: Ablated, out: Path) -> Pa
 
 def _print_results(ablated: Ablated, compared: list[DetectorRow], paths: list[Path]) -> None:
     detectors = ["by detector, the same queries:", detectors_to_text(compared), ""] if compared else []
-    lines = [rows_to_text(ablated.rows), "", "differences in m_vIoU, points, with 95 % intervals:",
-             *map(difference_to_text, ablated.differences), "", *detectors, *map(str, paths)]  # fmt: skip
+    lines = [
+        rows_to_text(ablated.rows),
+        "",
+        "differences in m_vIoU, points, with 95 % intervals:",
+        *map(difference_to_text, ablated.differences),
+        "",
+        *detectors,
+        *map(str, paths),
+    ]
     sys.stdout.write("\n".join(lines) + "\n")

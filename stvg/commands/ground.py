@@ -11,25 +11,25 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stvg.annotations import ClipSize, read_annotated_clips, read_queries
-from stvg.answers import Answer, AnswerLog, answer_log
-from stvg.build import build_grounder, build_preparer, fusion_file, matcher_folder, temporal_folder
-from stvg.commands.splits import Reader, prepare_wherever, video_paths
 from stvg.config import dump_config
+from stvg.datasets.hcstvg.fallback import centre_answer, likely_size
+from stvg.datasets.hcstvg.index import index_path, read_index
 from stvg.errors import InputError
-from stvg.fallback import centre_answer, likely_size
-from stvg.files import key_problem, read_json, remove_leftovers, write_json_atomically
-from stvg.hcstvg.index import index_path, read_index
-from stvg.locks import locked
-from stvg.manifest import commit, file_hash, make_manifest, manifest_path
-from stvg.overlay import write_overlay
+from stvg.io.annotations import ClipSize, read_annotated_clips, read_queries
+from stvg.io.answer_log import Answer, AnswerLog, answer_log
+from stvg.io.files import key_problem, read_json, remove_leftovers, write_json_atomically
+from stvg.io.locks import locked
+from stvg.io.manifest import commit, file_hash, make_manifest, manifest_path
+from stvg.io.submission import to_item, write_items, write_submission
+from stvg.io.video import read_meta
 from stvg.pipeline import Grounder
-from stvg.preprocess import Failure, HowToPrepare
-from stvg.recipe import Recipe
-from stvg.submission import to_item, write_items, write_submission
+from stvg.prepare.runner import Failure, HowToPrepare
+from stvg.recipe.build import build_grounder, build_preparer, fusion_file, matcher_folder, temporal_folder
+from stvg.recipe.schema import Recipe
+from stvg.recipe.workspace import Reader, prepare_wherever, video_paths
 from stvg.types import Prediction, Query, VideoMeta
-from stvg.video import read_meta
-from temporal.weights import best_weights
+from stvg.viewer.overlay import write_overlay
+from temporal.training.checkpoint import best_weights
 
 logger = logging.getLogger(__name__)
 _REMEMBERED = 16
@@ -57,8 +57,8 @@ def ground_split(
 
     Videos that are not prepared yet are prepared first, into the store named after the file. A video that cannot be
     read is a failure and stays unanswered, or with `fallback` gets the centre box over the whole clip
-    (stvg.fallback); one in which nobody is found is a failure too, answered by the centre box over the best moment
-    (stvg.fusion). A run that was killed is taken up where it was.
+    (stvg.datasets.hcstvg.fallback); one in which nobody is found is a failure too, answered by the centre box over
+    the best moment (stvg.fusion.score_fusion). A run that was killed is taken up where it was.
 
     Raises:
         InputError: the file cannot be read, a checkpoint is missing, another run writes `out`, or no video at all
@@ -86,14 +86,16 @@ def ground_split(
                 sizes = {**_annotated_sizes(annotations), **answered.sizes}
                 sizes |= {key: size for key, size in _indexed_sizes(videos).items() if key not in sizes}
                 problems = answered.fall_back(queries, sizes, problems)
-            items = {query.query_id: answered.items[query.query_id] for query in queries
-                     if query.query_id in answered.items}  # fmt: skip
+            items = {
+                query.query_id: answered.items[query.query_id] for query in queries if query.query_id in answered.items
+            }
             outcome = {"answered": len(items), "problems": {one.video_id: one.reason for one in problems}}
             write_items(out, items)
             manifest = make_manifest(dump_config(recipe), {**files, "results": out}, answered.footage, outcome)
             write_json_atomically(manifest_path(out), manifest, indent=1)
-    logger.info("grounded %d of %d queries into %s in %.1f s", len(items), len(queries), out,
-                time.monotonic() - started)  # fmt: skip
+    logger.info(
+        "grounded %d of %d queries into %s in %.1f s", len(items), len(queries), out, time.monotonic() - started
+    )
     return Grounded(len(items), tuple(problems))
 
 
@@ -133,8 +135,9 @@ class _Answered:
                 size = likely_size(query.video_id, sizes)
                 self.items[query.query_id] = to_item(centre_answer(query, size), size)
         said = "; answered with the centre box over the whole clip"
-        return [Failure(one.video_id, one.reason + said) if one.video_id in self._unreadable else one
-                for one in problems]  # fmt: skip
+        return [
+            Failure(one.video_id, one.reason + said) if one.video_id in self._unreadable else one for one in problems
+        ]
 
 
 def _trained_files(recipe: Recipe) -> dict[str, Path]:
@@ -185,8 +188,13 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> Predictio
     prepared = build_preparer(recipe).prepare(video, video.name)
     if not prepared.tubes:
         return None
-    logger.info("found %d people's tubes in %s in %.1f s; throughput by stage: %s", len(prepared.tubes), video,
-                time.monotonic() - started, prepared.times)  # fmt: skip
+    logger.info(
+        "found %d people's tubes in %s in %.1f s; throughput by stage: %s",
+        len(prepared.tubes),
+        video,
+        time.monotonic() - started,
+        prepared.times,
+    )
     query = Query(video.name, video.name, text)
     prediction = grounder.ground([query], prepared)[0]
     write_overlay(video, out / f"{video.stem}_overlay.mp4", prediction.tube, text, None, prepared.tubes)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stvg.build import build_preparer, prepared_store
-from stvg.commands.prepare_hcstvg import PrepareRequest
 from stvg.commands.training_cost import training_cost
+from stvg.datasets.hcstvg.items import read_split
+from stvg.datasets.hcstvg.layout import PrepareRequest
+from stvg.datasets.hcstvg.sources import Sources, find_sources
+from stvg.datasets.hcstvg.videos import find_file
 from stvg.errors import InputError
-from stvg.hcstvg.items import read_split
-from stvg.hcstvg.sources import Sources, find_sources
-from stvg.hcstvg.videos import find_file
-from stvg.recipe import Recipe
-from stvg.store import PreparedStore
+from stvg.prepare.store import PreparedStore
+from stvg.recipe.build import build_preparer, prepared_store
+from stvg.recipe.schema import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,10 @@ def plan(recipe: Recipe, request: PrepareRequest, workers: int, nodes: int, samp
     lines = [f"{one.split}: {one.queries} queries, {one.videos} videos found ({_gib(one.bytes)})" for one in sizes]
     missing = sum(one.queries - one.videos for one in sizes)
     lines += [f"missing videos: {missing}", ""]
-    lines += [f"measured here, one process, {cost.videos} videos of {cost.frames} frames together: "
-              f"{cost.seconds / cost.videos:.2f} s and {cost.bytes / cost.videos / 1e6:.2f} MB a video"]  # fmt: skip
+    lines += [
+        f"measured here, one process, {cost.videos} videos of {cost.frames} frames together: "
+        f"{cost.seconds / cost.videos:.2f} s and {cost.bytes / cost.videos / 1e6:.2f} MB a video"
+    ]
     total = len(paths)
     seconds = total * cost.seconds / cost.videos / (workers * nodes)
     disk = total * cost.bytes / cost.videos
@@ -88,21 +90,26 @@ def _training(recipe: Recipe, cost: PrepareCost, sizes: list[SplitSize]) -> list
             f"{_time(one.total_s)} without validation; items {_gib(one.item_bytes)}"
         )
     held = recipe.data.memory_gib
-    lines.append(f"memory of a training: up to {held:g} GiB of its items and {held:g} GiB of val's "
-                 f"{_gib(videos.get('val', 0) * cost.bytes / cost.videos)} of prepared videos; "
-                 "what is beyond that is read from disk (data.memory_gib)")  # fmt: skip
+    lines.append(
+        f"memory of a training: up to {held:g} GiB of its items and {held:g} GiB of val's "
+        f"{_gib(videos.get('val', 0) * cost.bytes / cost.videos)} of prepared videos; "
+        "what is beyond that is read from disk (data.memory_gib)"
+    )
     return lines
 
 
 def _steps(recipe: Recipe, request: PrepareRequest) -> list[str]:
     out = recipe.output.root
-    return ["", "steps, each skipped where it is done:",
-            f"1. check the data, link them under {request.out}",
-            f"2. prepare the videos into {out / 'prepared'}",
-            f"3. train both stages into {out / 'temporal'} and {out / 'matcher'}, fit {out / 'fusion.json'}",
-            f"4. ground, score and ablate val (v1: test) into {out}",
-            "5. print the figures beside the published ones",
-            "6. ground the test queries, check the submission"]  # fmt: skip
+    return [
+        "",
+        "steps, each skipped where it is done:",
+        f"1. check the data, link them under {request.out}",
+        f"2. prepare the videos into {out / 'prepared'}",
+        f"3. train both stages into {out / 'temporal'} and {out / 'matcher'}, fit {out / 'fusion.json'}",
+        f"4. ground, score and ablate val (v1: test) into {out}",
+        "5. print the figures beside the published ones",
+        "6. ground the test queries, check the submission",
+    ]
 
 
 def measure(recipe: Recipe, videos: list[Path]) -> PrepareCost:

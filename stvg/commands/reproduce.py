@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from stvg.annotations import read_annotations, read_queries
 from stvg.commands.ablate import ablate
 from stvg.commands.ground import ground_split
-from stvg.commands.prepare_hcstvg import PrepareRequest, prepare_hcstvg
-from stvg.commands.preprocess import preprocess
-from stvg.commands.train import train_both
+from stvg.commands.prepare import preprocess
+from stvg.datasets.hcstvg.index import index_path, read_index
+from stvg.datasets.hcstvg.layout import PrepareRequest, prepare_hcstvg
 from stvg.errors import InputError
-from stvg.files import read_json, write_json_atomically, write_text_atomically
-from stvg.hcstvg.index import index_path, read_index
-from stvg.locks import locked
-from stvg.metrics import score, summarise
-from stvg.preprocess import Failure, HowToPrepare
-from stvg.published import comparison
-from stvg.recipe import Recipe
-from stvg.submission import find_problems, read_submission
+from stvg.evaluation.metrics import score, summarise
+from stvg.evaluation.published import comparison
+from stvg.io.annotations import read_annotations, read_queries
+from stvg.io.files import read_json, write_json_atomically, write_text_atomically
+from stvg.io.locks import locked
+from stvg.io.submission import find_problems, read_submission
+from stvg.prepare.runner import Failure, HowToPrepare
+from stvg.recipe.schema import Recipe
+from stvg.training.stages import train_both
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ def reproduce(recipe: Recipe, request: PrepareRequest, submission: Path, how: Ho
     """Prepare, preprocess, train both stages, ground and score the split that has figures, ablate, ground the test.
 
     Figures are those of val, or of test where its annotations are public (v1). The submission answers every test
-    query, with the centre box where a video cannot be read (stvg.fallback), and is checked.
+    query, with the centre box where a video cannot be read (stvg.datasets.hcstvg.fallback), and is checked.
 
     Raises:
         InputError: as the steps, another run is under way in this folder, or the submission is not valid.

@@ -1,17 +1,24 @@
-"""What training a stage will take: a step measured here and now on random inputs, and the size of its items."""
+"""Time one training step of a stage on random inputs, and the size of all its items."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from torch import nn
 
-from stvg.commands.device_figures import Stopwatch, fastest
-from stvg.commands.speed_ways import OurWay, make_task
-from stvg.recipe import Device, StageConfig
+from stvg.recipe.build import build_network
+from stvg.recipe.schema import Device, StageConfig
+from temporal.localizer import MomentItem, MomentLoss, moment_ious
+from temporal.mmn.network import MMN
+from temporal.training.embedder import BatchEmbedder
+from temporal.training.optimizer import clip_and_step, make_optimizer
 
 _MAPS = {"cpu": 4, "cuda": 64}
 """Most maps of a measured batch; the time of larger ones follows from it in proportion."""
-_TOKENS = 20
-"""Of a sentence; HC-STVG's have 17 words on average."""
+_WORDS = 17
+"""Words of a sentence, HC-STVG's mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +42,8 @@ class TrainCost:
 def training_cost(stage: StageConfig, device: Device, videos: int, maps: float, width: int) -> TrainCost:
     """Return what training on so many `videos` of `maps` maps each costs on this device.
 
-    Features have `width` columns. The step is one of whole videos' moments with one sentence a map, so that of the
-    matcher, which has one a video, counts too much text.
+    Features have `width` columns. The step is the temporal stage's, on whole videos with one sentence a map, so that
+    that of the matcher, which has one a video, counts too much text.
 
     Raises:
         InputError: sizes that do not fit each other, or a text encoder that cannot be loaded.
@@ -45,8 +52,49 @@ def training_cost(stage: StageConfig, device: Device, videos: int, maps: float, 
     wanted = min(config.batch_size, videos) * maps
     count = max(1, min(round(wanted), _MAPS[device]))
     with torch.random.fork_rng():
-        way = OurWay(make_task(stage, device, count, 1, _TOKENS, width))
-    seconds = fastest(device, lambda: way.train_step(Stopwatch(device)), 1)
+        seconds = _step_seconds(stage, device, count, width)
     clips = stage.network.num_pre_clips * width * torch.float32.itemsize
     steps = -(-videos // config.batch_size) * config.epochs
     return TrainCost(maps, steps, seconds * wanted / count, round(videos * maps * clips))
+
+
+def _step_seconds(stage: StageConfig, device: Device, count: int, width: int) -> float:
+    """Return the seconds of a training step on `count` videos of one sentence each, the second one of two."""
+    network, sentences = build_network(stage, width, device)
+    items = [_item(number, stage.network.num_pre_clips, width, network) for number in range(count)]
+    loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision), stage.loss)
+    text = [] if network.text_backbone is None else list(network.text_backbone.parameters())
+    optimizer = make_optimizer(
+        network,
+        text,
+        lr=stage.training.lr,
+        text_lr_scale=stage.training.text_lr_scale,
+        betas=stage.training.betas,
+        weight_decay=stage.training.weight_decay,
+    )
+    network.train()
+
+    def step(batch: Sequence[MomentItem]) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss(batch).total(stage.loss.contrastive_weight).backward()  # type: ignore[no-untyped-call]
+        clip_and_step(optimizer, network.parameters(), stage.training.clip_norm)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    step(items)  # the first step allocates memory and encodes the sentences
+    started = time.perf_counter()
+    step(items)
+    return time.perf_counter() - started
+
+
+def _item(number: int, num_pre_clips: int, width: int, network: MMN) -> MomentItem:
+    clips = nn.functional.normalize(torch.randn(1, num_pre_clips, width), dim=2)
+    moments = np.array([[0.25, 0.75]])
+    return MomentItem(
+        texts=(f"{number} " + "the " * (_WORDS - 1),),
+        num_maps=1,
+        read_clips=lambda: clips,
+        described=torch.zeros(1, dtype=torch.int64),
+        ious=moment_ious(moments, network.mask),
+        moments=torch.from_numpy(moments).float(),
+    )

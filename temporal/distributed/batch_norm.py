@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from temporal.distributed.exchange import gather_tensors
+from temporal.distributed.collectives import gather_tensors
 from temporal.distributed.ranks import Ranks
 
 _DIMS = (0, 2, 3)

@@ -75,15 +75,19 @@ def find_ranks(device: str, environment: Mapping[str, str] = os.environ) -> Rank
     if "RANK" in environment or "WORLD_SIZE" in environment:
         missing = [name for name in _LAUNCHER_VARIABLES if name not in environment]
         if missing:
-            raise InputError(f"environment: expected {', '.join(_LAUNCHER_VARIABLES)}, as torchrun sets them, or "
-                             f"neither RANK nor WORLD_SIZE; found no {', '.join(missing)}")  # fmt: skip
+            raise InputError(
+                f"environment: expected {', '.join(_LAUNCHER_VARIABLES)}, as torchrun sets them, or "
+                f"neither RANK nor WORLD_SIZE; found no {', '.join(missing)}"
+            )
         rank, local_rank, size = (_number(name, environment[name]) for name in _LAUNCHER_VARIABLES[:3])
         if rank >= size:
             raise InputError(f"environment: expected RANK below WORLD_SIZE, got {rank} and {size}")
         ranks = Ranks(rank, size, f"cuda:{local_rank}" if device == "cuda" else device)
     if device == "cuda" and local_rank >= torch.cuda.device_count():
-        raise InputError(f"device cuda: expected a GPU for each process of this machine, found "
-                         f"{torch.cuda.device_count()} for local rank {local_rank} (counted from 0)")  # fmt: skip
+        raise InputError(
+            f"device cuda: expected a GPU for each process of this machine, found "
+            f"{torch.cuda.device_count()} for local rank {local_rank} (counted from 0)"
+        )
     return ranks
 
 
@@ -106,8 +110,14 @@ def connected(ranks: Ranks, init_method: str = "env://") -> Iterator[None]:
     on_gpu = ranks.device.startswith("cuda")
     if on_gpu:
         torch.cuda.set_device(ranks.device)
-    dist.init_process_group("nccl" if on_gpu else "gloo", init_method, TIMEOUT, ranks.size, ranks.rank,
-                            device_id=torch.device(ranks.device) if on_gpu else None)  # fmt: skip
+    dist.init_process_group(
+        "nccl" if on_gpu else "gloo",
+        init_method,
+        TIMEOUT,
+        ranks.size,
+        ranks.rank,
+        device_id=torch.device(ranks.device) if on_gpu else None,
+    )
     yield
     # Not after an exception: taking NCCL down waits for ranks that wait for this one. The end of the process closes
     # its connections, which the others notice, and torchrun ends them.

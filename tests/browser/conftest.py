@@ -21,12 +21,33 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-         "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--mute-audio", "--autoplay-policy=no-user-gesture-required", "--force-color-profile=srgb")  # fmt: skip
+FLAGS = (
+    "--headless=new",
+    "--remote-debugging-pipe",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--mute-audio",
+    "--autoplay-policy=no-user-gesture-required",
+    "--force-color-profile=srgb",
+)
 TIMEOUT_S = 180
-SPECIAL = {"Enter": 13, "Escape": 27, " ": 32, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39,
-           "ArrowDown": 40, "Tab": 9}  # fmt: skip
+SPECIAL = {
+    "Enter": 13,
+    "Escape": 27,
+    " ": 32,
+    "End": 35,
+    "Home": 36,
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+    "Tab": 9,
+}
 
 
 class Browser:
@@ -36,8 +57,11 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="stvg-chromium-")
         (reads, self._out), (self._in, writes) = os.pipe(), os.pipe()
         high = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (reads, writes)]
-        actions = [(os.POSIX_SPAWN_DUP2, high[0], 3), (os.POSIX_SPAWN_DUP2, high[1], 4),
-                   (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]  # fmt: skip
+        actions = [
+            (os.POSIX_SPAWN_DUP2, high[0], 3),
+            (os.POSIX_SPAWN_DUP2, high[1], 4),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        ]
         command = [program, *FLAGS, f"--user-data-dir={self.profile}", "about:blank"]
         self.pid = os.posix_spawn(program, command, os.environ, file_actions=actions, setpgroup=0)
         for end in (reads, writes, *high):
@@ -89,8 +113,13 @@ class Page:
         self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if phone else 1,
-                  mobile=phone)  # fmt: skip
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2 if phone else 1,
+            mobile=phone,
+        )
         self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # whatever window the desktop has in front
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=features)
@@ -124,8 +153,12 @@ class Page:
         raise AssertionError(f"the page never stayed long enough to see {condition}")
 
     def key(self, key: str, shift: bool = False) -> None:
-        event = {"key": key, "code": "Space" if key == " " else key, "modifiers": 8 if shift else 0,
-                 "windowsVirtualKeyCode": SPECIAL.get(key, ord(key[0].upper()))}  # fmt: skip
+        event = {
+            "key": key,
+            "code": "Space" if key == " " else key,
+            "modifiers": 8 if shift else 0,
+            "windowsVirtualKeyCode": SPECIAL.get(key, ord(key[0].upper())),
+        }
         text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
         self.call("Input.dispatchKeyEvent", type="keyDown", **event, **({"text": text} if text else {}))
         self.call("Input.dispatchKeyEvent", type="keyUp", **event)
@@ -137,8 +170,10 @@ class Page:
         """Press the mouse on an element, at shares of its width and height."""
         quoted = json.dumps(selector)
         self.run(f"document.querySelector({quoted}).scrollIntoView({{block: 'center'}})")
-        box = self.run(f"(() => {{ const r = document.querySelector({quoted}).getBoundingClientRect();"
-                       "return [r.left, r.top, r.width, r.height]; })()")  # fmt: skip
+        box = self.run(
+            f"(() => {{ const r = document.querySelector({quoted}).getBoundingClientRect();"
+            "return [r.left, r.top, r.width, r.height]; })()"
+        )
         place = {"x": box[0] + x * box[2], "y": box[1] + y * box[3], "button": "left", "clickCount": 1}
         self.call("Input.dispatchMouseEvent", type="mouseMoved", **{**place, "button": "none"})
         self.call("Input.dispatchMouseEvent", type="mousePressed", **place)
@@ -159,17 +194,28 @@ class Page:
         return picture
 
     def _events(self, method: str) -> list[dict[str, Any]]:
-        return [event["params"] for event in self.browser.events[self._from :]
-                if event["method"] == method and event.get("sessionId") == self.session]  # fmt: skip
+        return [
+            event["params"]
+            for event in self.browser.events[self._from :]
+            if event["method"] == method and event.get("sessionId") == self.session
+        ]
 
     def errors(self) -> list[str]:
         """What went wrong in the page: exceptions, console errors, and what the browser itself logs as one."""
-        thrown = [str(event["exceptionDetails"].get("exception", {}).get("description", event))
-                  for event in self._events("Runtime.exceptionThrown")]  # fmt: skip
-        said = [str(event["args"]) for event in self._events("Runtime.consoleAPICalled")
-                if event["type"] in ("error", "warning", "assert")]  # fmt: skip
-        logged = [event["entry"]["text"] for event in self._events("Log.entryAdded")
-                  if event["entry"]["level"] in ("error", "warning")]  # fmt: skip
+        thrown = [
+            str(event["exceptionDetails"].get("exception", {}).get("description", event))
+            for event in self._events("Runtime.exceptionThrown")
+        ]
+        said = [
+            str(event["args"])
+            for event in self._events("Runtime.consoleAPICalled")
+            if event["type"] in ("error", "warning", "assert")
+        ]
+        logged = [
+            event["entry"]["text"]
+            for event in self._events("Log.entryAdded")
+            if event["entry"]["level"] in ("error", "warning")
+        ]
         return thrown + said + logged
 
     def requests(self) -> list[str]:

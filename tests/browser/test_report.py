@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from stvg.ablation import PARTS_SPATIAL, PARTS_TEMPORAL, AblationRow, Difference
-from stvg.explain import Explanation, TubeReading
-from stvg.metrics import score
-from stvg.report import ReportEntry, SplitResults, write_report
+from stvg.datasets.synthetic.make import write_video
+from stvg.evaluation.ablation import PARTS_SPATIAL, PARTS_TEMPORAL, AblationRow, Difference
+from stvg.evaluation.metrics import score
+from stvg.fusion.ranking import Explanation, TubeReading
 from stvg.types import Annotation, MomentMap, Prediction, Query, Tube, VideoMeta
-from stvg.world.make import write_video
+from stvg.viewer.entry import ReportEntry, SplitResults
+from stvg.viewer.page.write import write_report
 
 FPS, FRAMES, WIDTH, HEIGHT = 10.0, 60, 128, 72
 TEXTS = [
@@ -54,8 +55,11 @@ def entry(folder: Path, index: int) -> ReportEntry:
     tubes = [tube(0, 0, FRAMES, left), *(tube(k, 5 * k, FRAMES, 60.0 + k) for k in range(1, 1 + index % 3))]
     rng = np.random.default_rng(index)
     spans = cells(0, FRAMES, 12)
-    readings = [TubeReading(one, inside, rng.random(len(inside), np.float32), 0.9 - 0.2 * one.tube_id)
-                for one in tubes for inside in [cells(one.span.start, one.span.stop, 8)]]  # fmt: skip
+    readings = [
+        TubeReading(one, inside, rng.random(len(inside), np.float32), 0.9 - 0.2 * one.tube_id)
+        for one in tubes
+        for inside in [cells(one.span.start, one.span.stop, 8)]
+    ]
     moments = MomentMap(spans, rng.random(len(spans), np.float32))
     explanation = None if index == 4 else Explanation("two_stage", moments, tuple(readings))
     truth, found = tube(0, 20, 40, 30), tube(0, start, stop, left)
@@ -68,8 +72,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     (folder / "videos").mkdir()
     entries = [entry(folder / "videos", index) for index in range(len(TEXTS))]
-    scores = score([Annotation(e.query, e.truth) for e in entries],
-                   [Prediction(e.query.query_id, e.query.video_id, e.found, 1.0) for e in entries])  # fmt: skip
+    scores = score(
+        [Annotation(e.query, e.truth) for e in entries],
+        [Prediction(e.query.query_id, e.query.video_id, e.found, 1.0) for e in entries],
+    )
     rows = [AblationRow(t, s, "two_stage", scores, (0.1, 0.7)) for t in PARTS_TEMPORAL for s in PARTS_SPATIAL]
     results = SplitResults(scores, rows, [Difference("a", "b", 0.1, (0.0, 0.2))])
     return write_report(folder / "out", "A <title>", entries, results)
@@ -116,8 +122,12 @@ def test_the_video_plays_and_boxes_follow_it(page: Any) -> None:
     assert page.run("document.querySelector('.stage video').videoWidth") == WIDTH
     assert page.run(FRAME) >= 10, "it opens a second before the moment"
     page.run("document.querySelector('.track.slider').focus()")
-    for key, frame, expected in [("Home", 20, {"found", "truth"}), ("ArrowLeft", 19, set()),
-                                 ("End", 39, {"found", "truth"}), ("ArrowRight", 40, set())]:  # fmt: skip
+    for key, frame, expected in [
+        ("Home", 20, {"found", "truth"}),
+        ("ArrowLeft", 19, set()),
+        ("End", 39, {"found", "truth"}),
+        ("ArrowRight", 40, set()),
+    ]:
         page.key(key)
         page.wait(f"{FRAME} === {frame}")
         assert drawn(page) == expected, key
@@ -130,8 +140,10 @@ def test_picture_and_boxes_are_of_one_frame(page: Any) -> None:
     """Frame k has grey 30 + 3 k; what is on the screen is compared, wherever one seeks to."""
     open_query(page, 0)
     pause(page)
-    left, top = page.run("(() => { const r = document.querySelector('.stage').getBoundingClientRect();"
-                         "return [r.left + 0.9 * r.width, r.top + 0.05 * r.height]; })()")  # fmt: skip
+    left, top = page.run(
+        "(() => { const r = document.querySelector('.stage').getBoundingClientRect();"
+        "return [r.left + 0.9 * r.width, r.top + 0.05 * r.height]; })()"
+    )
     for frame in (18, 48, 3, 30, 31):
         page.click(".track.slider", x=(frame + 0.5) / FRAMES)
         page.wait(f"{FRAME} === {frame} && !document.querySelector('.stage video').seeking")
@@ -203,10 +215,17 @@ def test_filters(page: Any) -> None:
         page.click(f"[data-outcome={outcome}]")
         assert index in page.run(ROWS)
         page.click(f"[data-outcome={outcome}]")
-    for control, value, expected in [("people", "1", [0, 3]), ("people", "2", [1]), ("people", "", [0, 1, 2, 3, 4]),
-                                     ("length", "short", [0, 3, 4]), ("length", "long", [2])]:  # fmt: skip
-        page.run(f"(() => {{ const s = document.getElementById('{control}'); s.value = '{value}';"
-                 "s.dispatchEvent(new Event('change')); })()")  # fmt: skip
+    for control, value, expected in [
+        ("people", "1", [0, 3]),
+        ("people", "2", [1]),
+        ("people", "", [0, 1, 2, 3, 4]),
+        ("length", "short", [0, 3, 4]),
+        ("length", "long", [2]),
+    ]:
+        page.run(
+            f"(() => {{ const s = document.getElementById('{control}'); s.value = '{value}';"
+            "s.dispatchEvent(new Event('change')); })()"
+        )
         assert page.run(ROWS) == expected, (control, value)
     page.click("#reset")
     page.run("document.activeElement.blur()")

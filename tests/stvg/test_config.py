@@ -112,16 +112,23 @@ def test_a_base_is_read_first_and_changed_key_by_key(tmp_path):
     (tmp_path / "deep" / "middle.yaml").write_text("base: ../root.yaml\na: {c: {d: 5}}\nlist: [3]\n")
     (tmp_path / "leaf.yaml").write_text("base: deep/middle.yaml\na: {b: {x: 9}}\nnew: 7\n")
     assert read_values(tmp_path / "leaf.yaml", ["a.c.e=4"]) == {
-        "a": {"b": {"x": 9}, "c": {"d": 5, "e": 4}}, "list": [3], "new": 7}  # fmt: skip
+        "a": {"b": {"x": 9}, "c": {"d": 5, "e": 4}},
+        "list": [3],
+        "new": 7,
+    }
 
 
 def test_another_kind_forgets_what_the_old_one_had(tmp_path):
     (tmp_path / "root.yaml").write_text("part: {kind: a, size: 1}\nother: {kind: a, size: 1}\n")
     (tmp_path / "leaf.yaml").write_text("base: root.yaml\npart: {kind: b, name: x}\nother: {kind: a, rate: 2}\n")
     assert read_values(tmp_path / "leaf.yaml") == {
-        "part": {"kind": "b", "name": "x"}, "other": {"kind": "a", "size": 1, "rate": 2}}  # fmt: skip
+        "part": {"kind": "b", "name": "x"},
+        "other": {"kind": "a", "size": 1, "rate": 2},
+    }
     assert read_values(tmp_path / "root.yaml", ["part.name=x", "part.kind=b", "other.kind=a"]) == {
-        "part": {"kind": "b", "name": "x"}, "other": {"kind": "a", "size": 1}}  # fmt: skip
+        "part": {"kind": "b", "name": "x"},
+        "other": {"kind": "a", "size": 1},
+    }
 
 
 @pytest.mark.parametrize(

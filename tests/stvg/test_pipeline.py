@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from stvg.datasets.synthetic.make import write_video
 from stvg.interfaces import PreparedVideo
 from stvg.pipeline import Grounder, Preparer
 from stvg.types import Detections, Prediction, Query, Tube, VideoMeta
-from stvg.world.make import write_video
 
 
 class Part:

@@ -8,12 +8,12 @@ import torch
 
 from stvg.interfaces import PreparedVideo
 from stvg.types import Annotation, Query, Tube, VideoMeta
-from temporal.batch import BatchEmbedder
 from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
-from temporal.losses import LossConfig, loss_iou, mmn_losses
-from temporal.moment_map import moment_cells
-from temporal.network import cosines, make_mmn
-from temporal.streams import PeopleStreams, VideoStream
+from temporal.mmn.losses import LossConfig, loss_iou, mmn_losses
+from temporal.mmn.moment_map import moment_cells
+from temporal.mmn.network import cosines, make_mmn
+from temporal.sequences import PeopleStreams, VideoStream
+from temporal.training.embedder import BatchEmbedder
 
 N = 8
 QUERIES = [Query("q0", "a.mp4", "one"), Query("q1", "a.mp4", "two")]
@@ -21,19 +21,33 @@ QUERIES = [Query("q0", "a.mp4", "one"), Query("q1", "a.mp4", "two")]
 
 def network(input_size, seed=0):
     torch.manual_seed(seed)
-    return make_mmn(input_size=input_size, text_size=6, num_pre_clips=N, num_clips=N, pool_kernel=1, hidden_size=8,
-                    joint_size=8, moment_map="pool", pooling_counts=(3, 2), conv_kernel=3, conv_layers=1)  # fmt: skip
+    return make_mmn(
+        input_size=input_size,
+        text_size=6,
+        num_pre_clips=N,
+        num_clips=N,
+        pool_kernel=1,
+        hidden_size=8,
+        joint_size=8,
+        moment_map="pool",
+        pooling_counts=(3, 2),
+        conv_kernel=3,
+        conv_layers=1,
+    )
 
 
 def sentences(texts):
-    return torch.stack([torch.linspace(-1, 1, 6) * len(text) + torch.tensor([ord(text[0]) % 5.0] + 5 * [0.0])
-                        for text in texts])  # fmt: skip
+    return torch.stack(
+        [torch.linspace(-1, 1, 6) * len(text) + torch.tensor([ord(text[0]) % 5.0] + 5 * [0.0]) for text in texts]
+    )
 
 
 def video(num_frames=80, spans=((0, 50), (20, 80))):
     rng = np.random.default_rng(num_frames)
-    tubes = [Tube(k, a, np.tile([0.0, 0.0, 9.0, 9.0], (b - a, 1)), np.ones(b - a), np.ones(b - a, bool))
-             for k, (a, b) in enumerate(spans)]  # fmt: skip
+    tubes = [
+        Tube(k, a, np.tile([0.0, 0.0, 9.0, 9.0], (b - a, 1)), np.ones(b - a), np.ones(b - a, bool))
+        for k, (a, b) in enumerate(spans)
+    ]
     features = tuple(rng.normal(size=(b - a, 5)).astype(np.float32) for a, b in spans)
     meta = VideoMeta("a.mp4", Path("a.mp4"), num_frames, 10.0, 64, 48)
     return PreparedVideo(meta, rng.normal(size=(20, 5)).astype(np.float32), tuple(tubes), features)
@@ -77,8 +91,9 @@ def test_scores_are_the_best_stream_of_the_published_formula():
     model, prepared = network(5), video()
     found = MMNLocalizer(model, sentences, PeopleStreams(N), 0.3).localize(QUERIES, prepared)
     with torch.no_grad():
-        per_stream = [model(torch.from_numpy(stream)[None], sentences(["one", "two"]))
-                      for stream in PeopleStreams(N)(prepared)]  # fmt: skip
+        per_stream = [
+            model(torch.from_numpy(stream)[None], sentences(["one", "two"])) for stream in PeopleStreams(N)(prepared)
+        ]
     for q in range(2):
         for k in range(int(model.mask.sum())):
             scores = []
@@ -104,8 +119,10 @@ def test_a_person_whom_nobody_found_gives_no_item(spans):
 
 def test_loss_of_a_batch():
     model = network(5)
-    items = [make_moment_item([annotation(20, 50)], one, PeopleStreams(N), model.mask)
-             for one in (video(), video(spans=((10, 60),)))]  # fmt: skip
+    items = [
+        make_moment_item([annotation(20, 50)], one, PeopleStreams(N), model.mask)
+        for one in (video(), video(spans=((10, 60),)))
+    ]
     losses = MomentLoss(BatchEmbedder(model, sentences), LossConfig())(items)
     losses.total(1.0).backward()
     assert all(torch.isfinite(getattr(losses, name)) for name in ("vid", "sent", "iou"))
@@ -129,16 +146,21 @@ def test_losses_of_several_sentences_and_streams_are_those_of_loops():
     expected = mmn_losses(contrastive, iou, ious, described, moments, config)
     assert float(found.vid) == pytest.approx(float(expected.vid), rel=1e-5)
     assert float(found.sent) == pytest.approx(float(expected.sent), rel=1e-5)
-    terms = [loss_iou(iou[q, stream], ious[q] * (stream == described[q]), 0.5, 1.0)
-             for q, streams in enumerate(([0, 1], [0, 1], [2])) for stream in streams]  # fmt: skip
+    terms = [
+        loss_iou(iou[q, stream], ious[q] * (stream == described[q]), 0.5, 1.0)
+        for q, streams in enumerate(([0, 1], [0, 1], [2]))
+        for stream in streams
+    ]
     assert float(found.iou) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-5)
 
 
 def test_bfloat16_is_near_float32():
     model = network(5).train()
     items = [make_moment_item([annotation(20, 50)], video(), PeopleStreams(N), model.mask)]
-    exact, half = (MomentLoss(BatchEmbedder(model, sentences, precision), LossConfig())(items)
-                   for precision in ("float32", "bfloat16"))  # fmt: skip
+    exact, half = (
+        MomentLoss(BatchEmbedder(model, sentences, precision), LossConfig())(items)
+        for precision in ("float32", "bfloat16")
+    )
     for name in ("vid", "sent", "iou"):
         assert getattr(half, name).dtype == torch.float32
         assert getattr(half, name).item() == pytest.approx(getattr(exact, name).item(), rel=0.05, abs=0.02)

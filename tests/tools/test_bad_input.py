@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from stvg.annotations import read_annotated_clips
-from stvg.submission import find_problems
-from stvg.world.make import write_video
+from stvg.datasets.synthetic.make import write_video
+from stvg.io.annotations import read_annotated_clips
+from stvg.io.submission import find_problems
 
 ROOT = Path(__file__).parents[2]
 SENTENCE = "The man sits down."
@@ -70,23 +70,44 @@ def test_single_video_that_cannot_be_read(tool, road, tmp_path, make, message):
         pytest.param([], "", ("--query: expected a sentence",), id="empty query"),
         pytest.param([], " \n\t", ("--query: expected a sentence",), id="blank query"),
         pytest.param(["device=cuda"], SENTENCE, ("device cuda: expected a GPU",), id="no GPU", marks=WITHOUT_GPU),
-        pytest.param(["temporel.power=1"], SENTENCE,
-                     ("argument 'temporel.power=1': unknown key temporel; did you mean temporal?",), id="unknown key"),
+        pytest.param(
+            ["temporel.power=1"],
+            SENTENCE,
+            ("argument 'temporel.power=1': unknown key temporel; did you mean temporal?",),
+            id="unknown key",
+        ),
         pytest.param(["temporal.powr=1"], SENTENCE, ("unknown key temporal.powr",), id="unknown nested key"),
         pytest.param(["seed=x"], SENTENCE, ("argument 'seed=x': seed: ", "got 'x'"), id="wrong type"),
         pytest.param(["seed"], SENTENCE, ("argument 'seed': expected key=value",), id="no override"),
-        pytest.param(["output.root=elsewhere"], SENTENCE,
-                     ("elsewhere/temporal/best.safetensors", "run tools/train_temporal.py"), id="no checkpoint"),
-        pytest.param(["temporal.network.hidden_size=16"], SENTENCE,
-                     ("temporal/best.safetensors", "another config: hidden_size"), id="other width"),
-        pytest.param(["matcher.network.conv_layers=1"], SENTENCE,
-                     ("matcher/best.safetensors", "another config: conv_layers"), id="other depth"),
-        pytest.param(["features.flow_width=80"], SENTENCE,
-                     ("temporal/best.safetensors", "another config: features.flow_width"), id="other features"),
-        pytest.param(["detector.folder=nowhere"], SENTENCE,
-                     ("nowhere", "expected the public detections of"), id="no detections"),
+        pytest.param(
+            ["output.root=elsewhere"],
+            SENTENCE,
+            ("elsewhere/temporal/best.safetensors", "run tools/train_temporal.py"),
+            id="no checkpoint",
+        ),
+        pytest.param(
+            ["temporal.network.hidden_size=16"],
+            SENTENCE,
+            ("temporal/best.safetensors", "another config: hidden_size"),
+            id="other width",
+        ),
+        pytest.param(
+            ["matcher.network.conv_layers=1"],
+            SENTENCE,
+            ("matcher/best.safetensors", "another config: conv_layers"),
+            id="other depth",
+        ),
+        pytest.param(
+            ["features.flow_width=80"],
+            SENTENCE,
+            ("temporal/best.safetensors", "another config: features.flow_width"),
+            id="other features",
+        ),
+        pytest.param(
+            ["detector.folder=nowhere"], SENTENCE, ("nowhere", "expected the public detections of"), id="no detections"
+        ),
     ],
-)  # fmt: skip
+)
 def test_single_video_with_a_bad_query_or_config(tool, road, tmp_path, options, query, parts):
     arguments = ["--video", a_video(road), "--query", query, "--out", tmp_path / "out"]
     done = tool("infer_stvg", *road.options, *options, *arguments)
@@ -269,8 +290,10 @@ def test_a_split_with_failures_is_answered_as_far_as_it_goes(tool, split, tmp_pa
     failed = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 2
     assert any(line.startswith("failed: cut.mp4: ") and "cut off" in line for line in failed)
-    assert ("failed: nobody.mp4: expected at least one person, the detector found none; answered with the centre box"
-            in failed)  # fmt: skip
+    assert (
+        "failed: nobody.mp4: expected at least one person, the detector found none; answered with the centre box"
+        in failed
+    )
     found = json.loads(out.read_text())
     assert set(found) == {"people.mp4", "nobody.mp4"}
     assert find_problems(found) == []
@@ -290,8 +313,17 @@ def test_a_split_of_which_nothing_can_be_read(tool, split, tmp_path):
 
 def test_a_single_video_without_people_by_subprocess(split, tmp_path):
     root, options = split
-    command = [sys.executable, "tools/infer_stvg.py", *options, "--video", root / "videos" / "nobody.mp4",
-               "--query", SENTENCE, "--out", tmp_path / "o"]  # fmt: skip
+    command = [
+        sys.executable,
+        "tools/infer_stvg.py",
+        *options,
+        "--video",
+        root / "videos" / "nobody.mp4",
+        "--query",
+        SENTENCE,
+        "--out",
+        tmp_path / "o",
+    ]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603
     assert done.returncode == 3
     assert done.stdout == ""
@@ -311,8 +343,13 @@ def test_training_with_a_video_without_people(tool, road, tmp_path):
     for split in ("train", "val"):
         items = dict(list(json.loads((road.world / f"{split}.json").read_text()).items())[:2])
         (world / f"{split}.json").write_text(json.dumps(items))
-    options = ["--config", road.config, f"data.root={world}", f"output.root={tmp_path / 'out'}",
-               f"detector.folder={world / 'detections'}"]  # fmt: skip
+    options = [
+        "--config",
+        road.config,
+        f"data.root={world}",
+        f"output.root={tmp_path / 'out'}",
+        f"detector.folder={world / 'detections'}",
+    ]
     for name in ("preprocess", "train_temporal", "train_matcher"):
         done = tool(name, *options, *(["--workers", 1] if name == "preprocess" else []))
         assert done.code == 0, done.stderr

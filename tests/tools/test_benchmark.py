@@ -12,28 +12,39 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from stvg.build_benchmark import load_temporal
-from stvg.commands import ablate_temporal
-from stvg.commands.ablate_temporal import VARIANTS, ablation_table
+from planted import ablation as ablate_temporal
+from planted.ablation import VARIANTS, ablation_table
 from stvg.config import dump_config, load_config
 from stvg.errors import InputError
-from stvg.locks import locked
-from stvg.recipe import BenchmarkRecipe
-from temporal.feature_file import FeatureFile
+from stvg.io.locks import locked
+from stvg.recipe.build_benchmark import load_temporal
+from stvg.recipe.schema import BenchmarkRecipe
+from temporal.benchmarks.features import FeatureFile
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "temporal" / "planted_charades.yaml"
-SMALL = ["temporal.network.hidden_size=8", "temporal.network.joint_size=8", "temporal.network.conv_layers=1",
-         "temporal.training.epochs=3", "temporal.training.frozen_text_epochs=3", "temporal.training.batch_size=4",
-         "temporal.training.validate_from=3"]  # fmt: skip
+SMALL = [
+    "temporal.network.hidden_size=8",
+    "temporal.network.joint_size=8",
+    "temporal.network.conv_layers=1",
+    "temporal.training.epochs=3",
+    "temporal.training.frozen_text_epochs=3",
+    "temporal.training.batch_size=4",
+    "temporal.training.validate_from=3",
+]
 WORDS = ["opens", "closes", "holds", "eats", "throws", "washes"]
 
 
 def annotations(first, count):
     """Videos with two sentences each, at the two ends."""
-    return {f"v{first + k}": {"duration": 20.0 + k, "timestamps": [[0.0, 6.0 + k % 3], [12, 18]],
-                              "sentences": [f"a person {WORDS[k % 6]} a book", f"somebody {WORDS[(k + 1) % 6]} a door"]}
-            for k in range(count)}  # fmt: skip
+    return {
+        f"v{first + k}": {
+            "duration": 20.0 + k,
+            "timestamps": [[0.0, 6.0 + k % 3], [12, 18]],
+            "sentences": [f"a person {WORDS[k % 6]} a book", f"somebody {WORDS[(k + 1) % 6]} a door"],
+        }
+        for k in range(count)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +54,20 @@ def planted(tmp_path_factory, tool):
     for name, first, count in (("train", 0, 14), ("test", 14, 6)):
         (root / f"raw_{name}.json").write_text(json.dumps(annotations(first, count)))
     options = ["--config", CONFIG, f"data.root={root}/data", f"output.root={root}/model", *SMALL]
-    done = tool("make_planted_features", *options, "--train", root / "raw_train.json", "--train-videos", 12,
-                "--test", root / "raw_test.json", "--snr", 2, "--rank", 8)  # fmt: skip
+    done = tool(
+        "make_planted_features",
+        *options,
+        "--train",
+        root / "raw_train.json",
+        "--train-videos",
+        12,
+        "--test",
+        root / "raw_test.json",
+        "--snr",
+        2,
+        "--rank",
+        8,
+    )
     assert done.code == 0, done.stderr
     return root, options, done
 
@@ -72,8 +95,18 @@ def test_planted_data_and_bounds(planted):
 )
 def test_bad_sizes_of_planted_data_are_one_line(planted, tool, tmp_path, options, message):
     root = planted[0]
-    done = tool("make_planted_features", "--config", CONFIG, f"data.root={tmp_path / 'new'}", *SMALL,
-                "--train", root / "raw_train.json", "--test", root / "raw_test.json", *options)  # fmt: skip
+    done = tool(
+        "make_planted_features",
+        "--config",
+        CONFIG,
+        f"data.root={tmp_path / 'new'}",
+        *SMALL,
+        "--train",
+        root / "raw_train.json",
+        "--test",
+        root / "raw_test.json",
+        *options,
+    )
     assert (done.code, done.stderr.splitlines()[-1]) == (2, f"error: {message}")
     assert not (tmp_path / "new").exists()
 
@@ -81,8 +114,18 @@ def test_bad_sizes_of_planted_data_are_one_line(planted, tool, tmp_path, options
 def test_planting_does_not_write_over_what_it_reads(planted, tool):
     root, options, _ = planted
     before = (root / "data" / "train.json").read_bytes()
-    done = tool("make_planted_features", *options, "--train", root / "data" / "train.json", "--train-videos", 2,
-                "--test", root / "raw_test.json", "--rank", 8)  # fmt: skip
+    done = tool(
+        "make_planted_features",
+        *options,
+        "--train",
+        root / "data" / "train.json",
+        "--train-videos",
+        2,
+        "--test",
+        root / "raw_test.json",
+        "--rank",
+        8,
+    )
     assert done.code == 2
     assert "train.json: expected a file outside of data.root" in done.stderr.splitlines()[-1]
     assert (root / "data" / "train.json").read_bytes() == before
@@ -190,8 +233,17 @@ def test_a_killed_training_resumes_to_the_same_bytes(planted, trained, tool, tmp
 def test_two_processes_train_the_weights_of_one(planted, trained, tmp_path):
     """torchrun: each batch of four videos is shared two and two, and the other's are negatives too."""
     _, options, _ = planted
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-               ROOT / "tools" / "train_temporal.py", *options, f"output.root={tmp_path}"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        ROOT / "tools" / "train_temporal.py",
+        *options,
+        f"output.root={tmp_path}",
+    ]
     ran = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)  # noqa: S603
     assert ran.returncode == 0, ran.stderr
     one, two = (load_file(folder / "best.safetensors") for folder in (trained, tmp_path / "temporal"))
@@ -288,7 +340,8 @@ def test_ablation_of_variants(planted, tool, tmp_path, monkeypatch):
     assert done.code == 0, done.stderr
     rows = json.loads((tmp_path / "ablation.json").read_text())
     assert [(row["variant"], row["seed"]) for row in rows] == [
-        (name, seed) for name in ("match", "no contrastive branch") for seed in (0, 1)]  # fmt: skip
+        (name, seed) for name in ("match", "no contrastive branch") for seed in (0, 1)
+    ]
     mean = np.mean([row["mIoU"] for row in rows if row["variant"] == "match"])
     lines = done.stdout.splitlines()
     assert lines[2].startswith("| match | ")
@@ -301,8 +354,11 @@ def test_ablation_of_variants(planted, tool, tmp_path, monkeypatch):
 
 
 def test_intervals_of_the_table_are_student_s():
-    rows = [{"variant": name, "seed": seed, "num_queries": 9, "mIoU": first + seed / 10}
-            for name, first in (("a", 0.5), ("b", 0.6)) for seed in range(3)]  # fmt: skip
+    rows = [
+        {"variant": name, "seed": seed, "num_queries": 9, "mIoU": first + seed / 10}
+        for name, first in (("a", 0.5), ("b", 0.6))
+        for seed in range(3)
+    ]
     lines = ablation_table(rows).splitlines()
     assert lines[2] == "| a | 60.0 ± 24.8 |", "4.303 x 10 / sqrt(3)"
     assert lines[4] == "| b minus a | 10.0 ± 0.0 |"

@@ -9,8 +9,25 @@ SMALL = ["temporal.network.hidden_size=8", "temporal.network.joint_size=8", "tem
 
 def test_writes_all_figures(tool, tiny_text, tmp_path):
     out = tmp_path / "speed.json"
-    done = tool("benchmark", "--config", CONFIG, "--json", out, "--videos", 2, "--sentences", 2, "--width", 5,
-                "--tokens", 6, "--repeats", 1, *SMALL, f"temporal.text={tiny_text}")  # fmt: skip
+    done = tool(
+        "benchmark",
+        "--config",
+        CONFIG,
+        "--json",
+        out,
+        "--videos",
+        2,
+        "--sentences",
+        2,
+        "--width",
+        5,
+        "--tokens",
+        6,
+        "--repeats",
+        1,
+        *SMALL,
+        f"temporal.text={tiny_text}",
+    )
     assert done.code == 0, done.stderr
     figures = json.loads(out.read_text())
     assert figures["settings"]["videos"] == 2

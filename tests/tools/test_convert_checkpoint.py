@@ -9,24 +9,39 @@ import pytest
 import torch
 import yaml
 
-from spatial.matcher import MMNTubeMatcher
-from stvg.build import load_matcher
+from spatial.matching.matcher import MMNTubeMatcher
 from stvg.config import parse_config
 from stvg.errors import InputError
 from stvg.interfaces import PreparedVideo
-from stvg.recipe import Recipe
+from stvg.recipe.build import load_matcher
+from stvg.recipe.schema import Recipe
 from stvg.types import Query, Tube, VideoMeta
-from temporal.network import make_mmn
-from temporal.sentences import CachedTokens
-from temporal.text_encoder import load_text_backbone, load_text_tokenizer
+from temporal.mmn.network import make_mmn
+from temporal.mmn.text_cache import CachedTokens
+from temporal.mmn.text_encoder import load_text_backbone, load_text_tokenizer
 
-SIZES = {"num_pre_clips": 8, "num_clips": 8, "pool_kernel": 1, "hidden_size": 8, "joint_size": 6,
-         "moment_map": "pool", "pooling_counts": [3, 2], "conv_kernel": 3, "conv_layers": 2}  # fmt: skip
-OFFICIAL = (("clip_pool.conv.", "featpool.conv."), ("map_conv.convs.", "proposal_conv.convs."),
-            ("map_conv.norms.", "proposal_conv.bn."), ("contrastive_head.", "proposal_conv.conv1x1_contrastive."),
-            ("iou_head.", "proposal_conv.conv1x1_iou."), ("text_backbone.encoder.", "text_encoder.bert."),
-            ("query_heads.norm.", "text_encoder.layernorm."), ("query_heads.iou.", "text_encoder.fc_out1."),
-            ("query_heads.contrastive.", "text_encoder.fc_out2."))  # fmt: skip
+SIZES = {
+    "num_pre_clips": 8,
+    "num_clips": 8,
+    "pool_kernel": 1,
+    "hidden_size": 8,
+    "joint_size": 6,
+    "moment_map": "pool",
+    "pooling_counts": [3, 2],
+    "conv_kernel": 3,
+    "conv_layers": 2,
+}
+OFFICIAL = (
+    ("clip_pool.conv.", "featpool.conv."),
+    ("map_conv.convs.", "proposal_conv.convs."),
+    ("map_conv.norms.", "proposal_conv.bn."),
+    ("contrastive_head.", "proposal_conv.conv1x1_contrastive."),
+    ("iou_head.", "proposal_conv.conv1x1_iou."),
+    ("text_backbone.encoder.", "text_encoder.bert."),
+    ("query_heads.norm.", "text_encoder.layernorm."),
+    ("query_heads.iou.", "text_encoder.fc_out1."),
+    ("query_heads.contrastive.", "text_encoder.fc_out2."),
+)
 
 
 def prepared():
@@ -79,32 +94,50 @@ def test_official_weights_and_features_give_the_official_recalls(tool, tmp_path,
     with h5py.File(tmp_path / "features.hdf5", "w") as features:
         for video, duration in enumerate(golden["duration"]):
             features[f"v{video}"] = golden[f"raw/{video}"]
-            tokens = [row[1 : length - 1] for row, length in zip(golden[f"query/{video}"], golden[f"wordlen/{video}"],
-                                                                 strict=True)]  # fmt: skip
+            tokens = [
+                row[1 : length - 1]
+                for row, length in zip(golden[f"query/{video}"], golden[f"wordlen/{video}"], strict=True)
+            ]
             used |= {int(token) for row in tokens for token in row}
             sentences = [" ".join(f"w{token}" for token in row) for row in tokens]
-            annotations[f"v{video}"] = {"duration": float(duration), "sentences": sentences,
-                                        "timestamps": golden[f"moment/{video}"].tolist()}  # fmt: skip
+            annotations[f"v{video}"] = {
+                "duration": float(duration),
+                "sentences": sentences,
+                "timestamps": golden[f"moment/{video}"].tolist(),
+            }
     (tmp_path / "test.json").write_text(json.dumps(annotations))
     state = {f"module.{key[6:]}": torch.from_numpy(value) for key, value in golden.items() if key.startswith("state/")}
     torch.save({"model": state, "epoch": 1}, tmp_path / "pool_model_1e.pth")
     assert tool("convert_checkpoint", tmp_path / "pool_model_1e.pth", tmp_path / "official.safetensors").code == 0
 
     metrics = {key.removeprefix("eval/metric/"): float(value) for key, value in golden.items() if "metric/R@" in key}
-    sizes = {key: config[key] for key in ("num_pre_clips", "num_clips", "pool_kernel", "pooling_counts", "conv_kernel",
-                                          "conv_layers")}  # fmt: skip
+    sizes = {
+        key: config[key]
+        for key in ("num_pre_clips", "num_clips", "pool_kernel", "pooling_counts", "conv_kernel", "conv_layers")
+    }
     sizes |= {"hidden_size": config["hidden"], "joint_size": config["joint"], "moment_map": config.get("map", "pool")}
     text = numbered_text(tmp_path / "text", config["bert"], used)
     recipe = {
         "data": {"root": str(tmp_path), "train": "test.json", "test": "test.json", "features": "features.hdf5"},
-        "output": {"root": str(tmp_path / "out")}, "select_on": "last",
+        "output": {"root": str(tmp_path / "out")},
+        "select_on": "last",
         "temporal": {"text": text, "power": config["contrastive_power"], "network": sizes},
-        "recall": {"firsts": [1, 5], "thresholds": sorted({float(key.split("@")[-1]) for key in metrics}),
-                   "nms_threshold": config["nms_threshold"]},
-    }  # fmt: skip
+        "recall": {
+            "firsts": [1, 5],
+            "thresholds": sorted({float(key.split("@")[-1]) for key in metrics}),
+            "nms_threshold": config["nms_threshold"],
+        },
+    }
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    done = tool("evaluate_temporal", "--config", tmp_path / "recipe.yaml", "--checkpoint",
-                tmp_path / "official.safetensors", "--json", tmp_path / "recalls.json")  # fmt: skip
+    done = tool(
+        "evaluate_temporal",
+        "--config",
+        tmp_path / "recipe.yaml",
+        "--checkpoint",
+        tmp_path / "official.safetensors",
+        "--json",
+        tmp_path / "recalls.json",
+    )
     assert done.code == 0, done.stderr
     found = json.loads((tmp_path / "recalls.json").read_text())
     assert {key: found[key.replace("IoU@", "IoU=")] for key in metrics} == pytest.approx(metrics)

@@ -18,9 +18,15 @@ def evaluate(*arguments):
 def files(tmp_path):
     """The check value's truth and prediction as files, and where --json writes."""
     truth = {
-        "bbox": [[0, 0, 10, 10]] * 10, "st_frame": 10, "st_time": 0.9, "ed_time": 1.9, "img_num": 100,
-        "width": 64, "height": 36, "caption": "The man sits.",
-    }  # fmt: skip
+        "bbox": [[0, 0, 10, 10]] * 10,
+        "st_frame": 10,
+        "st_time": 0.9,
+        "ed_time": 1.9,
+        "img_num": 100,
+        "width": 64,
+        "height": 36,
+        "caption": "The man sits.",
+    }
     found = {"st_frame": 15, "ed_frame": 24, "bbox": {str(frame): [5, 0, 15, 10] for frame in range(15, 25)}}
     paths = {name: tmp_path / f"{name}.json" for name in ("annotations", "predictions", "scores")}
     paths["annotations"].write_text(json.dumps({KEY: truth, "56_y.mp4": truth}))

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 import yaml
 
-from spatial.matcher import tube_clips
-from stvg.build import prepared_store
+from spatial.matching.matcher import tube_clips
 from stvg.config import load_config
-from stvg.recipe import Recipe
+from stvg.recipe.build import prepared_store
+from stvg.recipe.schema import Recipe
 
 FRAMES, CSN, FLOW = 60, 4, 3
 SENTENCES = ["The man walks", "The woman sits down"]
@@ -40,8 +40,9 @@ def official_clips(tube_rows):
     """What the official code makes of a tube's rows: unit length, averaged to 32 parts."""
     values = F.normalize(torch.stack(tube_rows, dim=0)[:, 1:].float(), dim=1)
     edges = (torch.arange(0, 33, 1.0) / 32 * len(values)).round().long().tolist()
-    return torch.stack([values[s:e].mean(dim=0) if s < e else values[min(s, len(values) - 1)]
-                        for s, e in pairwise(edges)])  # fmt: skip
+    return torch.stack(
+        [values[s:e].mean(dim=0) if s < e else values[min(s, len(values) - 1)] for s, e in pairwise(edges)]
+    )
 
 
 def dump(value, path):
@@ -55,14 +56,29 @@ class World:
     def __init__(self, root, text, evil):
         self.root, self.data, self.out, self.evil = root, root / "data", root / "out", evil
         self.config = root / "recipe.yaml"
-        sizes = {"num_pre_clips": 32, "num_clips": 8, "pool_kernel": 4, "hidden_size": 8, "joint_size": 8,
-                 "pooling_counts": [7], "conv_kernel": 3, "conv_layers": 2}  # fmt: skip
+        sizes = {
+            "num_pre_clips": 32,
+            "num_clips": 8,
+            "pool_kernel": 4,
+            "hidden_size": 8,
+            "joint_size": 8,
+            "pooling_counts": [7],
+            "conv_kernel": 3,
+            "conv_layers": 2,
+        }
         training = {"epochs": 1, "batch_size": 2, "frozen_text_epochs": 0, "milestones": []}
-        self.config.write_text(yaml.safe_dump({
-            "data": {"root": str(self.data)}, "output": {"root": str(self.out)}, "detector": {"kind": "file"},
-            "features": {"kind": "imported", "width": CSN + FLOW}, "fusion": {"mode": "tube_mmn"},
-            "matcher": {"text": text, "network": sizes, "training": training},
-        }))  # fmt: skip
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "data": {"root": str(self.data)},
+                    "output": {"root": str(self.out)},
+                    "detector": {"kind": "file"},
+                    "features": {"kind": "imported", "width": CSN + FLOW},
+                    "fusion": {"mode": "tube_mmn"},
+                    "matcher": {"text": text, "network": sizes, "training": training},
+                }
+            )
+        )
         self.data.mkdir()
         self.tubes, self.csn, self.flow = {}, {}, {}
         for number, split in enumerate(("train", "train", "train", "train", "val", "val", "test", "test")):
@@ -147,12 +163,23 @@ GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "tub
 
 def golden_recipe(root, config, text):
     """A recipe of the golden file's sizes; returns the arguments that name it."""
-    network = {"hidden_size": config["hidden"], "joint_size": config["joint"], **{key: config[key] for key in (
-        "num_pre_clips", "num_clips", "pool_kernel", "pooling_counts", "conv_kernel", "conv_layers")}}  # fmt: skip
+    network = {
+        "hidden_size": config["hidden"],
+        "joint_size": config["joint"],
+        **{
+            key: config[key]
+            for key in ("num_pre_clips", "num_clips", "pool_kernel", "pooling_counts", "conv_kernel", "conv_layers")
+        },
+    }
     matcher = {"text": text, "network": network, "checkpoint": str(root / "winner.safetensors")}
-    recipe = {"data": {"root": str(root)}, "output": {"root": str(root / "out")}, "detector": {"kind": "file"},
-              "features": {"kind": "imported", "names": ["csn"], "width": config["input"]},
-              "matcher": matcher, "fusion": {"mode": "tube_mmn"}}  # fmt: skip
+    recipe = {
+        "data": {"root": str(root)},
+        "output": {"root": str(root / "out")},
+        "detector": {"kind": "file"},
+        "features": {"kind": "imported", "names": ["csn"], "width": config["input"]},
+        "matcher": matcher,
+        "fusion": {"mode": "tube_mmn"},
+    }
     (root / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     return ["--config", root / "recipe.yaml"]
 
@@ -174,8 +201,14 @@ def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp
         features[key] = [list(torch.tensor(np.column_stack([one[:, 0], golden[f"raw/{next(raws)}"]]))) for one in tubes]
         bbox = np.column_stack([truth[:, 1:3], truth[:, 3:] - truth[:, 1:3]]).tolist()
         words = " ".join(f"w{token}" for token in golden[f"query/{video}"][0, 1:-1])
-        items[f"{key}.mp4"] = {"bbox": bbox, "st_frame": int(truth[0, 0]), "img_num": 200, "width": 640, "height": 360,
-                               "caption": words}  # fmt: skip
+        items[f"{key}.mp4"] = {
+            "bbox": bbox,
+            "st_frame": int(truth[0, 0]),
+            "img_num": 200,
+            "width": 640,
+            "height": 360,
+            "caption": words,
+        }
     torch.save(features, tmp_path / "csn_val_split1.pkl")
     (tmp_path / "val.json").write_text(json.dumps(items))
     state = {
@@ -187,8 +220,15 @@ def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp
     recipe = golden_recipe(tmp_path, config, numbered_text(tmp_path / "text", config["bert"], used))
     assert tool("convert_checkpoint", tmp_path / "pool_model_20e.pth", tmp_path / "winner.safetensors").code == 0
     annotations, results = ["--annotations", tmp_path / "val.json"], tmp_path / "results.json"
-    done = tool("import_mmn_stvg", *recipe, *annotations, "--tubes", tmp_path / "tubes",
-                "--features", f"csn={tmp_path / 'csn_val_split1.pkl'}")  # fmt: skip
+    done = tool(
+        "import_mmn_stvg",
+        *recipe,
+        *annotations,
+        "--tubes",
+        tmp_path / "tubes",
+        "--features",
+        f"csn={tmp_path / 'csn_val_split1.pkl'}",
+    )
     assert done.code == 0, done.stderr
     done = tool("infer_stvg", *recipe, *annotations, "--videos", tmp_path, "--out", results)
     assert done.code == 0, done.stderr
@@ -223,8 +263,11 @@ def test_what_the_network_sees_is_what_the_official_code_gives_it(tool, world, f
 
 
 def test_imported_train_infer(tool, world):
-    for split, arguments in (("train", world.detected("train")), ("val", world.prepared("val")),
-                             ("test", world.detected("test"))):  # fmt: skip
+    for split, arguments in (
+        ("train", world.detected("train")),
+        ("val", world.prepared("val")),
+        ("test", world.detected("test")),
+    ):
         done = tool("import_mmn_stvg", *arguments)
         assert (done.code, done.stdout) == (0, ""), split
     trained = tool("train_matcher", "--config", world.config)
@@ -317,7 +360,7 @@ def test_frames_counted_from_zero(tool, world):
 
 
 def test_the_videos_own_length_counts_where_they_are_at_hand(tool, world):
-    from stvg.world.make import write_video
+    from stvg.datasets.synthetic.make import write_video
 
     for stem in world.stems("test"):
         path = world.data / "videos" / f"{stem}.mp4"
@@ -370,22 +413,42 @@ def without_flow(world):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param(with_evil_tubes, "1_v_tubes.pkl: expected plain data, arrays and tensors, refused to execute "
-                     "posix.system", id="a command"),
-        pytest.param(with_objects, "1_v_tubes.pkl: expected plain data, arrays and tensors, refused arrays of "
-                     "numpy.dtype 'O8'", id="objects"),
-        pytest.param(shifted, "1_v_tubes.pkl: tube 1: expected frames in 1 to 60 (counted from 1), got 7 to 65",
-                     id="frames past the end"),
-        pytest.param(with_a_tube_too_many, "1_v_tubes.pkl: expected csn features of its 3 tubes, got those of 2",
-                     id="a tube without features"),
-        pytest.param(without_flow, "1_v_tubes.pkl: expected flow features of its 2 tubes, got those of 0",
-                     id="no flow"),
-        pytest.param(late_rows, "1_v: tube 1: csn: expected features of frames 2 to 60 in order, got frame 102; "
-                     "--ignore-feature-frames takes them as they come", id="features of other frames"),
-        pytest.param(set_row("csn", "1_v", 0, rows([1, 58], CSN + 1, 0, 0)),
-                     "1_v: tube 0: expected 7 features (features.width), got 5 + 3", id="another width"),
+        pytest.param(
+            with_evil_tubes,
+            "1_v_tubes.pkl: expected plain data, arrays and tensors, refused to execute posix.system",
+            id="a command",
+        ),
+        pytest.param(
+            with_objects,
+            "1_v_tubes.pkl: expected plain data, arrays and tensors, refused arrays of numpy.dtype 'O8'",
+            id="objects",
+        ),
+        pytest.param(
+            shifted,
+            "1_v_tubes.pkl: tube 1: expected frames in 1 to 60 (counted from 1), got 7 to 65",
+            id="frames past the end",
+        ),
+        pytest.param(
+            with_a_tube_too_many,
+            "1_v_tubes.pkl: expected csn features of its 3 tubes, got those of 2",
+            id="a tube without features",
+        ),
+        pytest.param(
+            without_flow, "1_v_tubes.pkl: expected flow features of its 2 tubes, got those of 0", id="no flow"
+        ),
+        pytest.param(
+            late_rows,
+            "1_v: tube 1: csn: expected features of frames 2 to 60 in order, got frame 102; "
+            "--ignore-feature-frames takes them as they come",
+            id="features of other frames",
+        ),
+        pytest.param(
+            set_row("csn", "1_v", 0, rows([1, 58], CSN + 1, 0, 0)),
+            "1_v: tube 0: expected 7 features (features.width), got 5 + 3",
+            id="another width",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_video_that_cannot_be_imported_is_listed_and_the_others_go_on(tool, world, change, message):
     change(world)
     done = tool("import_mmn_stvg", *world.detected("train"))
@@ -412,16 +475,24 @@ def truncate(path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        pytest.param(lambda w: truncate(w.root / "csn_train_split1.pkl"), "csn_train_split1.pkl: expected a whole file",
-                     id="truncated features"),
-        pytest.param(lambda w: torch.save({"0_v": w.evil}, w.root / "flow_train_split1.pkl"),
-                     "flow_train_split1.pkl: expected tensors and plain data, refused to execute posix.system",
-                     id="features with a command"),
-        pytest.param(lambda w: [truncate(path) for path in (w.root / "train_tubes_1").iterdir()],
-                     "none could be imported; ", id="all tubes truncated"),
+        pytest.param(
+            lambda w: truncate(w.root / "csn_train_split1.pkl"),
+            "csn_train_split1.pkl: expected a whole file",
+            id="truncated features",
+        ),
+        pytest.param(
+            lambda w: torch.save({"0_v": w.evil}, w.root / "flow_train_split1.pkl"),
+            "flow_train_split1.pkl: expected tensors and plain data, refused to execute posix.system",
+            id="features with a command",
+        ),
+        pytest.param(
+            lambda w: [truncate(path) for path in (w.root / "train_tubes_1").iterdir()],
+            "none could be imported; ",
+            id="all tubes truncated",
+        ),
         pytest.param(lambda w: w.annotate("train", img_num=0), "img_num: expected a whole number >= 1", id="no length"),
     ],
-)  # fmt: skip
+)
 def test_files_that_stop_everything(tool, world, spoil, message):
     arguments = world.detected("train")
     spoil(world)

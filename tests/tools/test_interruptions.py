@@ -16,16 +16,26 @@ import torch
 from safetensors.torch import load_file
 
 from stvg.errors import InputError
-from stvg.files import write_json_atomically, writing
-from stvg.locks import locked
+from stvg.io.files import write_json_atomically, writing
+from stvg.io.locks import locked
+from stvg.io.submission import find_problems
 from stvg.pipeline import Grounder
-from stvg.submission import find_problems
-from temporal.weights import save_weights
+from temporal.training.checkpoint import save_weights
 
 
 def asked(road, out, *options):
-    return [*road.options, "--annotations", road.world / "test_queries.json", "--videos", road.world / "videos",
-            "--out", out, "--workers", 1, *options]  # fmt: skip
+    return [
+        *road.options,
+        "--annotations",
+        road.world / "test_queries.json",
+        "--videos",
+        road.world / "videos",
+        "--out",
+        out,
+        "--workers",
+        1,
+        *options,
+    ]
 
 
 def failed(done):
@@ -46,9 +56,13 @@ def run_alone(name, *arguments):
     root = Path(__file__).parents[2]
     command = [sys.executable, root / "tools" / f"{name}.py", *arguments]
     return subprocess.run(  # noqa: S603
-        list(map(str, command)), capture_output=True, text=True, check=False, cwd=root,
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
 
 
 def test_a_stopped_grounding_keeps_its_answers(road, tool, tmp_path, monkeypatch):
@@ -143,8 +157,13 @@ def test_training_goes_on_without_a_video_that_cannot_be_had(road, tool, tmp_pat
                 shutil.copy(road.world / "videos" / key, world / "videos" / key)
     cut = world / "videos" / keys[1]
     cut.write_bytes(cut.read_bytes()[:5000])
-    options = ["--config", road.config, f"data.root={world}", f"output.root={tmp_path / 'out'}",
-               f"detector.folder={road.world / 'detections'}"]  # fmt: skip
+    options = [
+        "--config",
+        road.config,
+        f"data.root={world}",
+        f"output.root={tmp_path / 'out'}",
+        f"detector.folder={road.world / 'detections'}",
+    ]
     done = tool("train_temporal", *options)
     assert done.code == 2, "nothing is prepared yet"
     assert tool("preprocess", *options, "--workers", 1).code == 3

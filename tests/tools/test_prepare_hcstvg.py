@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from stvg.annotations import read_annotations, read_queries
-from stvg.hcstvg.index import index_path, read_index
-from stvg.world.make import write_video
+from stvg.datasets.hcstvg.index import index_path, read_index
+from stvg.datasets.synthetic.make import write_video
+from stvg.io.annotations import read_annotations, read_queries
 
 FPS, FRAMES = 4, 80
 
@@ -23,8 +23,15 @@ def clip(tmp_path_factory):
 
 
 def item(**changes):
-    return {"bbox": [[10, 10, 20, 30]] * 5, "st_frame": 3, "st_time": 0, "ed_time": 1, "img_num": FRAMES,
-            "img_size": [48, 64], "English": "The man sits down."} | changes  # fmt: skip
+    return {
+        "bbox": [[10, 10, 20, 30]] * 5,
+        "st_frame": 3,
+        "st_time": 0,
+        "ed_time": 1,
+        "img_num": FRAMES,
+        "img_size": [48, 64],
+        "English": "The man sits down.",
+    } | changes
 
 
 @pytest.fixture
@@ -115,22 +122,37 @@ def larger(path):
 @pytest.mark.parametrize(
     ("spoil", "listed", "noted"),
     [
-        (lambda path: path.unlink(), ["1_b.mp4: train: missing video: expected its video file, found none"],
-         {"missing video"}),
-        (truncate, ["1_b.mp4: train: unreadable video: expected a whole video file, found a file cut off"],
-         {"unreadable video"}),
-        (lambda path: path.write_text("x"), ["1_b.mp4: train: unreadable video: expected a whole"],
-         {"unreadable video"}),
+        (
+            lambda path: path.unlink(),
+            ["1_b.mp4: train: missing video: expected its video file, found none"],
+            {"missing video"},
+        ),
+        (
+            truncate,
+            ["1_b.mp4: train: unreadable video: expected a whole video file, found a file cut off"],
+            {"unreadable video"},
+        ),
+        (
+            lambda path: path.write_text("x"),
+            ["1_b.mp4: train: unreadable video: expected a whole"],
+            {"unreadable video"},
+        ),
         (longer, [], {"wrong length", "frame count"}),
-        (shorter, ["1_b.mp4: train: span past the end: expected a span inside the file's 6 frames, got one to 7"],
-         {"wrong length", "frame count", "span past the end"}),
-        (larger, ["1_b.mp4: train: image size: the annotation says 64 x 48 pixels, the file has 128 x 96"],
-         {"image size"}),
+        (
+            shorter,
+            ["1_b.mp4: train: span past the end: expected a span inside the file's 6 frames, got one to 7"],
+            {"wrong length", "frame count", "span past the end"},
+        ),
+        (
+            larger,
+            ["1_b.mp4: train: image size: the annotation says 64 x 48 pixels, the file has 128 x 96"],
+            {"image size"},
+        ),
         (lambda path: path.rename(path.with_suffix(".mkv")), [], {"other extension"}),
         (lambda path: shutil.copy(path, path.with_name("9_z.mp4")), [], {"not annotated"}),
         (lambda path: shutil.copytree(path.parent, path.parent.parent / "again"), [], {"two files"}),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_video(tool, data, tmp_path, spoil, listed, noted):
     out = tmp_path / "out"
     spoil(video(data, "1_b.mp4"))
@@ -163,24 +185,36 @@ def test_bad_items_are_left_out_of_the_split(tool, data, tmp_path):
     shutil.copy(video(data, "2_a.mkv"), video(data, "2_a.mkv").with_suffix(".mp4"))
     done = prepare(tool, data, tmp_path / "out")
     assert done.code == 3
-    assert failed(done) == ["1_b.mp4: train: box: bbox[0]: expected [x, y, w, h] with x, y >= 0 and w, h > 0, "
-                            "got [60, 10, -5, 30]"]  # fmt: skip
+    assert failed(done) == [
+        "1_b.mp4: train: box: bbox[0]: expected [x, y, w, h] with x, y >= 0 and w, h > 0, got [60, 10, -5, 30]"
+    ]
     assert [one.query.query_id for one in read_annotations(tmp_path / "out" / "train.json")] == [
-        "1_a.mp4", "2_a.mkv", "1_c.mp4", "2_a.mp4"]  # fmt: skip
+        "1_a.mp4",
+        "2_a.mkv",
+        "1_c.mp4",
+        "2_a.mp4",
+    ]
     assert ("2_a.mp4", "both extensions") in kinds(tmp_path / "out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["splits"][0] == {"split": "train", "file": "train_v2.json", "items": 5, "left_out": 1,
-                                   "missing_videos": 0, "unreadable_videos": 0}  # fmt: skip
+    assert report["splits"][0] == {
+        "split": "train",
+        "file": "train_v2.json",
+        "items": 5,
+        "left_out": 1,
+        "missing_videos": 0,
+        "unreadable_videos": 0,
+    }
 
 
 def test_the_same_clip_in_train_and_val(tool, data, tmp_path):
     change(data, "val_v2", **{"1_a.mp4": item()})
     assert failed(prepare(tool, data, tmp_path / "out")) == [
-        "1_a.mp4: val: in two splits: expected it once, train has it too"]  # fmt: skip
+        "1_a.mp4: val: in two splits: expected it once, train has it too"
+    ]
 
 
 def test_a_second_check_opens_what_is_new_alone(tool, data, tmp_path, monkeypatch):
-    from stvg.commands import prepare_hcstvg
+    from stvg.datasets.hcstvg import layout as prepare_hcstvg
 
     prepare(tool, data, tmp_path / "out")
     opened = []
@@ -222,9 +256,17 @@ def test_vidstg(tool, tmp_path, clip):
     box = {"xmin": 1, "ymin": 2, "xmax": 11, "ymax": 22}
     (data / "training" / "0" / "77.json").write_text(json.dumps({"trajectories": [[{"tid": 0, "bbox": box}]] * FRAMES}))
     sentence = {"description": "an adult walks.", "target_id": 0}
-    annotation = {"vid": "77", "frame_count": FRAMES, "fps": FPS, "width": 64, "height": 48,
-                  "subject/objects": [{"tid": 0, "category": "adult"}], "temporal_gt": {"begin_fid": 4, "end_fid": 9},
-                  "captions": [sentence, sentence], "questions": []}  # fmt: skip
+    annotation = {
+        "vid": "77",
+        "frame_count": FRAMES,
+        "fps": FPS,
+        "width": 64,
+        "height": 48,
+        "subject/objects": [{"tid": 0, "category": "adult"}],
+        "temporal_gt": {"begin_fid": 4, "end_fid": 9},
+        "captions": [sentence, sentence],
+        "questions": [],
+    }
     (data / "train_annotations.json").write_text(json.dumps([annotation]))
     out = tmp_path / "out"
     done = prepare(tool, data, out, dataset="vidstg")

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from stvg.annotations import read_queries
-from stvg.submission import find_problems
+from stvg.io.annotations import read_queries
+from stvg.io.submission import find_problems
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,16 @@ def test_again_it_only_goes_on(tool, road, tree, made):
 
 
 def test_a_dry_run_writes_nothing(tool, road, tree, tmp_path):
-    done = tool("reproduce", *options(road, tree, tmp_path / "run"), "--dry-run", "--nodes", 40, "--sample", 1,
-                f"detector.folder={tree[0] / 'detections'}")  # fmt: skip
+    done = tool(
+        "reproduce",
+        *options(road, tree, tmp_path / "run"),
+        "--dry-run",
+        "--nodes",
+        40,
+        "--sample",
+        1,
+        f"detector.folder={tree[0] / 'detections'}",
+    )
     assert done.code == 0, done.stderr
     count = len(json.loads((road.world / "train.json").read_text()))
     assert f"train: {count} queries, {count} videos found" in done.stdout
@@ -87,7 +95,10 @@ def test_a_dry_run_writes_nothing(tool, road, tree, tmp_path):
     assert "on 40 machine(s) of 1 processes" in done.stdout
     for stage in ("temporal", "matcher"):
         steps = 2 * -(-count // 6)
-        assert re.search(rf"train {stage}: 2 epochs, at most {steps} steps of 6 videos with \d+\.\d maps each; "
-                         r"measured here \(cpu\) \d+\.\d\d s a step", done.stdout)  # fmt: skip
+        assert re.search(
+            rf"train {stage}: 2 epochs, at most {steps} steps of 6 videos with \d+\.\d maps each; "
+            r"measured here \(cpu\) \d+\.\d\d s a step",
+            done.stdout,
+        )
     assert "memory of a training: up to 4 GiB of its items and 4 GiB of val's" in done.stdout
     assert list(tmp_path.iterdir()) == []

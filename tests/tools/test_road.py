@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stvg.video import read_footage, read_meta
+from stvg.io.video import read_footage, read_meta
 
 ROOT = Path(__file__).parents[2]
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
@@ -49,8 +49,12 @@ def test_outputs_are_there_and_nothing_half_written(road):
     assert found == {
         *(f"prepared/{split}.h5" for split in ("train", "val", "test")),
         *(f"{stage}/{name}" for stage in ("temporal", "matcher") for name in ("best.safetensors", "last.pt")),
-        "fusion.json", "scores.json", *ABLATION, "report/index.html", *report,
-    }  # fmt: skip
+        "fusion.json",
+        "scores.json",
+        *ABLATION,
+        "report/index.html",
+        *report,
+    }
 
 
 def test_the_last_lines_are_the_table_and_the_paths(road):
@@ -102,8 +106,10 @@ def test_ablate_alone_gives_the_same_files(tool, road, tmp_path):
 
 
 def test_errors_and_breakdown_agree_with_the_rows(road):
-    rows = {(row["temporal"], row["spatial"], row["mode"]): row
-            for row in json.loads((road.out / "ablation.json").read_text())}  # fmt: skip
+    rows = {
+        (row["temporal"], row["spatial"], row["mode"]): row
+        for row in json.loads((road.out / "ablation.json").read_text())
+    }
     budgets = json.loads((road.out / "errors.json").read_text())
     assert [one["mode"] for one in budgets] == ["two_stage", "joint", "tube_mmn"]
     for one in budgets:
@@ -153,8 +159,17 @@ def test_named_checkpoints_are_used(tool, road, tmp_path):
 
 def test_one_video_with_one_sentence_by_subprocess(tool, road, tmp_path):
     video = sorted((road.world / "videos").glob("*.mp4"))[0]
-    command = [sys.executable, "tools/infer_stvg.py", *road.options, "--video", video, "--query",
-               "The woman in the red coat sits down.", "--out", tmp_path / "one"]  # fmt: skip
+    command = [
+        sys.executable,
+        "tools/infer_stvg.py",
+        *road.options,
+        "--video",
+        video,
+        "--query",
+        "The woman in the red coat sits down.",
+        "--out",
+        tmp_path / "one",
+    ]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{video.name}: frames ")

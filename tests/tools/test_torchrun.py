@@ -11,8 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
-EXACT = [f"{stage}.{key}" for stage in ("temporal", "matcher")
-         for key in ("network.feature_dropout=0", "training.epochs=1", "training.lr=1e-3")]  # fmt: skip
+EXACT = [
+    f"{stage}.{key}"
+    for stage in ("temporal", "matcher")
+    for key in ("network.feature_dropout=0", "training.epochs=1", "training.lr=1e-3")
+]
 
 
 def torchrun(*arguments):

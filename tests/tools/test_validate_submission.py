@@ -37,8 +37,12 @@ def test_every_problem_has_its_line(tmp_path):
     assert done.returncode == 1
     *lines, last = done.stdout.splitlines()
     assert [line.split(": expected")[0] for line in lines] == [
-        "3_x.mkv: frame 13", "3_x.mkv: frame 12", "3_x.mkv: frame 14", "extra.mp4", "4_y.mp4",
-    ]  # fmt: skip
+        "3_x.mkv: frame 13",
+        "3_x.mkv: frame 12",
+        "3_x.mkv: frame 14",
+        "extra.mp4",
+        "4_y.mp4",
+    ]
     assert last.startswith("5 problems in ")
 
 

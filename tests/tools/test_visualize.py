@@ -38,7 +38,9 @@ def test_everything(tool, road, asked, tmp_path):
 def test_truth_without_stages_and_without_drawings(tool, road, asked, tmp_path):
     done = tool("visualize", *asked, "--out", tmp_path, "--annotations", road.world / "test.json", "--page-only")
     assert (done.code, done.stdout.splitlines()[0]) == (
-        0, "no --config: without the trained stages there are no maps and no candidates")  # fmt: skip
+        0,
+        "no --config: without the trained stages there are no maps and no candidates",
+    )
     assert not (tmp_path / "queries").exists()
     assert all(item["tiou"] is not None and item["people"] is None for item in data_of(tmp_path / "index.html"))
     assert details_of(tmp_path, 0)["tubes"] is None
@@ -69,8 +71,17 @@ def test_a_missing_video_is_listed_and_the_others_are_shown(tool, road, asked, t
     keys = list(json.loads(road.submission.read_text()))
     (tmp_path / "videos").mkdir()
     shutil.copy(road.world / "videos" / keys[1], tmp_path / "videos")
-    done = tool("visualize", *asked[:2], "--videos", tmp_path / "videos", "--out", tmp_path / "o", "--page-only",
-                "--annotations", road.world / "test.json")  # fmt: skip
+    done = tool(
+        "visualize",
+        *asked[:2],
+        "--videos",
+        tmp_path / "videos",
+        "--out",
+        tmp_path / "o",
+        "--page-only",
+        "--annotations",
+        road.world / "test.json",
+    )
     assert done.code == 3
     assert done.stderr.splitlines()[-1].startswith(f"failed: {keys[0]}: ")
     assert [item["video"] for item in data_of(tmp_path / "o" / "index.html")] == keys[1:]

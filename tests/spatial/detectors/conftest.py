@@ -19,11 +19,21 @@ def rtdetr_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         out_features=["stage2", "stage3", "stage4"],
     )
     config = RTDetrConfig(
-        backbone_config=backbone, encoder_in_channels=[8, 8, 8], encoder_hidden_dim=16, encoder_ffn_dim=16,
-        encoder_attention_heads=2, d_model=16, decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16,
-        decoder_attention_heads=2, decoder_layers=1, num_queries=12, num_denoising=0, id2label={0: "cat", 1: "Person"},
+        backbone_config=backbone,
+        encoder_in_channels=[8, 8, 8],
+        encoder_hidden_dim=16,
+        encoder_ffn_dim=16,
+        encoder_attention_heads=2,
+        d_model=16,
+        decoder_in_channels=[16, 16, 16],
+        decoder_ffn_dim=16,
+        decoder_attention_heads=2,
+        decoder_layers=1,
+        num_queries=12,
+        num_denoising=0,
+        id2label={0: "cat", 1: "Person"},
         label2id={"cat": 0, "Person": 1},
-    )  # fmt: skip
+    )
     path = tmp_path_factory.mktemp("rtdetr")
     with torch.random.fork_rng():
         torch.manual_seed(0)

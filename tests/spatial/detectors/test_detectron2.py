@@ -47,8 +47,11 @@ class StandInModel(nn.Module):
         scale = torch.tensor([width / image.shape[2], height / image.shape[1]] * 2)
         box = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) * scale
         scores = self.roi_heads.box_predictor(torch.ones(1))[:2].sigmoid()
-        return SimpleNamespace(pred_boxes=SimpleNamespace(tensor=torch.stack([box, box])), scores=scores,
-                               pred_classes=torch.tensor([0, 15]))  # fmt: skip
+        return SimpleNamespace(
+            pred_boxes=SimpleNamespace(tensor=torch.stack([box, box])),
+            scores=scores,
+            pred_classes=torch.tensor([0, 15]),
+        )
 
 
 class Cfg(SimpleNamespace):
@@ -64,11 +67,14 @@ class Cfg(SimpleNamespace):
 
 def get_cfg() -> Cfg:
     return Cfg(
-        MODEL=SimpleNamespace(WEIGHTS="catalog://imagenet", DEVICE="cuda",
-                              ROI_HEADS=SimpleNamespace(SCORE_THRESH_TEST=0.05),
-                              RETINANET=SimpleNamespace(SCORE_THRESH_TEST=0.05)),
+        MODEL=SimpleNamespace(
+            WEIGHTS="catalog://imagenet",
+            DEVICE="cuda",
+            ROI_HEADS=SimpleNamespace(SCORE_THRESH_TEST=0.05),
+            RETINANET=SimpleNamespace(SCORE_THRESH_TEST=0.05),
+        ),
         INPUT=SimpleNamespace(MIN_SIZE_TEST=HEIGHT, MAX_SIZE_TEST=1333, FORMAT="BGR"),
-    )  # fmt: skip
+    )
 
 
 class DefaultPredictor:
@@ -80,8 +86,9 @@ class DefaultPredictor:
         self.aug = SimpleNamespace(get_transform=lambda image: SimpleNamespace(apply_image=self.resize))
 
     def resize(self, image: np.ndarray) -> np.ndarray:
-        ratio = min(self.cfg.INPUT.MIN_SIZE_TEST / min(image.shape[:2]),
-                    self.cfg.INPUT.MAX_SIZE_TEST / max(image.shape[:2]))  # fmt: skip
+        ratio = min(
+            self.cfg.INPUT.MIN_SIZE_TEST / min(image.shape[:2]), self.cfg.INPUT.MAX_SIZE_TEST / max(image.shape[:2])
+        )
         return cv2.resize(np.ascontiguousarray(image), None, fx=ratio, fy=ratio, interpolation=cv2.INTER_NEAREST)
 
 
@@ -95,9 +102,12 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             raise RuntimeError(f"{name} not available in Model Zoo!")
         return str(tmp_path / "zoo.yaml")
 
-    parts = {"detectron2": {}, "detectron2.config": {"get_cfg": get_cfg},
-             "detectron2.engine": {"DefaultPredictor": DefaultPredictor},
-             "detectron2.model_zoo": {"get_config_file": get_config_file}}  # fmt: skip
+    parts = {
+        "detectron2": {},
+        "detectron2.config": {"get_cfg": get_cfg},
+        "detectron2.engine": {"DefaultPredictor": DefaultPredictor},
+        "detectron2.model_zoo": {"get_config_file": get_config_file},
+    }
     for name, content in parts.items():
         module = ModuleType(name)
         vars(module).update(content)
@@ -108,8 +118,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     """The zoo's form: a pickle of arrays by name. Scores: 0.9 and 0.2."""
-    arrays = {"roi_heads.box_predictor.weight": np.array([[2.1972246], [-1.0]], np.float32),
-              "roi_heads.box_predictor.bias": np.zeros(2, np.float32)}  # fmt: skip
+    arrays = {
+        "roi_heads.box_predictor.weight": np.array([[2.1972246], [-1.0]], np.float32),
+        "roi_heads.box_predictor.bias": np.zeros(2, np.float32),
+    }
     path = tmp_path / "model_final_b275ba.pkl"
     path.write_bytes(pickle.dumps({"model": OrderedDict(arrays), "__author__": "Detectron2 Model Zoo"}))
     return path
@@ -186,9 +198,11 @@ def test_nan_is_refused(weights: Path) -> None:
 def test_what_cannot_be_used_is_one_line(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_text("COLOUR: 3")
     (tmp_path / "evil.yaml").write_text("FORMAT: !!python/object/apply:os.getcwd []")
-    for config, expected in (("COCO-Detection/none.yaml", "not available in Model Zoo"),
-                             (str(tmp_path / "odd.yaml"), "Non-existent config key"),
-                             (str(tmp_path / "evil.yaml"), "could not determine a constructor")):  # fmt: skip
+    for config, expected in (
+        ("COCO-Detection/none.yaml", "not available in Model Zoo"),
+        (str(tmp_path / "odd.yaml"), "Non-existent config key"),
+        (str(tmp_path / "evil.yaml"), "could not determine a constructor"),
+    ):
         with pytest.raises(
             InputError, match=f"config: expected a file or a name of the model zoo.*{expected}"
         ) as caught:

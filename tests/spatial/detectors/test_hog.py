@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from spatial.detectors.hog import HogDetector
-from stvg.boxes import elementwise_iou
+from stvg.geometry.boxes import elementwise_iou
 from stvg.interfaces import Footage
+from stvg.io.video import read_footage
 from stvg.types import Image, VideoMeta
-from stvg.video import read_footage
 
 CLIPS = Path(__file__).resolve().parents[4] / "shared" / "data" / "clips"
 

@@ -45,8 +45,9 @@ def save_with_logs(state: dict[str, torch.Tensor], path: Path, monkeypatch: pyte
         for name in ("mmengine", "mmengine.logging"):
             patched.setitem(sys.modules, name, ModuleType(name))
         patched.setitem(sys.modules, HistoryBuffer.__module__, module)
-        torch.save({"meta": {"epoch": 3}, "message_hub": {"log_scalars": {"loss": HistoryBuffer()}},
-                    "state_dict": state}, path)  # fmt: skip
+        torch.save(
+            {"meta": {"epoch": 3}, "message_hub": {"log_scalars": {"loss": HistoryBuffer()}}, "state_dict": state}, path
+        )
     return path
 
 

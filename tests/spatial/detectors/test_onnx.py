@@ -7,9 +7,9 @@ from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from stvg.config import dump_config, load_config, parse_config
 from stvg.errors import InputError
 from stvg.interfaces import Footage
-from stvg.recipe import Recipe
+from stvg.io.video import read_footage
+from stvg.recipe.schema import Recipe
 from stvg.types import FloatArray, VideoMeta
-from stvg.video import read_footage
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

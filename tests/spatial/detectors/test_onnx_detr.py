@@ -28,9 +28,12 @@ def footage(count: int, width: int = 128, height: int = 96, noise: bool = False)
 
 
 def answering(
-    path: Path, outputs: dict[str, FloatArray], others: dict[str, tuple[int, list[int | str]]] | None = None,
-    shape: tuple[int | str, ...] = ("n", 3, SIDE, SIDE), float_type: int = 1,
-) -> Path:  # fmt: skip
+    path: Path,
+    outputs: dict[str, FloatArray],
+    others: dict[str, tuple[int, list[int | str]]] | None = None,
+    shape: tuple[int | str, ...] = ("n", 3, SIDE, SIDE),
+    float_type: int = 1,
+) -> Path:
     """A model that answers every picture with the same outputs (without the batch axis)."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -43,8 +46,12 @@ def answering(
         nodes.append(helper.make_node("Expand", [f"w_{name}", f"t_{name}"], [name]))
     inputs = [helper.make_tensor_value_info("images", float_type, list(shape))]
     inputs += [helper.make_tensor_value_info(name, *kind) for name, kind in (others or {}).items()]
-    outs = [helper.make_tensor_value_info(name, TensorProto.INT64 if output.dtype == np.int64 else TensorProto.FLOAT,
-                                          ["n", *output.shape]) for name, output in outputs.items()]  # fmt: skip
+    outs = [
+        helper.make_tensor_value_info(
+            name, TensorProto.INT64 if output.dtype == np.int64 else TensorProto.FLOAT, ["n", *output.shape]
+        )
+        for name, output in outputs.items()
+    ]
     graph = helper.make_graph(nodes, "constant", inputs, outs, weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
     return path
@@ -72,8 +79,15 @@ def test_an_export_of_transformers_answers_as_the_model_itself(rtdetr_folder: Pa
     path = tmp_path / "rtdetr.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about its future and about values it takes as constants
-        torch.onnx.export(Outputs(), (torch.rand(1, 3, SIDE, SIDE),), str(path), dynamo=False, opset_version=17,
-                          input_names=["pixel_values"], output_names=["logits", "pred_boxes"])  # fmt: skip
+        torch.onnx.export(
+            Outputs(),
+            (torch.rand(1, 3, SIDE, SIDE),),
+            str(path),
+            dynamo=False,
+            opset_version=17,
+            input_names=["pixel_values"],
+            output_names=["logits", "pred_boxes"],
+        )
     seen = footage(3, SIDE, SIDE, noise=True)
     ours = OnnxDetector(path, decoder="rtdetr", person_class=1, threshold=0.0, min_side=0.0).detect(seen)
     theirs = TransformersDetector(str(rtdetr_folder), threshold=0.0, min_side=0.0).detect(seen)
@@ -98,9 +112,14 @@ def test_an_export_of_transformers_answers_as_the_model_itself(rtdetr_folder: Pa
     [(None, [96, 0, 160, 96]), ("stretch", [96, 0, 160, 96]), ("letterbox", [96, 0, 160, 128])],
 )
 def test_shares_become_pixels_of_the_video(
-    tmp_path: Path, decoder: str, rows: list[list[float]], person: int, expected: list[float], fit: str | None,
+    tmp_path: Path,
+    decoder: str,
+    rows: list[list[float]],
+    person: int,
+    expected: list[float],
+    fit: str | None,
     box: list[float],
-) -> None:  # fmt: skip
+) -> None:
     path = answering(tmp_path / "m.onnx", logits(*rows))
     found = OnnxDetector(path, decoder=decoder, person_class=person, fit=fit, batch_size=2).detect(footage(3))
     assert [item.frame for item in found] == [0, 2, 4]
@@ -156,12 +175,14 @@ def test_mask_and_sizes_are_filled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("decoder", "expected"),
-    [("rtdetr", np.array([200, 100, 50]) / 255),
-     ("detr", (np.array([200, 100, 50]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
-     ("deformable_detr", (np.array([200, 100, 50]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
-     ("nanodet", (np.array([50, 100, 200]) - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]),
-     ("yolox", np.array([50, 100, 200]))],
-)  # fmt: skip
+    [
+        ("rtdetr", np.array([200, 100, 50]) / 255),
+        ("detr", (np.array([200, 100, 50]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
+        ("deformable_detr", (np.array([200, 100, 50]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
+        ("nanodet", (np.array([50, 100, 200]) - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]),
+        ("yolox", np.array([50, 100, 200])),
+    ],
+)
 def test_pixels_as_each_family_wants_them(decoder: str, expected: FloatArray) -> None:
     image = np.full((4, 6, 3), (200, 100, 50), np.uint8)
     pixels = DECODERS[decoder].pixels(image, 3, 2, 8, 8)

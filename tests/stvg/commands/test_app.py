@@ -27,8 +27,13 @@ def asked(road):
 
 
 def answer(desk, asked, **changes):
-    values = {"chosen": asked[0], "uploaded": None, "text": asked[1], "mode": "two_stage",
-              "detector": next(iter(desk.grounders))}  # fmt: skip
+    values = {
+        "chosen": asked[0],
+        "uploaded": None,
+        "text": asked[1],
+        "mode": "two_stage",
+        "detector": next(iter(desk.grounders)),
+    }
     return desk.answer(**values | changes)
 
 
@@ -63,7 +68,7 @@ def test_a_video_that_browsers_do_not_play_is_encoded_once(desk, asked, road, tm
     def refuse(*_):
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr("stvg.report.media._encode", refuse)
+    monkeypatch.setattr("stvg.viewer.page.media._encode", refuse)
     second, _ = answer(desk, asked, uploaded=str(video), text="The woman turns.")
     films = [desk.work / name / "videos" / f"{video.name}.mp4" for name in (first, second)]
     assert films[0].samefile(films[1])

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stvg.annotations import read_annotations
 from stvg.commands.compare_detectors import STORE, DetectorRow, compare_detectors, rows_to_text
 from stvg.commands.demo import run_demo
 from stvg.config import load_config
-from stvg.metrics import score
-from stvg.recipe import Recipe
-from stvg.submission import read_submission
+from stvg.evaluation.metrics import score
+from stvg.io.annotations import read_annotations
+from stvg.io.submission import read_submission
+from stvg.recipe.schema import Recipe
 from stvg.types import QueryScore, Scores
 
 onnx = pytest.importorskip("onnx")
@@ -29,16 +29,23 @@ def one_person(tmp_path: Path) -> Path:
     outputs += [np.zeros((1, count, 44), np.float32) for count in cells]
     outputs[0][0, 26] = 0.9
     outputs[3][0, 26, [1, 12, 23, 35]] = 50
-    nodes = [helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
-             helper.make_node("Mul", ["mean", "nothing"], ["zero"])]  # fmt: skip
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "nothing"], ["zero"]),
+    ]
     nodes += [helper.make_node("Add", ["zero", f"w{i}"], [f"y{i}"]) for i in range(6)]
     weights = [numpy_helper.from_array(np.zeros((), np.float32), "nothing")]
     weights += [numpy_helper.from_array(output, f"w{i}") for i, output in enumerate(outputs)]
     graph = helper.make_graph(
-        nodes, "one", [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, SIDE, SIDE])],
-        [helper.make_tensor_value_info(f"y{i}", TensorProto.FLOAT, list(output.shape))
-         for i, output in enumerate(outputs)], weights,
-    )  # fmt: skip
+        nodes,
+        "one",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info(f"y{i}", TensorProto.FLOAT, list(output.shape))
+            for i, output in enumerate(outputs)
+        ],
+        weights,
+    )
     path = tmp_path / "one.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
     return path
@@ -77,8 +84,10 @@ def test_the_first_clips_alone(road: Any, one_person: Path, tmp_path: Path) -> N
 
 def test_the_table_is_aligned() -> None:
     one = (QueryScore("a.mp4", 0.5, 0.25),)
-    rows = [DetectorRow(name, Scores("official", 0.5, 0.25, {0.3: 0.0, 0.5: 1.0}, one), (0.25, 0.25))
-            for name in ("files", "a longer name")]  # fmt: skip
+    rows = [
+        DetectorRow(name, Scores("official", 0.5, 0.25, {0.3: 0.0, 0.5: 1.0}, one), (0.25, 0.25))
+        for name in ("files", "a longer name")
+    ]
     assert rows_to_text(rows).splitlines() == [
         "detections     clips  m_tIoU  m_vIoU  95 % interval  vIoU@0.3  vIoU@0.5",
         "files              1    50.0    25.0   25.0 to 25.0       0.0     100.0",

@@ -15,14 +15,14 @@ import pytest
 import torch
 from torch import nn
 
-from spatial.matcher import TubeItem, TubeLoss
-from temporal.batch import BatchEmbedder
+from spatial.matching.matcher import TubeItem, TubeLoss
 from temporal.distributed.batch_norm import synchronise_batch_norm
-from temporal.distributed.exchange import gather_rows, sum_gradients
+from temporal.distributed.collectives import gather_rows, sum_gradients
 from temporal.distributed.ranks import Ranks, connected
 from temporal.localizer import MomentItem, MomentLoss
-from temporal.losses import LossConfig
-from temporal.network import make_mmn
+from temporal.mmn.losses import LossConfig
+from temporal.mmn.network import make_mmn
+from temporal.training.embedder import BatchEmbedder
 
 ALONE = Ranks()
 SIZES = [2, 3]
@@ -36,8 +36,7 @@ def layouts(ranks, count):
         return {name: [count] for name in ("even", "first", "last", "rising")}
     empty, rising = [0] * (ranks.size - 1), [1] * (ranks.size - 1)
     even = [part.stop - part.start for part in ranks.shares(count)]
-    return {"even": even, "first": [count, *empty], "last": [*empty, count],
-            "rising": [*rising, count - len(rising)]}  # fmt: skip
+    return {"even": even, "first": [count, *empty], "last": [*empty, count], "rising": [*rising, count - len(rising)]}
 
 
 def own_part(ranks, counts):
@@ -120,14 +119,16 @@ def moment_items(counts, cells, generator):
     for number, sentences in enumerate(counts):
         streams = 1 + number % 2
         clips = torch.randn(streams, 8, 5, dtype=torch.float64, generator=generator)
-        items.append(MomentItem(
-            texts=tuple(str(10 * number + k) for k in range(sentences)),
-            num_maps=streams,
-            read_clips=partial(torch.clone, clips),
-            described=torch.arange(sentences) % streams,
-            ious=torch.rand(sentences, cells, dtype=torch.float64, generator=generator),
-            moments=torch.rand(sentences, 2, dtype=torch.float64, generator=generator).cumsum(dim=1),
-        ))  # fmt: skip
+        items.append(
+            MomentItem(
+                texts=tuple(str(10 * number + k) for k in range(sentences)),
+                num_maps=streams,
+                read_clips=partial(torch.clone, clips),
+                described=torch.arange(sentences) % streams,
+                ious=torch.rand(sentences, cells, dtype=torch.float64, generator=generator),
+                moments=torch.rand(sentences, 2, dtype=torch.float64, generator=generator).cumsum(dim=1),
+            )
+        )
     return items
 
 
@@ -146,8 +147,19 @@ def tube_items(counts, cells, generator):
 def train_network(ranks, make_loss, make_items):
     """What two steps of a small MMN give: five videos with one to three sentences each, dealt to the ranks."""
     torch.manual_seed(4)
-    model = make_mmn(input_size=5, text_size=6, num_pre_clips=8, num_clips=8, pool_kernel=1, hidden_size=6,
-                     joint_size=4, moment_map="pool", pooling_counts=(3, 2), conv_kernel=3, conv_layers=2)  # fmt: skip
+    model = make_mmn(
+        input_size=5,
+        text_size=6,
+        num_pre_clips=8,
+        num_clips=8,
+        pool_kernel=1,
+        hidden_size=6,
+        joint_size=4,
+        moment_map="pool",
+        pooling_counts=(3, 2),
+        conv_kernel=3,
+        conv_layers=2,
+    )
     model.double()
     synchronise_batch_norm(model, ranks)
     loss = make_loss(BatchEmbedder(model, vectors, ranks=ranks), LossConfig(num_positives=2))
@@ -170,9 +182,16 @@ def train_network(ranks, make_loss, make_items):
 
 def sum_up(ranks):
     """Gradients that only some ranks have, of two dtypes, in buckets of five numbers."""
-    parameters = {name: nn.Parameter(torch.zeros(size, dtype=dtype)) for name, size, dtype in [
-        ("everywhere", (2, 2), torch.float64), ("on the last rank", (7,), torch.float64),
-        ("nowhere", (1,), torch.float64), ("frozen", (1,), torch.float64), ("float32", (), torch.float32)]}  # fmt: skip
+    parameters = {
+        name: nn.Parameter(torch.zeros(size, dtype=dtype))
+        for name, size, dtype in [
+            ("everywhere", (2, 2), torch.float64),
+            ("on the last rank", (7,), torch.float64),
+            ("nowhere", (1,), torch.float64),
+            ("frozen", (1,), torch.float64),
+            ("float32", (), torch.float32),
+        ]
+    }
     for name, value in [("everywhere", ranks.rank + 1.0), ("frozen", 9.0), ("float32", ranks.rank + 1.0)]:
         parameters[name].grad = torch.full_like(parameters[name], value)
     if ranks.rank == ranks.size - 1:
@@ -184,9 +203,12 @@ def sum_up(ranks):
 
 def work(ranks):
     """Return all that the tests compare, as tensors of float64 that this process finds."""
-    found = {"gather": dict(gather(ranks)), "normalise": dict(normalise(ranks)),
-             "moments": dict(train_network(ranks, MomentLoss, moment_items)),
-             "tubes": dict(train_network(ranks, TubeLoss, tube_items))}  # fmt: skip
+    found = {
+        "gather": dict(gather(ranks)),
+        "normalise": dict(normalise(ranks)),
+        "moments": dict(train_network(ranks, MomentLoss, moment_items)),
+        "tubes": dict(train_network(ranks, TubeLoss, tube_items)),
+    }
     return {part: {name: value.detach().double() for name, value in values.items()} for part, values in found.items()}
 
 
@@ -201,8 +223,13 @@ def work_together(ranks):
         refusal = str(error)
     # Rank 0 scores val alone: nothing may wait for the others.
     alone = norm.eval()(torch.ones(1, 4, 1, 1, dtype=torch.float64)) if ranks.is_first else None
-    return {**work(ranks), "sum": sum_up(ranks), "broadcast": ranks.broadcast(ranks.rank + 0.1), "refusal": refusal,
-            "alone": alone}  # fmt: skip
+    return {
+        **work(ranks),
+        "sum": sum_up(ranks),
+        "broadcast": ranks.broadcast(ranks.rank + 0.1),
+        "refusal": refusal,
+        "alone": alone,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -219,8 +246,9 @@ def found(ran):
     """What each rank of 2 and of 3 found."""
     folder, codes, errors = ran
     assert all(codes[f"work {rank} {size}"] == 0 for size in SIZES for rank in range(size)), errors
-    return {size: [torch.load(folder / f"{rank} of {size}.pt", weights_only=True) for rank in range(size)]
-            for size in SIZES}  # fmt: skip
+    return {
+        size: [torch.load(folder / f"{rank} of {size}.pt", weights_only=True) for rank in range(size)] for size in SIZES
+    }
 
 
 @pytest.fixture(scope="module")

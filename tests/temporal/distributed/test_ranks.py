@@ -35,7 +35,7 @@ def test_ranks_are_those_that_torchrun_names(monkeypatch):
         pytest.param("cpu", LAUNCHED | {"RANK": "8"}, "expected RANK below WORLD_SIZE, got 8 and 8", id="beyond"),
         pytest.param("cuda", LAUNCHED, "device cuda: .* found 1 for local rank 1", id="one GPU for two"),
     ],
-)  # fmt: skip
+)
 def test_refuses_an_impossible_environment(monkeypatch, device, environment, message):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match=message):

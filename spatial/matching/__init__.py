@@ -1,0 +1,1 @@
+"""Tubes matched with sentences."""

@@ -1,0 +1,1 @@
+"""Tubes and features published by MMN-STVG."""

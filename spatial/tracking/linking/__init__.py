@@ -1,0 +1,1 @@
+"""From tracklets to tubes: the parts of the offline linker (spatial.tracking.linker)."""

@@ -1,0 +1,70 @@
+"""MOTChallenge text in, MOTChallenge text out: detections of one video become its tubes."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spatial.detectors.mot_file import detections_in
+from spatial.tracking.linker import OfflineLinker
+from spatial.tracking.tracker import EngineTracker
+from stvg.errors import InputError
+from stvg.interfaces import Footage
+from stvg.io.mot import MotRows, read_mot, write_mot
+from stvg.io.video import read_footage
+from stvg.types import Tube, VideoMeta
+
+logger = logging.getLogger(__name__)
+_PICTURE_SIDE = 320
+"""Pixels of the longer side: cuts and the colours of clothes are read off the pictures here, nothing finer."""
+
+
+def track_file(
+    detections: Path, out: Path, video: Path | None, *, fps: float, stride: int, threshold: float, min_side: float
+) -> int:
+    """Track and link the detections of the file, write the tubes to `out`, and return how many there are.
+
+    With the video its cuts, frame rate and size are known, and what people look like; else `fps` counts, there are no
+    cuts, motion alone tells people apart, and boxes are not clipped on the right and at the bottom. Only every
+    `stride`-th frame's detections are used, from the first on.
+
+    Raises:
+        InputError: files that cannot be read or written, a row past the video's end, an fps or stride not over 0.
+    """
+    if not (0 < fps < np.inf) or stride < 1:
+        raise InputError(f"arguments: expected fps > 0 and stride >= 1, got {fps} and {stride}")
+    rows = read_mot(detections)
+    footage = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
+    items = detections_in(rows, footage, detections, threshold=threshold, min_side=min_side)
+    tubes = OfflineLinker().link(footage, EngineTracker().track(footage, items))
+    write_mot(out, tube_rows(tubes))
+    logger.info("%s: %d detections, %d tubes", detections, len(rows), len(tubes))
+    return len(tubes)
+
+
+def tube_rows(tubes: Sequence[Tube]) -> MotRows:
+    """Return all boxes of the tubes by frame; a tube's track id is its tube_id + 1, as MOT files count from 1."""
+    rows = sorted(
+        (frame, tube.tube_id + 1, *box, score)
+        for tube in tubes
+        for frame, box, score in zip(
+            range(tube.span.start, tube.span.stop), tube.boxes_xyxy.tolist(), tube.scores.tolist(), strict=True
+        )
+    )
+    table = np.array(rows, dtype=np.float64).reshape(-1, 7)
+    return MotRows(
+        table[:, 0].astype(np.int64),
+        table[:, 1].astype(np.int64),
+        table[:, 2:6].astype(np.float32),
+        table[:, 6].astype(np.float32),
+    )
+
+
+def _blank(rows: MotRows, path: Path, fps: float, stride: int) -> Footage:
+    """Return footage without pictures that lasts as long as the detections."""
+    count = int(rows.frames.max()) + 1 if len(rows) else 1
+    sides = np.ceil(rows.boxes_xyxy[:, 2:].max(axis=0, initial=1.0)).astype(int)
+    meta = VideoMeta(path.name, path, count, fps, int(sides[0]), int(sides[1]))
+    frames = np.arange(0, count, stride, dtype=np.int64)
+    return Footage(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / meta.height, ())

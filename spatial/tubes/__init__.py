@@ -1,1 +1,0 @@
-"""From tracklets to tubes: the parts of the offline linker (spatial.linking)."""

@@ -1,0 +1,159 @@
+"""A split's answers as a report, and per query an overlay video, a contact sheet and figures."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stvg.errors import InputError
+from stvg.evaluation.error_analysis import ErrorShares, error_shares
+from stvg.evaluation.metrics import score
+from stvg.fusion.ranking import Explainer, Explanation
+from stvg.io.annotations import read_annotations, read_queries
+from stvg.io.files import read_json
+from stvg.io.submission import read_submission
+from stvg.io.video import read_meta
+from stvg.prepare.runner import Failure
+from stvg.recipe.build import build_explainer
+from stvg.recipe.schema import Recipe
+from stvg.recipe.workspace import Reader, prepare_wherever, video_paths
+from stvg.types import Prediction, Query, QueryScore, Scores, Tube, VideoMeta
+from stvg.viewer.entry import ReportEntry, SplitResults
+from stvg.viewer.export import draw_all
+from stvg.viewer.page.results import read_results
+from stvg.viewer.page.write import write_report
+
+logger = logging.getLogger(__name__)
+_OTHERWISE = "The stages that drew these maps answer otherwise than the predictions: other weights, or another mode."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a query's video; where the trained stages are at hand, their answer and the values behind it.
+
+    `losses` gives what takes that answer's vIoU from 1, for the true tube.
+    """
+
+    meta: VideoMeta
+    answer: Prediction | None = None
+    explanation: Explanation | None = None
+    losses: Callable[[Tube], ErrorShares] | None = None
+
+
+Asker = Callable[[Query], Asked]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A split: its queries, the answers by query id, and the truth and the scores where they are known."""
+
+    queries: Sequence[Query]
+    answers: Mapping[str, Prediction]
+    truth: Mapping[str, Tube]
+    scores: Scores | None
+
+
+def visualize(
+    predictions: Path,
+    annotations: Path | None,
+    videos: Path,
+    out: Path,
+    *,
+    recipe: Recipe | None = None,
+    ablation: Path | None = None,
+    drawings: bool = True,
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> tuple[Path, list[Failure]]:
+    """Write the report of a submission into `out`, and under `out`/queries the drawings of each query.
+
+    `annotations` may be annotations or test queries; without them there are no sentences. `recipe` names the trained
+    stages that are asked again for their maps; `ablation` is a folder of tools/ablate.py, shown at the top. `workers`
+    processes draw; None: one per core. Return the page and what failed: queries whose video cannot be read are left
+    out.
+
+    Raises:
+        InputError: a file cannot be read, a checkpoint is missing, no video can be read, or a recipe without sentences.
+    """
+    split = read_answered(predictions, annotations)
+    if recipe is not None and annotations is None:
+        raise InputError("--config: expected --annotations too, for the sentences that the stages are asked; got none")
+    paths = video_paths((query.video_id for query in split.queries), videos)
+    if recipe is not None and annotations is not None:
+        explainer = build_explainer(recipe)  # first: a missing checkpoint is said before videos are prepared
+        read, failures = prepare_wherever(recipe, annotations.stem, paths, remember=1)
+        ask = trained_asker(explainer, read, videos)
+    else:
+        metas, failures = _read_metas(paths)
+        ask = lambda query: Asked(metas[query.video_id])  # noqa: E731
+    unreadable = {failure.video_id for failure in failures}
+    if len(unreadable) == len(paths):
+        raise InputError(f"{videos}: expected the videos of {predictions}, none can be read; {failures[0].reason}")
+    readable = replace(split, queries=[query for query in split.queries if query.video_id not in unreadable])
+    results = read_results(ablation, split.scores) if ablation else SplitResults(split.scores)
+    entries = split_entries(readable, ask)
+    if drawings:
+        entries = draw_all(entries, out, overwrite, min(workers or len(os.sched_getaffinity(0)), len(readable.queries)))
+    shown = tqdm(entries, total=len(readable.queries), desc="visualize", unit="query")
+    return write_report(out, f"Answers of {predictions.name}", shown, results), failures
+
+
+def read_answered(predictions: Path, annotations: Path | None) -> Answered:
+    """Read a submission and what is known of its queries; without `annotations` they have no sentences.
+
+    Raises:
+        InputError: a file cannot be read, or no prediction answers one of the queries.
+    """
+    answers = {answer.query_id: answer for answer in read_submission(predictions)}
+    if annotations is None:
+        return Answered([Query(key, answer.video_id, "") for key, answer in answers.items()], answers, {}, None)
+    queries = read_queries(annotations)
+    if not any(query.query_id in answers for query in queries):
+        raise InputError(f"{predictions}: expected answers to the queries of {annotations}, found none")
+    items = read_json(annotations)
+    if not all(isinstance(item, dict) for item in items.values()):
+        return Answered(queries, answers, {}, None)
+    truth = read_annotations(annotations)
+    scores = score(truth, list(answers.values()))
+    return Answered(queries, answers, {item.query.query_id: item.tube for item in truth}, scores)
+
+
+def trained_asker(explainer: Explainer, read: Reader, videos: Path) -> Asker:
+    """Return what asks the trained stages of `explainer`; video files are those in the folder `videos`."""
+
+    def ask(query: Query) -> Asked:
+        video = read(query.video_id)
+        answer, explanation = explainer(query, video)
+        losses = partial(error_shares, prediction=answer, video=video, fusion=explainer.fusion)
+        return Asked(replace(video.meta, path=videos / query.video_id), answer, explanation, losses)
+
+    return ask
+
+
+def split_entries(split: Answered, ask: Asker) -> Iterator[ReportEntry]:
+    """Yield the report's entries in the order of the queries."""
+    scores: dict[str, QueryScore] = {item.query_id: item for item in split.scores.per_query} if split.scores else {}
+    for query in split.queries:
+        asked, key = ask(query), query.query_id
+        answer, truth = split.answers.get(key), split.truth.get(key)
+        found = answer.tube if answer else None
+        entry = ReportEntry(query, asked.meta, found, truth, scores.get(key), asked.explanation)
+        if found is not None and asked.answer is not None and found.span != asked.answer.tube.span:
+            entry = replace(entry, note=_OTHERWISE)
+        elif found is not None and truth is not None and asked.losses is not None:
+            entry = replace(entry, losses=asked.losses(truth))
+        yield entry
+
+
+def _read_metas(paths: Mapping[str, Path]) -> tuple[dict[str, VideoMeta], list[Failure]]:
+    metas, failures = {}, []
+    for video_id, path in paths.items():
+        try:
+            metas[video_id] = read_meta(path, video_id)
+        except InputError as error:
+            failures.append(Failure(video_id, str(error)))
+    return metas, failures

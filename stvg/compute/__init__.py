@@ -1,0 +1,1 @@
+"""Device, allocator and matrix products."""

@@ -1,0 +1,1 @@
+"""Data sets: HC-STVG and VidSTG, and the synthetic demo world."""

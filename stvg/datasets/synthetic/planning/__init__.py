@@ -1,0 +1,1 @@
+"""What happens in a clip and what its captions say."""

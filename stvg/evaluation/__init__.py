@@ -1,0 +1,1 @@
+"""Scores, ablations and error analysis."""

@@ -1,0 +1,1 @@
+"""Moment map and tube maps to one answer."""

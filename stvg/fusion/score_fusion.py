@@ -1,0 +1,192 @@
+"""Fusion: one prediction from the video's moment map and the tubes' own maps. Pure NumPy and SciPy.
+
+Three modes, one code path after the choice of (tube, span):
+
+- `two_stage`: the moment map's best span; in it the tube whose map scores best there.
+- `joint`: for every cell of every tube the weighted sum of the logs of the moment score, the tube's iou score and
+  its contrastive score (as 0.5 c + 0.5); the best cell.
+- `tube_mmn`: the tubes' own maps alone, iou x contrastive, as the challenge's winner did.
+
+Defined answers for the odd cases, each a valid prediction:
+
+- ties: the tube listed first, then the cell listed first;
+- the chosen tube covers the span only in part: boxes are held at the tube's ends for at most `max_extrapolation`
+  frames, the span is cut to what is then covered;
+- the span meets no tube at all (two_stage): the best cell of all tubes, as tube_mmn;
+- no tube at all: a centre box of CENTRE_BOX of the frame over the whole span of the moment map, score 0.
+
+With `smoothing` the chosen tube's boxes are averaged over time before it is cut to the span. An average of boxes lies
+inside their hull, so the answer stays valid: one box per frame, with area, inside the image.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from scipy.ndimage import gaussian_filter1d
+
+from stvg.config import STRICT
+from stvg.geometry.spans import pairwise_tiou
+from stvg.interfaces import PreparedVideo
+from stvg.types import FloatArray, FrameSpan, IntArray, MomentMap, Prediction, Query, Tube, TubeMap, VideoMeta
+
+CENTRE_BOX = (1 / 3, 1 / 6, 2 / 3, 5 / 6)
+"""Left, top, right, bottom of the box that is given where nobody was found, as shares of width and height."""
+_TINY = 1e-6
+_SHARPNESS = 4
+
+
+@dataclass(frozen=True, config=STRICT)
+class JointWeights:
+    """Weights of the three log scores in `joint`; found on val by `fit_joint_weights`."""
+
+    moment: float = 1.0
+    iou: float = 1.0
+    contrastive: float = 1.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class FusionConfig:
+    """How both stages are joined."""
+
+    mode: Literal["two_stage", "joint", "tube_mmn"] = "two_stage"
+    weights: JointWeights | None = None
+    """Of the joint mode; None: those fitted on val, kept in output.root/fusion.json."""
+    contrastive_power: float = 1.0
+    """p of iou x (0.5 contrastive + 0.5)^p, by which two_stage ranks the tubes at a span."""
+    max_extrapolation: int = 10
+    """Frames that a tube may be held beyond its first and last box to fill the span."""
+    smoothing: float = Field(default=0.0, ge=0.0, le=1000.0)
+    """Standard deviation, in frames, of the Gaussian window over the chosen tube's boxes; 0: boxes as they are."""
+
+
+class ScoreFusion:
+    """stvg.interfaces.Fusion over the scores of both stages."""
+
+    def __init__(
+        self,
+        mode: str,
+        weights: JointWeights,
+        max_extrapolation: int,
+        contrastive_power: float = 1.0,
+        smoothing: float = 0.0,
+    ) -> None:
+        self.mode = mode
+        self.weights = weights
+        self.max_extrapolation = max_extrapolation
+        self.contrastive_power = contrastive_power
+        self.smoothing = smoothing
+
+    def fuse(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Prediction:
+        """Return the prediction for one query (see the module's text for every odd case)."""
+        best_moment = FrameSpan(*moments.spans[int(np.argmax(moments.scores))].tolist())
+        if not video.tubes:
+            return _prediction(query, centre_tube(video.meta, best_moment), 0.0)
+        choice = None
+        if self.mode == "two_stage":
+            choice = choose_tube(best_moment, maps, video.tubes, self.contrastive_power)
+        elif self.mode == "joint":
+            choice = choose_cell(maps, [joint_scores(moments, tube_map, self.weights) for tube_map in maps])
+        if choice is None:
+            choice = choose_cell(maps, [tube_map.iou * tube_map.contrastive for tube_map in maps])
+        index, span, score = choice
+        return _prediction(query, self.cover(video.tubes[index], span), score)
+
+    def cover(self, tube: Tube, span: FrameSpan) -> Tube:
+        """Return the candidate as it is answered over `span`: smoothed, held and cut; see smooth and cover."""
+        return cover(smooth(tube, self.smoothing), span, self.max_extrapolation)
+
+
+def choose_tube(
+    span: FrameSpan, maps: Sequence[TubeMap], tubes: Sequence[Tube], contrastive_power: float = 1.0
+) -> tuple[int, FrameSpan, float] | None:
+    """Return (tube index, span, score) of the tube that fits the sentence best inside `span`, None if none meets it.
+
+    A tube's score at a span is the mean of iou x (0.5 contrastive + 0.5)^p over its cells, weighted by the
+    _SHARPNESS-th power of their tIoU with the span: the cells nearest to the span decide.
+    """
+    scores = np.full(len(tubes), -np.inf)
+    for index, (tube_map, tube) in enumerate(zip(maps, tubes, strict=True)):
+        if min(span.stop, tube.span.stop) > max(span.start, tube.span.start):
+            near = pairwise_tiou(tube_map.spans, np.array([[span.start, span.stop]]))[:, 0] ** _SHARPNESS
+            fit = tube_map.iou * (0.5 * tube_map.contrastive + 0.5) ** contrastive_power
+            scores[index] = np.average(fit, weights=near + _TINY)
+    index = int(np.argmax(scores))
+    return (index, span, float(scores[index])) if scores[index] > -np.inf else None
+
+
+def joint_scores(moments: MomentMap, tube_map: TubeMap, weights: JointWeights) -> FloatArray:
+    """Return the joint log score (K,) float32 of each cell of a tube's map."""
+    return weigh(joint_logs(moments, tube_map), weights)
+
+
+def joint_logs(moments: MomentMap, tube_map: TubeMap) -> FloatArray:
+    """Return the logs of joint_terms, (K, 3) float32."""
+    return np.log(np.maximum(joint_terms(moments, tube_map), _TINY))
+
+
+def weigh(logs: FloatArray, weights: JointWeights) -> FloatArray:
+    """Return the weighted sums (K,) float32 of `logs` (K, 3)."""
+    sums: FloatArray = logs @ np.array([weights.moment, weights.iou, weights.contrastive], dtype=np.float32)
+    return sums
+
+
+def joint_terms(moments: MomentMap, tube_map: TubeMap) -> FloatArray:
+    """Return (K, 3) float32 in [0, 1]: the moment score at each cell of a tube's map, its iou, 0.5 contrastive + 0.5.
+
+    The moment score at a span is the largest tIoU(span, moment) x score over the moment map.
+    """
+    at_cells = np.zeros(len(tube_map.spans), dtype=np.float32)
+    if len(tube_map.spans):
+        at_cells = (pairwise_tiou(tube_map.spans, moments.spans) * moments.scores).max(axis=1)
+    return np.stack([at_cells, tube_map.iou, 0.5 * tube_map.contrastive + 0.5], axis=1).astype(np.float32)
+
+
+def choose_cell(maps: Sequence[TubeMap], scores: Sequence[FloatArray]) -> tuple[int, FrameSpan, float]:
+    """Return (tube index, span, score) of the best cell of all tubes; the first tube and cell on ties."""
+    best = [float(values.max()) if len(values) else -np.inf for values in scores]
+    index = int(np.argmax(best))
+    cell = int(np.argmax(scores[index]))
+    return index, FrameSpan(*maps[index].spans[cell].tolist()), best[index]
+
+
+def cover(tube: Tube, span: FrameSpan, max_extrapolation: int) -> Tube:
+    """Return the tube over `span`, its first and last box held for at most `max_extrapolation` frames beyond its ends.
+
+    Held boxes are not `observed`. What is still not covered is cut from the span.
+    """
+    start = max(span.start, tube.span.start - max_extrapolation)
+    stop = min(span.stop, tube.span.stop + max_extrapolation)
+    wanted: IntArray = np.arange(start, stop)
+    inside = (wanted >= tube.span.start) & (wanted < tube.span.stop)
+    rows = np.clip(wanted, tube.span.start, tube.span.stop - 1) - tube.span.start
+    return Tube(tube.tube_id, start, tube.boxes_xyxy[rows], tube.scores[rows], tube.observed[rows] & inside)
+
+
+def smooth(tube: Tube, deviation: float) -> Tube:
+    """Return the tube with its boxes averaged by a Gaussian window of `deviation` frames; 0 leaves them as they are.
+
+    Beyond its ends the tube is taken to stand still at its first and last box, so it keeps its frames.
+    """
+    if deviation == 0:
+        return tube
+    boxes = gaussian_filter1d(tube.boxes_xyxy.astype(np.float64), deviation, axis=0, mode="nearest")
+    return Tube(tube.tube_id, tube.start_frame, boxes, tube.scores, tube.observed)
+
+
+def centre_tube(meta: VideoMeta, span: FrameSpan) -> Tube:
+    """Return a tube of CENTRE_BOX over `span`, the answer for a video in which nobody was found."""
+    box = np.array(CENTRE_BOX) * [meta.width, meta.height, meta.width, meta.height]
+    return Tube(
+        0,
+        span.start,
+        np.tile(box, (span.length, 1)),
+        np.zeros(span.length, dtype=np.float32),
+        np.zeros(span.length, dtype=bool),
+    )
+
+
+def _prediction(query: Query, tube: Tube, score: float) -> Prediction:
+    return Prediction(query.query_id, query.video_id, tube, score)

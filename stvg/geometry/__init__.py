@@ -1,0 +1,1 @@
+"""Boxes, spans and tubes: arithmetic."""

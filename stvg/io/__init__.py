@@ -1,0 +1,1 @@
+"""Files from users and to users."""

@@ -1,0 +1,94 @@
+"""Answers kept while a split is grounded, so that a killed run goes on where it was and ends with the same bytes.
+
+`.NAME.answers` beside the submission NAME holds one JSON object per line: first the setting that the answers depend on,
+then an answer each. A line that a killed run left unfinished is dropped. The file is removed once the submission is
+written.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from stvg.errors import InputError
+from stvg.io.files import is_disk_full
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One query's item of the submission, what it was asked about, and what was wrong with it, "" for nothing."""
+
+    query_id: str
+    text: str
+    footage: str
+    item: dict[str, Any]
+    problem: str = ""
+
+
+class AnswerLog:
+    """The answers found so far, appended to a file one by one; see `answer_log`."""
+
+    def __init__(self, path: Path, file: TextIO, answers: dict[str, Answer]) -> None:
+        self._path = path
+        self._file = file
+        self._answers = answers
+
+    def get(self, query_id: str, text: str, footage: str) -> Answer | None:
+        """Return the answer to a query, None if there is none to this sentence about this footage."""
+        found = self._answers.get(query_id)
+        return found if found is not None and (found.text, found.footage) == (text, footage) else None
+
+    def add(self, answer: Answer) -> None:
+        """Keep an answer.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        try:
+            self._file.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            raise InputError(f"{self._path}: expected room for it on the disk, found none left") from error
+        self._answers[answer.query_id] = answer
+
+
+@contextmanager
+def answer_log(submission: Path, setting: str) -> Iterator[AnswerLog]:
+    """Open the log of the answers of a submission; answers found under another `setting` are dropped.
+
+    The file is removed when the block ends well, and stays when it does not. Only for who holds the submission's lock.
+    """
+    path = submission.with_name(f".{submission.name}.answers")
+    answers, size = _read(path, setting)
+    with path.open("r+" if size else "w", encoding="utf-8", newline="\n") as file:
+        file.seek(size)
+        file.truncate()
+        if not size:
+            file.write(json.dumps({"setting": setting}) + "\n")
+        yield AnswerLog(path, file, answers)
+    path.unlink()
+
+
+def _read(path: Path, setting: str) -> tuple[dict[str, Answer], int]:
+    """Return the answers under this setting, and the bytes of the file up to the last whole line."""
+    if not path.is_file():
+        return {}, 0
+    answers: dict[str, Answer] = {}
+    size = 0
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True)):
+        try:
+            item = json.loads(line) if line.endswith(b"\n") else None
+            if number == 0:
+                if item != {"setting": setting}:
+                    return {}, 0
+            else:
+                answer = Answer(**(item or {}))
+                answers[answer.query_id] = answer
+        except (TypeError, ValueError):
+            break
+        size += len(line)
+    return answers, size

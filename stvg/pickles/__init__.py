@@ -1,0 +1,1 @@
+"""Readers of pickled files that execute nothing."""

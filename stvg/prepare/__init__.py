@@ -1,0 +1,1 @@
+"""Videos to prepared videos, many at once."""

@@ -1,0 +1,132 @@
+"""Where many independent jobs run: in this process, in several, or on a Ray cluster (stvg.prepare.ray_cluster).
+
+What an engine is given is `work`, called with one job at a time and picklable with all that it needs. What `work`
+returns, or `Lost` where the process that ran it died, comes back beside its job in any order; what it raises ends the
+run. A process that dies takes no finished job with it.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing.connection import wait as wait_for_sentinels
+from typing import Any, Protocol, TypeVar
+
+from stvg.errors import InputError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What came of a job whose process died each time that it was tried: `reason` says how."""
+
+    reason: str
+
+
+class Engine(Protocol):
+    """Runs jobs somewhere."""
+
+    def run(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Lost]]:
+        """Yield each job with its result, in the order in which they end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """So many processes of this machine; with one, it is this very process."""
+
+    count: int
+
+    def run(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Lost]]:
+        """Yield each job with its result.
+
+        When a process dies, all are started anew. It is not known whose job killed it, so those that were under way
+        are tried again one by one, and the one at which a process dies again is lost.
+        """
+        if self.count == 1:
+            yield from ((job, work(job)) for job in jobs)
+            return
+        call, todo, suspects = pickle.dumps(work), deque(jobs), deque[Job]()
+        while todo or suspects:
+            alone = bool(suspects)
+            queue = suspects if alone else todo
+            width = 1 if alone else min(self.count, len(queue))
+            with _pool(width) as pool:
+                broken = yield from _drain(pool, call, queue, width if alone else 2 * width)
+            if alone and broken:
+                yield from ((job, Lost("expected to be worked on, but its process died twice")) for job in broken)
+            else:
+                suspects.extend(broken)
+
+
+def local_engine(workers: int | None) -> Processes:
+    """Return an engine of `workers` processes of this machine, None for one per core.
+
+    Raises:
+        InputError: fewer than one.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers: expected a whole number of at least 1, got {workers}")
+    return Processes(workers or len(os.sched_getaffinity(0)))
+
+
+def call_pickled(call: bytes, job: Any) -> Any:
+    """Call the pickled `work` with a job; a process unpickles it once, so that what it makes is kept."""
+    return _unpickled(call)(job)
+
+
+@lru_cache(maxsize=1)
+def _unpickled(call: bytes) -> Callable[[Any], Any]:
+    work: Callable[[Any], Any] = pickle.loads(call)  # noqa: S301 (comes from the process that started this one)
+    return work
+
+
+def _pool(count: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")  # fork would copy the threads of torch and OpenCV in a broken state
+    return ProcessPoolExecutor(count, context, _start)
+
+
+def _drain(
+    pool: ProcessPoolExecutor, call: bytes, queue: deque[Job], width: int
+) -> Generator[tuple[Job, Any], None, list[Job]]:
+    """Yield each job of the queue with its result; return the jobs that were under way when a process died."""
+    running: dict[Future[Any], Job] = {}
+    try:
+        while queue or running:
+            while queue and len(running) < width:
+                running[pool.submit(call_pickled, call, queue[0])] = queue[0]
+                queue.popleft()  # not before it is accepted: a broken pool takes none
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                result = future.result()
+                yield running.pop(future), result
+    except BrokenProcessPool:
+        return list(running.values())
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return []
+
+
+def _start() -> None:
+    """Prepare a worker process: one thread for OpenCV, interrupts left to the parent, no life after the parent's."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent does; a killed parent tells nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for_sentinels([parent.sentinel])
+        os._exit(1)

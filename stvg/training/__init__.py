@@ -1,0 +1,1 @@
+"""Training of both stages and of the joint weights."""

@@ -1,0 +1,169 @@
+"""Train and evaluate MMN on a benchmark of temporal grounding, from features that others extracted."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Literal
+
+from stvg.errors import InputError
+from stvg.evaluation.tables import align
+from stvg.io.files import write_json_atomically
+from stvg.recipe.build import temporal_folder as folder_of
+from stvg.recipe.build_benchmark import clip_reader, feature_file, load_ranker, make_ranker
+from stvg.recipe.schema import BenchmarkRecipe
+from stvg.training.setup import seeded_network, training_alone, training_run
+from stvg.training.wordings import make_rewordings
+from temporal.benchmarks.annotations import MomentAnnotations, read_moments
+from temporal.benchmarks.features import ClipReader
+from temporal.benchmarks.ranker import MomentRanker, Ranking, moment_item, rank_split
+from temporal.benchmarks.recall import RecallTable
+from temporal.distributed.ranks import Ranks
+from temporal.localizer import MomentItem, MomentLoss
+from temporal.mmn.text_cache import encode_all
+from temporal.training.embedder import BatchEmbedder
+from temporal.training.loop import TrainingConfig, train
+
+logger = logging.getLogger(__name__)
+Split = Literal["train", "val", "test"]
+EVAL_BATCH = 32
+"""Videos whose maps are made together when moments are ranked."""
+LENGTH_EDGES = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
+"""Groups of moments by their share of the video."""
+
+
+def train_benchmark(recipe: BenchmarkRecipe, resume: bool = False) -> None:
+    """Train MMN on the train split; `select_on` says what chooses the checkpoint.
+
+    Raises:
+        InputError: annotations or features cannot be read, features of a video are missing, or another run trains
+            into this folder.
+    """
+    with training_alone(folder_of(recipe), recipe.device) as ranks:
+        _train(recipe, resume, ranks)
+
+
+def _train(recipe: BenchmarkRecipe, resume: bool, ranks: Ranks) -> None:
+    read = clip_reader(recipe, feature_file(recipe))
+    videos = read_split(recipe, read, "train").videos
+    network, sentences = seeded_network(recipe.temporal, read.file.width, recipe.seed, ranks)
+    mask = network.mask.cpu()
+    items = [moment_item(video, read, mask) for video in videos]
+
+    def versions() -> list[list[MomentItem]]:
+        made = make_rewordings(recipe.temporal, items, recipe.seed)
+        encode_all(sentences, chain(items, *made))
+        return made
+
+    training, validate = _selection(recipe, read, make_ranker(recipe, network, sentences))
+    stage = replace(recipe.temporal, training=training)
+    run = training_run(
+        recipe,
+        stage,
+        network,
+        MomentLoss(BatchEmbedder(network, sentences, training.precision, ranks), stage.loss),
+        items,
+        validate,
+        versions=versions,
+        folder=folder_of(recipe),
+        ranks=ranks,
+        annotations=recipe.data.root / recipe.data.train,
+        origin={"features": read.file.path.stat().st_size, "select_on": recipe.select_on},
+    )
+    train(run, resume)
+
+
+def read_split(recipe: BenchmarkRecipe, read: ClipReader, split: Split) -> MomentAnnotations:
+    """Read the annotations of a split, say what was read and dropped, and check that all features are there.
+
+    Raises:
+        InputError: the benchmark has no such split, or as read_moments and FeatureFile.require.
+    """
+    path = recipe.data.annotations(split)
+    if path is None:
+        raise InputError(f"config: data.{split}: expected the annotations of a {split} split, this benchmark has none")
+    annotations = read_moments(path, recipe.data.form, recipe.data.drop_empty)
+    logger.info("%s: %s", path, annotations)
+    read.file.require(video.video_id for video in annotations.videos)
+    return annotations
+
+
+def _selection(
+    recipe: BenchmarkRecipe, read: ClipReader, ranker: MomentRanker
+) -> tuple[TrainingConfig, Callable[[], float]]:
+    """Return the training config and the score that chooses the checkpoint: the mean of R@1 over the thresholds."""
+    training = recipe.temporal.training
+    if recipe.select_on == "last":
+        return replace(training, validate_from=training.epochs), lambda: 0.0
+    if recipe.select_on == "test":
+        logger.warning("the checkpoint is chosen on test: its recalls there are optimistic")
+    videos = read_split(recipe, read, recipe.select_on).videos
+    first = min(recipe.recall.firsts)
+
+    def validate() -> float:
+        table = rank_split(ranker, videos, read, first, EVAL_BATCH).recalls(replace(recipe.recall, firsts=(first,)))
+        return table.mean_recall(first)
+
+    return training, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Recalls of a split: of all sentences, and by the moment's share of its video (None for an empty group)."""
+
+    split: str
+    recalls: RecallTable
+    by_length: dict[tuple[float, float], RecallTable | None]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the recalls as plain data, fractions."""
+        groups = {
+            f"{low:g}-{high:g}": None if table is None else table.to_json()
+            for (low, high), table in self.by_length.items()
+        }
+        return {"split": self.split, **self.recalls.to_json(), "by_length": groups}
+
+
+def evaluate_benchmark(
+    recipe: BenchmarkRecipe, checkpoint: Path | None, split: Split, out: Path | None = None
+) -> Evaluated:
+    """Rank the moments of a split with trained weights and count recalls; write them to `out` as JSON.
+
+    Raises:
+        InputError: as train_benchmark; no weights, or weights of another config.
+    """
+    read = clip_reader(recipe, feature_file(recipe))
+    ranker = load_ranker(recipe, checkpoint)
+    width = ranker.model.clip_pool.conv.in_channels
+    if read.file.width != width:
+        raise InputError(
+            f"{read.file.path}: expected features of width {width}, which the weights were trained on, "
+            f"got {read.file.width}"
+        )
+    videos = read_split(recipe, read, split).videos
+    ranking: Ranking = rank_split(ranker, videos, read, max(recipe.recall.firsts), EVAL_BATCH)
+    tables = ranking.recalls_by_length(recipe.recall, LENGTH_EDGES)
+    groups = dict(zip(pairwise(LENGTH_EDGES), tables, strict=True))
+    evaluated = Evaluated(split, ranking.recalls(recipe.recall), groups)
+    if out is not None:
+        write_json_atomically(out, evaluated.to_json(), indent=1)
+    return evaluated
+
+
+def evaluated_to_text(evaluated: Evaluated) -> str:
+    """Return the recalls as an aligned table for a terminal, percent."""
+    heads = [f"R@{n},IoU={m:g}" for n, m in evaluated.recalls.recall]
+    rows = [("moments", "queries", *heads, "mIoU"), _cells("all", evaluated.recalls, len(heads))]
+    rows += [
+        _cells(f"{100 * low:g} to {100 * high:g} % of the video", table, len(heads))
+        for (low, high), table in evaluated.by_length.items()
+    ]
+    return align(rows, num_words=1)
+
+
+def _cells(name: str, table: RecallTable | None, columns: int) -> tuple[str, ...]:
+    if table is None:
+        return (name, "0", *["-"] * (columns + 1))
+    values = [*table.recall.values(), table.mean_iou]
+    return (name, str(table.num_queries), *(f"{100 * value:.2f}" for value in values))

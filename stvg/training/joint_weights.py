@@ -1,0 +1,72 @@
+"""The joint mode's weights: a small search on val, written down with what it found."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stvg.config import dump_config, parse_config
+from stvg.errors import InputError
+from stvg.evaluation.metrics import score
+from stvg.fusion.score_fusion import JointWeights, choose_cell, cover, joint_logs, weigh
+from stvg.interfaces import PreparedVideo
+from stvg.io.files import read_json, write_json_atomically
+from stvg.types import Annotation, FloatArray, MomentMap, Prediction, TubeMap
+
+WEIGHT_GRID = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Tried for moment and contrastive, the iou weight being 1: only the ratios of the three matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusionSample:
+    """One annotated query with the answers of both stages."""
+
+    annotation: Annotation
+    video: PreparedVideo
+    moments: MomentMap
+    maps: tuple[TubeMap, ...]
+
+
+def fit_joint_weights(samples: Sequence[FusionSample], max_extrapolation: int) -> tuple[JointWeights, float]:
+    """Return the weights of the grid with the highest m_vIoU on `samples`, the first on ties, and that m_vIoU."""
+    grid = [JointWeights(moment, 1.0, contrastive) for moment, contrastive in itertools.product(WEIGHT_GRID, repeat=2)]
+    logs = [[joint_logs(one.moments, tube_map) for tube_map in one.maps] for one in samples]
+    scored = [(weights, _m_viou(samples, logs, weights, max_extrapolation)) for weights in grid]
+    return max(scored, key=lambda pair: pair[1])
+
+
+def _m_viou(
+    samples: Sequence[FusionSample],
+    logs: Sequence[Sequence[FloatArray]],
+    weights: JointWeights,
+    max_extrapolation: int,
+) -> float:
+    """Return the m_vIoU of the joint mode with these weights, from the logs of each sample's maps."""
+    predictions = []
+    for one, own_logs in zip(samples, logs, strict=True):
+        if one.maps:
+            index, span, value = choose_cell(one.maps, [weigh(tube_logs, weights) for tube_logs in own_logs])
+            tube = cover(one.video.tubes[index], span, max_extrapolation)
+            query = one.annotation.query
+            predictions.append(Prediction(query.query_id, query.video_id, tube, value))
+    return score([one.annotation for one in samples], predictions).m_viou
+
+
+def write_fitted_weights(path: Path, weights: JointWeights, m_viou: float, num_queries: int) -> None:
+    """Write what the search found; `read_fitted_weights` takes it back."""
+    found = {"weights": dump_config(weights), "val_m_viou": m_viou, "num_queries": num_queries}
+    write_json_atomically(path, found, indent=2)
+
+
+def read_fitted_weights(path: Path) -> JointWeights | None:
+    """Return the weights written at `path`, None where there are none.
+
+    Raises:
+        InputError: the file is not of that form.
+    """
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict) or "weights" not in found:
+        raise InputError(f"{path}: expected fitted weights as tools/train_matcher.py writes them, found none")
+    return parse_config(JointWeights, found["weights"], str(path))

@@ -1,0 +1,1 @@
+"""Answers to look at: overlay videos and pages."""

@@ -1,0 +1,1 @@
+"""Report page: one static file per split, with its videos beside it."""

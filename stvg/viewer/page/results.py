@@ -1,0 +1,77 @@
+"""Read what an ablation left in its folder, for the top of a report."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stvg.errors import InputError
+from stvg.evaluation.ablation import AblationRow, Difference
+from stvg.evaluation.error_analysis import CAUSES
+from stvg.evaluation.tables import PROPERTIES, rows_to_cells
+from stvg.io.files import read_json
+from stvg.types import Scores
+from stvg.viewer.entry import SplitResults
+
+T = TypeVar("T")
+
+
+def read_results(folder: Path, scores: Scores | None) -> SplitResults:
+    """Return the results in the folder of `tools/ablate.py`; files that are not there are left out.
+
+    Raises:
+        InputError: a file cannot be read, or has another form.
+    """
+    rows = _read(folder / "ablation.json", _row)
+    differences = _read(folder / "differences.json", _difference)
+    budgets = _read(folder / "errors.json", _budget)
+    groups = _read(folder / "breakdown.json", _group)
+    return SplitResults(scores, rows, differences, budgets, tuple(_tables(groups)))
+
+
+def _read(path: Path, parse: Callable[[Any], T]) -> list[T]:
+    if not path.is_file():
+        return []
+    items = read_json(path)
+    if not isinstance(items, list):
+        raise InputError(f"{path}: expected a list, got {type(items).__name__}")
+    parsed = []
+    for item in items:
+        try:
+            parsed.append(parse(item))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: expected the items that tools/ablate.py writes, got {item!r:.80}") from error
+    return parsed
+
+
+def _row(item: Mapping[str, Any]) -> AblationRow:
+    viou_at = {level: float(item[f"viou@{level}"]) for level in (0.3, 0.5)}
+    scores = Scores("official", float(item["m_tiou"]), float(item["m_viou"]), viou_at, ())
+    low, high = map(float, item["m_viou_ci"])
+    return AblationRow(str(item["temporal"]), str(item["spatial"]), str(item["mode"]), scores, (low, high))
+
+
+def _difference(item: Mapping[str, Any]) -> Difference:
+    low, high = map(float, item["ci"])
+    return Difference(str(item["a"]), str(item["b"]), float(item["difference"]), (low, high))
+
+
+def _budget(item: Mapping[str, Any]) -> tuple[str, list[tuple[str, float]]]:
+    causes = [("right: m_vIoU", item["m_viou"]), *((cause.replace("_", " "), item[cause]) for cause in CAUSES)]
+    return str(item["mode"]), [(name, round(100 * float(share), 1)) for name, share in causes]
+
+
+def _group(item: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the property by which the queries are grouped, and the group's line of its table."""
+    row = _row(item)
+    scale, decimals = (100, 1) if item["by"] == "moment_share" else (1, 0)
+    ends = dict.fromkeys(f"{scale * float(item[name]):.{decimals}f}" for name in ("low", "high"))
+    _, cells = rows_to_cells([row])
+    return str(item["by"]), [" to ".join(ends), row.name, str(int(item["num_queries"])), *cells[3:]]
+
+
+def _tables(groups: list[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    head, *_ = rows_to_cells([])
+    for by, lines in itertools.groupby(groups, key=lambda group: group[0]):
+        title, unit = PROPERTIES.get(by, (by, by))
+        yield title, [unit, "row", "queries", *head[3:]], [line for _, line in lines]

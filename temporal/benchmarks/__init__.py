@@ -1,0 +1,1 @@
+"""Charades-STA, ActivityNet Captions and TACoS."""

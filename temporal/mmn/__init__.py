@@ -1,0 +1,1 @@
+"""The Mutual Matching Network."""

@@ -1,0 +1,217 @@
+"""The Mutual Matching Network: moments of a video, or of a person's tube, and sentences in one joint space.
+
+Source: Wang et al., Negative Sample Matters, AAAI 2022 (arXiv 2109.04872), and MCG-NJU/MMN (mmn/modeling/mmn/mmn.py).
+The network gives embeddings only: scores come from the functions below, losses from temporal.mmn.losses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from pydantic.dataclasses import dataclass as config_dataclass
+from torch import Tensor, nn
+
+from stvg.config import STRICT
+from temporal.mmn.map_conv import MapConv, MapKernel
+from temporal.mmn.moment_map import MapKind, MomentMap2D, make_moment_map
+from temporal.mmn.text_encoder import QueryEmbeddings, QueryHeads, TextBackbone, TokenBatch
+
+IOU_SCALE = 10.0
+"""The cosine of the IoU branch is multiplied by this before the sigmoid."""
+
+
+@config_dataclass(frozen=True, config=STRICT)
+class MMNConfig:
+    """Sizes of the network; the defaults are those published for Charades-STA."""
+
+    num_pre_clips: int = 32
+    """clips that a video's features are averaged to, P"""
+    num_clips: int = 16
+    """clips of the moment map, N; divides num_pre_clips"""
+    pool_kernel: int = 2
+    """clips averaged to one of the map's, at stride P / N"""
+    hidden_size: int = 512
+    """channels of the map and its convolutions"""
+    joint_size: int = 256
+    """width of the joint space of moments and sentences"""
+    moment_map: MapKind = "pool"
+    """how a moment's feature comes from its clips: maximum, or learned convolutions"""
+    pooling_counts: tuple[int, ...] = (15,)
+    """diagonals of the map kept at stride 1, 2, 4, ... clips"""
+    conv_kernel: int = 5
+    """side of a map convolution, cells"""
+    conv_layers: int = 8
+    """map convolutions, one after another"""
+    map_kernel: MapKernel = "active"
+    """active: convolve the cells that moments reach; dense: the whole canvas. The numbers are the same"""
+    feature_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """share of the feature columns that training blanks, drawn anew for each stream and step; not in the paper"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapEmbeddings:
+    """Moments in the joint space: `contrastive` and `iou`, each (B, J, K), K the cells of the mask, row by row."""
+
+    contrastive: Tensor
+    iou: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """What one forward pass gives: the moments of B videos (or tubes) and Q sentences."""
+
+    maps: MapEmbeddings
+    queries: QueryEmbeddings
+
+
+class ClipPool(nn.Module):
+    """Clip features (B, P, D) to the map's clips (B, H, N): a linear layer, ReLU, average over neighbours.
+
+    In training `feature_dropout` of the columns are blanked, a column in all clips of a stream alike.
+
+    Raises:
+        ValueError: N does not divide P, or the kernel does not give N clips.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_pre_clips: int,
+        num_clips: int,
+        kernel: int,
+        feature_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        stride = num_pre_clips // num_clips
+        if num_pre_clips % num_clips or not 0 <= num_pre_clips - kernel - stride * (num_clips - 1) < stride:
+            raise ValueError(
+                f"num_pre_clips, num_clips, pool_kernel: expected a kernel that pools {num_pre_clips} "
+                f"clips to {num_clips} at stride {stride}, got {kernel}"
+            )
+        self.dropout = nn.Dropout1d(feature_dropout)
+        self.conv = nn.Conv1d(input_size, hidden_size, 1)
+        self.pool = nn.AvgPool1d(kernel, stride)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Return the pooled clips (B, H, N)."""
+        pooled: Tensor = self.pool(self.conv(self.dropout(clips.transpose(1, 2))).relu())
+        return pooled
+
+
+class MMN(nn.Module):
+    """The network, made of its parts. `text_backbone` may be left out where sentence vectors are cached."""
+
+    def __init__(
+        self,
+        clip_pool: ClipPool,
+        moment_map: MomentMap2D,
+        map_conv: MapConv,
+        contrastive_head: nn.Module,
+        iou_head: nn.Module,
+        query_heads: QueryHeads,
+        text_backbone: TextBackbone | None = None,
+    ) -> None:
+        super().__init__()
+        self.clip_pool = clip_pool
+        self.moment_map = moment_map
+        self.map_conv = map_conv
+        self.contrastive_head = contrastive_head
+        self.iou_head = iou_head
+        self.query_heads = query_heads
+        self.text_backbone = text_backbone
+
+    @property
+    def mask(self) -> Tensor:
+        """The (N, N) bool mask of candidate moments, on the network's device."""
+        return self.moment_map.mask
+
+    def encode_maps(self, clips: Tensor) -> MapEmbeddings:
+        """Return the moments of `clips` (B, P, D), the averaged features of B videos or tubes, from any device."""
+        maps = self.moment_map(self.clip_pool(clips.to(self.mask.device)))
+        return self.embed_moments(self.map_conv.moments(maps))
+
+    def embed_moments(self, moments: Tensor) -> MapEmbeddings:
+        """Return the embeddings of `moments` (B, K, H), the convolved map's cells: the heads see no other cells."""
+        pixels = moments.transpose(1, 2)[..., None]
+        return MapEmbeddings(self.contrastive_head(pixels)[..., 0], self.iou_head(pixels)[..., 0])
+
+    def encode_queries(self, queries: TokenBatch | Tensor) -> QueryEmbeddings:
+        """Return the embeddings of Q sentences, given as tokens or as mean token vectors (Q, H).
+
+        Raises:
+            ValueError: tokens, but the network was made without a text backbone.
+        """
+        if isinstance(queries, TokenBatch):
+            if self.text_backbone is None:
+                raise ValueError("queries: expected sentence vectors (Q, H), got tokens for a network without backbone")
+            queries = self.text_backbone(queries.to(self.mask.device))
+        embeddings: QueryEmbeddings = self.query_heads(queries.to(self.mask.device))
+        return embeddings
+
+    def forward(self, clips: Tensor, queries: TokenBatch | Tensor) -> Embeddings:
+        """Return the embeddings of `clips` (B, P, D) and of Q sentences (see encode_queries)."""
+        return Embeddings(maps=self.encode_maps(clips), queries=self.encode_queries(queries))
+
+
+def make_mmn(
+    *,
+    input_size: int,
+    text_size: int,
+    num_pre_clips: int,
+    num_clips: int,
+    pool_kernel: int,
+    hidden_size: int,
+    joint_size: int,
+    moment_map: MapKind,
+    pooling_counts: Sequence[int],
+    conv_kernel: int,
+    conv_layers: int,
+    map_kernel: MapKernel = "active",
+    feature_dropout: float = 0.0,
+    text_backbone: TextBackbone | None = None,
+) -> MMN:
+    """Return a network of these sizes (see MMNConfig, whose fields are these), randomly initialised.
+
+    `input_size` is D, the width of a clip feature; `text_size` is H, the width of a sentence vector.
+
+    Raises:
+        ValueError: sizes that do not fit each other.
+    """
+    map_builder = make_moment_map(moment_map, num_clips, pooling_counts, hidden_size)
+    return MMN(
+        clip_pool=ClipPool(input_size, hidden_size, num_pre_clips, num_clips, pool_kernel, feature_dropout),
+        moment_map=map_builder,
+        map_conv=MapConv(hidden_size, hidden_size, conv_kernel, conv_layers, map_builder.mask, map_kernel),
+        contrastive_head=nn.Conv2d(hidden_size, joint_size, 1),
+        iou_head=nn.Conv2d(hidden_size, joint_size, 1),
+        query_heads=QueryHeads(text_size, joint_size),
+        text_backbone=text_backbone,
+    )
+
+
+def cosines(queries: Tensor, moments: Tensor) -> Tensor:
+    """Return the cosine (Q, B, ...) of each query (Q, J) with each moment of `moments` (B, J, ...), in [-1, 1].
+
+    >>> cosines(torch.tensor([[2.0, 0.0]]), torch.tensor([[[3.0, 0.0], [0.0, 5.0]]])).tolist()
+    [[[1.0, 0.0]]]
+    """
+    return torch.einsum("qj,bj...->qb...", F.normalize(queries, dim=1), F.normalize(moments, dim=1))
+
+
+def iou_scores(cosine: Tensor) -> Tensor:
+    """Return the predicted IoU sigmoid(10 cos), in (0, 1), of cosines of any shape."""
+    return (cosine * IOU_SCALE).sigmoid()
+
+
+def lay_out(values: Tensor, mask: Tensor) -> Tensor:
+    """Return values (..., K) of the cells of `mask` (N, N), row by row, as maps (..., N, N), zero outside the mask.
+
+    >>> lay_out(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[True, True], [False, True]])).tolist()
+    [[1.0, 2.0], [0.0, 3.0]]
+    """
+    maps = values.new_zeros(*values.shape[:-1], *mask.shape)
+    maps[..., mask] = values
+    return maps

@@ -1,0 +1,221 @@
+"""Sentences as vectors: any transformers encoder, averaged over its tokens, and the two heads of MMN.
+
+The backbone (tokens to one mean vector per sentence) and the heads are apart, so that the mean vectors can be computed
+once while the backbone is frozen.
+
+Source: DistilBert of MCG-NJU/MMN (mmn/modeling/mmn/text_encoder.py).
+"""
+
+import importlib.util
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from stvg.compute.matmul import FastLinear
+from stvg.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_MAX_TOKENS = 512
+SHORTEST_WORD = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenBatch:
+    """Sentences as tokens: `ids` (Q, W) int64 and `mask` (Q, W) bool, false on padding."""
+
+    ids: Tensor
+    mask: Tensor
+
+    def to(self, device: torch.device | str) -> "TokenBatch":
+        """Return the batch on `device`."""
+        return TokenBatch(self.ids.to(device), self.mask.to(device))
+
+
+def join_tokens(batches: Sequence[TokenBatch]) -> TokenBatch:
+    """Return the sentences of all `batches`, padded to the widest."""
+    ids = [row for batch in batches for row in batch.ids]
+    masks = [row for batch in batches for row in batch.mask]
+    return TokenBatch(pad_sequence(ids, batch_first=True), pad_sequence(masks, batch_first=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryEmbeddings:
+    """Sentences in the joint space: `contrastive` and `iou`, each (Q, J)."""
+
+    contrastive: Tensor
+    iou: Tensor
+
+
+class TextBackbone(nn.Module):
+    """Token ids to one vector per sentence: the mean of the encoder's outputs over all true tokens.
+
+    [CLS] and [SEP] count as tokens. `encoder` is any module that answers encoder(input_ids=, attention_mask=) with an
+    object that has `last_hidden_state` (Q, W, H).
+
+    Attributes:
+        hidden_size: H, the width of a sentence vector.
+    """
+
+    def __init__(self, encoder: nn.Module, hidden_size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.hidden_size = hidden_size
+
+    def forward(self, tokens: TokenBatch) -> Tensor:
+        """Return the mean token vectors (Q, H)."""
+        with FastLinear():
+            states: Tensor = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
+        weights = tokens.mask.to(states.dtype)
+        return torch.einsum("qwh,qw->qh", states, weights) / weights.sum(dim=1, keepdim=True)
+
+
+class QueryHeads(nn.Module):
+    """LayerNorm and two linear heads: sentence vectors (Q, H) to the joint space of either branch (Q, J)."""
+
+    def __init__(self, text_size: int, joint_size: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(text_size)
+        self.contrastive = nn.Linear(text_size, joint_size)
+        self.iou = nn.Linear(text_size, joint_size)
+
+    def forward(self, sentences: Tensor) -> QueryEmbeddings:
+        """Return both embeddings of `sentences` (Q, H)."""
+        normed = self.norm(sentences)
+        return QueryEmbeddings(contrastive=self.contrastive(normed), iou=self.iou(normed))
+
+
+class TextTokenizer:
+    """Sentences to padded token batches, with a warning for sentences that the encoder cannot read.
+
+    `tokenizer` is a transformers tokenizer; longer sentences are cut to `max_tokens`.
+    """
+
+    def __init__(self, tokenizer: Any, max_tokens: int = DEFAULT_MAX_TOKENS) -> None:
+        self._tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    def __call__(self, sentences: Sequence[str]) -> TokenBatch:
+        """Return the tokens of `sentences`, Q >= 1, padded to the longest.
+
+        Raises:
+            InputError: there is no sentence. An empty one is only its special tokens: the readers of queries refuse
+                it, the control without captions asks with it.
+        """
+        if not sentences:
+            raise InputError("queries: expected at least one sentence, got none")
+        encoded = self._tokenizer(
+            list(sentences), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+        )
+        tokens = TokenBatch(encoded["input_ids"], encoded["attention_mask"].bool())
+        self._warn_of_unknown(sentences, tokens)
+        return tokens
+
+    def words(self) -> list[str]:
+        """Return the words of three letters and more that are tokens of their own, in the order of their numbers."""
+        tokens = sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1])
+        words = (self._tokenizer.convert_tokens_to_string([token]).strip() for token, _ in tokens)
+        return list(dict.fromkeys(word for word in words if word.isalpha() and len(word) >= SHORTEST_WORD))
+
+    def _warn_of_unknown(self, sentences: Sequence[str], tokens: TokenBatch) -> None:
+        """Log each sentence in which every token but the special ones is the unknown token."""
+        unknown_id = self._tokenizer.unk_token_id
+        if unknown_id is None:
+            return
+        special = [token for token in self._tokenizer.all_special_ids if token != unknown_id]
+        words = tokens.mask & ~torch.isin(tokens.ids, torch.tensor(special, dtype=tokens.ids.dtype))
+        readable = (words & (tokens.ids != unknown_id)).any(dim=1)
+        for sentence, known in zip(sentences, readable.tolist(), strict=True):
+            if sentence.strip() and not known:
+                words_read = ", ".join(repr(word) for word in sentence.split())
+                logger.warning("query %r: the text encoder knows none of its words: %s", sentence, words_read)
+
+
+def resolve_text_model(name: str) -> str | Path:
+    """Return where transformers finds `name`: a folder, or the hub name itself.
+
+    "package:NAME/SUBFOLDER" is a folder inside an installed Python package, which is found without importing it.
+
+    Raises:
+        InputError: no such package or folder.
+    """
+    if name.startswith("package:"):
+        package, _, subfolder = name.removeprefix("package:").partition("/")
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError(
+                f"text encoder {name}: expected an installed package, "
+                f"found no {package!r} (pip install {package.replace('_', '-')})"
+            )
+        folder = Path(next(iter(spec.submodule_search_locations))) / subfolder
+    elif Path(name).is_dir() or name.startswith((".", "/", "~")):
+        folder = Path(name).expanduser()
+    else:
+        return name
+    if not (folder / "config.json").is_file():
+        raise InputError(f"text encoder {name}: expected a folder with config.json, found none at {folder}")
+    return folder
+
+
+def load_text_backbone(name: str) -> TextBackbone:
+    """Return the pretrained encoder `name` (see resolve_text_model) in float32, without a pooler.
+
+    Folders and packages are read without any network access.
+
+    Raises:
+        InputError: it cannot be found or read, or it has no single hidden size.
+    """
+    from transformers import AutoModel
+
+    encoder = _from_pretrained(AutoModel, name, dtype=torch.float32)
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    hidden_size = getattr(encoder.config, "hidden_size", None)
+    if not isinstance(hidden_size, int):
+        raise InputError(f"text encoder {name}: expected an encoder with hidden_size, got {type(encoder).__name__}")
+    return TextBackbone(encoder, hidden_size)
+
+
+def load_text_tokenizer(name: str) -> TextTokenizer:
+    """Return the tokenizer of the encoder `name` (see resolve_text_model).
+
+    Raises:
+        InputError: it cannot be found or read.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    tokenizer = _from_pretrained(AutoTokenizer, name)
+    positions = getattr(_from_pretrained(AutoConfig, name), "max_position_embeddings", DEFAULT_MAX_TOKENS)
+    return TextTokenizer(tokenizer, min(int(tokenizer.model_max_length), int(positions), DEFAULT_MAX_TOKENS))
+
+
+def _from_pretrained(auto_class: Any, name: str, **options: Any) -> Any:
+    """Call `auto_class.from_pretrained`, offline for folders; failures become one line."""
+    where = resolve_text_model(name)
+    try:
+        with _without_progress_bar() if isinstance(where, Path) else nullcontext():
+            return auto_class.from_pretrained(where, local_files_only=isinstance(where, Path), **options)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"text encoder {name}: expected a transformers encoder, got: {reason[:300]}") from error
+
+
+@contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing a bar while it reads a folder, which takes no time; errors stay one line."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

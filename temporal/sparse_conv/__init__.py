@@ -1,0 +1,1 @@
+"""Map convolution over active cells only."""

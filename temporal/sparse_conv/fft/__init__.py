@@ -1,0 +1,1 @@
+"""Map convolution by tiles in the frequency domain."""

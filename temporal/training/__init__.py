@@ -1,0 +1,1 @@
+"""Training loop, items, optimiser and checkpoints."""

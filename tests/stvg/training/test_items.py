@@ -1,0 +1,113 @@
+"""Training items: each footage is read once, memory is bounded, and no video is left out without a word."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+import torch
+
+from stvg.config import load_config
+from stvg.errors import InputError
+from stvg.prepare.cache import num_bytes
+from stvg.prepare.store import PreparedStore
+from stvg.recipe.build import temporal_streams
+from stvg.recipe.schema import Recipe
+from stvg.training.items import make_train_set, training_splits, usable_split
+from temporal.distributed.ranks import Ranks
+from temporal.localizer import make_moment_item
+from temporal.mmn.moment_map import moment_map_mask
+
+
+@pytest.fixture
+def recipe(road):
+    return load_config(Recipe, road.config, [f"data.root={road.world}", f"output.root={road.out}"])
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Counts how often each prepared video is read from its file."""
+    counted, read = Counter(), PreparedStore.read
+
+    def watched(self, video_id):
+        counted[video_id] += 1
+        return read(self, video_id)
+
+    monkeypatch.setattr(PreparedStore, "read", watched)
+    return counted
+
+
+def test_each_footage_is_read_once(recipe, reads):
+    make = partial(
+        make_moment_item, streams=temporal_streams(recipe), mask=torch.from_numpy(moment_map_mask(32, (14,)))
+    )
+    made = make_train_set(recipe, recipe.temporal.training, usable_split(recipe, "train"), make)
+    assert len(made.items) == 1
+    assert len(made.items[0].texts) > 1, "the clips of one footage are one item"
+    assert sum(reads.values()) == 1
+
+
+@pytest.mark.parametrize("gib", [0, 4], ids=["no room", "room"])
+def test_val_is_kept_as_far_as_there_is_room(road, reads, gib):
+    recipe = load_config(
+        Recipe, road.config, [f"data.root={road.world}", f"output.root={road.out}", f"data.memory_gib={gib}"]
+    )
+    val = usable_split(recipe, "val")
+    names = {item.query.video_id for item in val.annotations}
+    for _ in range(3):
+        for name in names:
+            assert num_bytes(val.read(name)) > 0
+    assert min(reads[name] for name in names) == (1 if gib else 3)
+
+
+@pytest.mark.parametrize(("name", "stage"), [("train_temporal", "temporal"), ("train_matcher", "matcher")])
+def test_items_from_disk_train_the_same_weights(road, tool, tmp_path, name, stage):
+    (tmp_path / "prepared").symlink_to(road.out / "prepared")
+    options = [option for option in road.options if not option.startswith("output.root")]
+    done = tool(name, *options, f"output.root={tmp_path}", "data.memory_gib=0")
+    assert done.code == 0, done.stderr
+    best = f"{stage}/best.safetensors"
+    assert (tmp_path / best).read_bytes() == (road.out / best).read_bytes()
+    assert sorted(path.name for path in (tmp_path / stage).iterdir()) == ["best.safetensors", "events", "last.pt"]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRank(Ranks):
+    """The second of two ranks; the first one sent `heard`."""
+
+    rank: int = 1
+    size: int = 2
+    heard: float | None = None
+
+    def broadcast(self, value):
+        return value if self.heard is None else self.heard
+
+
+@pytest.fixture
+def lacking(recipe, monkeypatch):
+    """The recipe, of whose videos one of train and one of val are gone."""
+    missing = [usable_split(recipe, split).annotations[0].query.video_id for split in ("train", "val")]
+    sources = PreparedStore.sources
+    monkeypatch.setattr(
+        PreparedStore, "sources", lambda self: {k: v for k, v in sources(self).items() if k not in missing}
+    )
+    monkeypatch.setattr(PreparedStore, "failures", lambda self: {(key, "source"): f"{key}: cut off" for key in missing})
+    return recipe, missing
+
+
+def test_one_warning_counts_and_names_what_is_left_out(lacking, caplog):
+    recipe, missing = lacking
+    with caplog.at_level(logging.WARNING):
+        train, val = training_splits(recipe, Ranks())
+        training_splits(recipe, OtherRank())
+    said = "2 video(s) of train and val cannot be had and are left out: " + ", ".join(missing)
+    assert [record.getMessage() for record in caplog.records] == [said], "the second rank says nothing"
+    assert [one.video_id for one in (*train.gone, *val.gone)] == missing
+    assert not {item.query.video_id for item in (*train.annotations, *val.annotations)} & set(missing)
+
+
+def test_ranks_that_lack_different_videos_stop(lacking):
+    recipe, missing = lacking
+    with pytest.raises(InputError, match=f"rank 1 lacks others than the first one, 2: {', '.join(missing)}"):
+        training_splits(recipe, OtherRank(heard=1.0))

@@ -1,0 +1,1 @@
+"""Agreement with figures of the official implementations."""

@@ -1,0 +1,1 @@
+"""Features with a known answer for real annotations."""

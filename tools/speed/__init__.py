@@ -1,0 +1,1 @@
+"""Speed and memory of MMN beside the official way of computing it."""

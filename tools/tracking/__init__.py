@@ -1,0 +1,1 @@
+"""Tubes compared with those of online trackers."""
