@@ -20,9 +20,9 @@ def main() -> int:
 
     from stvg.commands.ground import NOBODY, ground_split, ground_video
     from stvg.config import load_config
-    from stvg.prepare.runner import Failure
     from stvg.recipe.schema import Recipe
-    from stvg.recipe.workspace import PrepareOptions, how_to_prepare
+    from stvg.recipe.splits import PrepareOptions, how_to_prepare
+    from stvg.types import Failure
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     if arguments.annotations:

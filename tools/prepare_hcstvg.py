@@ -17,8 +17,8 @@ def main() -> int:
 
     from stvg.datasets.hcstvg.layout import PrepareRequest, prepare_hcstvg
     from stvg.datasets.hcstvg.sources import where_to_get
-    from stvg.prepare.runner import Failure
     from stvg.prepare.workers import local_engine
+    from stvg.types import Failure
 
     if arguments.where:
         print(where_to_get(arguments.dataset))

@@ -22,7 +22,7 @@ def main() -> int:
     from stvg.commands.prepare import preprocess
     from stvg.config import load_config, override
     from stvg.recipe.schema import Recipe
-    from stvg.recipe.workspace import PrepareOptions, how_to_prepare
+    from stvg.recipe.splits import PrepareOptions, how_to_prepare
 
     overrides = arguments.overrides + ([override("output.root", arguments.out)] if arguments.out else [])
     recipe = load_config(Recipe, arguments.config, overrides)

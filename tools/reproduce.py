@@ -21,7 +21,7 @@ def main() -> int:
     from stvg.datasets.hcstvg.layout import PrepareRequest
     from stvg.prepare.workers import local_engine
     from stvg.recipe.schema import Recipe
-    from stvg.recipe.workspace import PrepareOptions, how_to_prepare
+    from stvg.recipe.splits import PrepareOptions, how_to_prepare
 
     out = arguments.out or Path("runs") / arguments.dataset
     places = [override("output.root", out), override("data.root", out / "data")]

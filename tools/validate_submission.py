@@ -5,9 +5,10 @@ import logging
 from pathlib import Path
 
 from stvg.cli import ExitCode, run
-from stvg.io.annotations import ClipSize, read_annotated_clips, read_queries
+from stvg.io.annotations import read_annotated_clips, read_queries
 from stvg.io.files import read_json
 from stvg.io.submission import find_problems
+from stvg.types import ClipSize
 
 logger = logging.getLogger("validate_submission")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from spatial.detectors.onnx import OnnxConfig
 from stvg.evaluation.metrics import bootstrap_interval, score
 from stvg.evaluation.tables import SCORE_HEAD, align, score_cells
-from stvg.io.annotations import ClipSize, read_annotations
+from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically
 from stvg.io.submission import read_submission, write_submission
 from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import prepare_wherever, video_paths
-from stvg.types import Annotation, Prediction, Scores
+from stvg.recipe.splits import prepare_wherever, video_paths
+from stvg.types import Annotation, ClipSize, Prediction, Scores
 
 logger = logging.getLogger(__name__)
 CLIPS = 20

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from stvg.errors import InputError
 from stvg.io.annotations import read_queries
-from stvg.prepare.runner import Failure, HowToPrepare
+from stvg.prepare.runner import HowToPrepare
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import SPLITS, prepare_split, video_paths
+from stvg.recipe.splits import SPLITS, prepare_split, video_paths
+from stvg.types import Failure
 
 
 def preprocess(

@@ -13,8 +13,8 @@ import yaml
 
 from spatial.matching.matcher import tube_clips
 from stvg.config import load_config
-from stvg.recipe.build import prepared_store
 from stvg.recipe.schema import Recipe
+from stvg.recipe.workspace import prepared_store
 
 FRAMES, CSN, FLOW = 60, 4, 3
 SENTENCES = ["The man walks", "The woman sits down"]

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from stvg.errors import InputError
-from stvg.interfaces import PreparedVideo
 from stvg.prepare.store import PreparedStore, source_fingerprint, store_files
-from stvg.types import Tube, VideoMeta
+from stvg.types import PreparedVideo, Tube, VideoMeta
 
 
 def prepared(name="a.mp4", seed=0, num_tubes=2):
