@@ -122,7 +122,7 @@ def prepared_store(recipe: Recipe, split: str) -> PreparedStore:
     parts = (*(() if imported else made_by), recipe.features)
     text = json.dumps([dump_config(part) for part in parts], sort_keys=True)
     path = recipe.output.root / "prepared" / f"{split}.h5"
-    command = IMPORT_COMMAND if imported else "tools/preprocess.py"
+    command = IMPORT_COMMAND if imported else "stvg prepare"
     return PreparedStore(path, hashlib.sha256(text.encode()).hexdigest(), command)
 
 
@@ -192,7 +192,7 @@ def load_localizer(recipe: Recipe) -> MMNLocalizer:
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = load_network(recipe, recipe.temporal, temporal_folder(recipe), "tools/train_temporal.py")
+    network, sentences = load_network(recipe, recipe.temporal, temporal_folder(recipe), "stvg train temporal")
     return MMNLocalizer(network, sentences, temporal_streams(recipe), recipe.temporal.power)
 
 
@@ -202,7 +202,7 @@ def load_matcher(recipe: Recipe) -> MMNTubeMatcher:
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = load_network(recipe, recipe.matcher, matcher_folder(recipe), "tools/train_matcher.py")
+    network, sentences = load_network(recipe, recipe.matcher, matcher_folder(recipe), "stvg train matcher")
     return MMNTubeMatcher(network, sentences, recipe.matcher.network.num_pre_clips)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stvg.commands.training_cost import training_cost
 from stvg.datasets.hcstvg.items import read_split
 from stvg.datasets.hcstvg.layout import PrepareRequest
 from stvg.datasets.hcstvg.sources import Sources, find_sources
@@ -15,6 +14,7 @@ from stvg.errors import InputError
 from stvg.prepare.store import PreparedStore
 from stvg.recipe.build import build_preparer, prepared_store
 from stvg.recipe.schema import Recipe
+from stvg.training.cost import training_cost
 
 
 @dataclass(frozen=True, slots=True)
