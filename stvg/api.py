@@ -19,14 +19,14 @@ from typing import Any
 from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.fusion.ranking import Explainer, Explanation
-from stvg.interfaces import PreparedVideo
 from stvg.io.files import key_problem
 from stvg.io.video import read_meta
 from stvg.pipeline import Preparer
-from stvg.recipe.build import build_explainer, build_fusion, build_preparer, video_fingerprint
+from stvg.recipe.build import build_explainer, build_fusion, build_preparer
 from stvg.recipe.schema import DetectorConfig, Recipe
+from stvg.recipe.workspace import video_fingerprint
 from stvg.supervised import to_supervision
-from stvg.types import Query, Tube, VideoMeta
+from stvg.types import PreparedVideo, Query, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.overlay import write_overlay
 from stvg.viewer.page.write import write_report

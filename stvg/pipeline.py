@@ -4,19 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stvg.interfaces import (
-    Detector,
-    FeatureExtractor,
-    Fusion,
-    Linker,
-    MomentLocalizer,
-    PreparedVideo,
-    Tracker,
-    TubeMatcher,
-)
+from stvg.interfaces import Detector, FeatureExtractor, Fusion, Linker, MomentLocalizer, Tracker, TubeMatcher
 from stvg.io.video import read_footage
 from stvg.stage_times import DECODE, Clock, StageTimes
-from stvg.types import Prediction, Query
+from stvg.types import Prediction, PreparedVideo, Query
 
 
 @dataclass(frozen=True)

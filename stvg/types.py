@@ -4,14 +4,20 @@ Frames are 0-based and spans half-open everywhere; only format readers and write
 and xywh boxes. Boxes are `xyxy` in pixels of the original video.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from stvg.stage_times import StageTimes
+
 FloatArray = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Image = npt.NDArray[np.uint8]
@@ -205,3 +211,84 @@ class Scores:
     m_viou: float
     viou_at: dict[float, float]
     per_query: tuple[QueryScore, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoFrames:
+    """The decoded frames that detection and features look at: every `stride`-th frame of a video, held in memory.
+
+    `frames` (N,) int64 original frame numbers; `images` (N, h, w, 3) uint8 RGB, perhaps smaller than the video;
+    `scale` = h / video height, so that a box in pixels of the video times `scale` lies on the images. `cuts` are the
+    frames at which a new shot begins (frame 0 not among them).
+    """
+
+    meta: VideoMeta
+    frames: IntArray
+    images: Image
+    scale: float
+    cuts: tuple[int, ...]
+
+    @property
+    def step(self) -> int:
+        """How many frames of the video lie from one kept frame to the next; 1 where there is but one."""
+        return int(self.frames[1] - self.frames[0]) if len(self.frames) > 1 else 1
+
+    @property
+    def sampled_fps(self) -> float:
+        """How many kept frames make a second."""
+        return self.meta.fps / self.step
+
+    def shots(self) -> Iterator[slice]:
+        """Yield the kept frames of each shot as a slice of indices; shots between two kept frames are passed over."""
+        edges = [0, *np.searchsorted(self.frames, self.cuts).tolist(), len(self.frames)]
+        for start, stop in pairwise(edges):
+            if start < stop:
+                yield slice(start, stop)
+
+    def shot_spans(self) -> list[FrameSpan]:
+        """Return the frames of each shot that has a kept frame."""
+        edges = np.array([0, *self.cuts, self.meta.num_frames])
+        starts = [
+            int(edges[np.searchsorted(edges, self.frames[shot.start], side="right") - 1]) for shot in self.shots()
+        ]
+        return [FrameSpan(start, int(edges[np.searchsorted(edges, start, side="right")])) for start in starts]
+
+    def shot_of(self) -> IntArray:
+        """Return the number of each kept frame's shot, (N,) int64; shots without a kept frame count too."""
+        return np.searchsorted(self.cuts, self.frames, side="right")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedVideo:
+    """All that grounding needs of a video, without its pixels.
+
+    `clip_features` (C, D) float32: C equal parts of the whole video, D = 0 where it came without; `tubes` the
+    candidates; `tube_features` one (T_k, D') float32 for each tube: T_k equal parts of the tube. `footage` is the same
+    for videos with the same content, such as clips that one footage carries; "" where nobody asked. `normalised` says
+    that the rows of `tube_features` have the lengths that networks are to see; else each is divided by its length.
+    """
+
+    meta: VideoMeta
+    clip_features: FloatArray
+    tubes: tuple[Tube, ...]
+    tube_features: tuple[FloatArray, ...]
+    footage: str = ""
+    normalised: bool = False
+    times: StageTimes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSize:
+    """What an annotation file says of a video: `width`, `height` in pixels; `num_frames` only roughly true."""
+
+    width: int
+    height: int
+    num_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A video that could not be prepared, and the one-line reason."""
+
+    video_id: str
+    reason: str

@@ -8,9 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from stvg.evaluation.baselines import box_overlap
-from stvg.interfaces import PreparedVideo
-from stvg.types import Annotation, FloatArray
+from stvg.geometry.tubes import box_overlap
+from stvg.types import Annotation, FloatArray, PreparedVideo
 from temporal.mmn.clip_features import average_clips, clip_boundaries, normalise_features
 
 

@@ -17,8 +17,7 @@ from torch import nn
 from spatial.detectors.postprocess import clean_detections
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Detections, Image
+from stvg.types import Detections, Image, VideoFrames
 
 _HEAD = re.compile(r"(^|\.)(box_predictor|bbox_head|rpn_head|head)(\.\d+)?$")
 """Names of the modules that give boxes and scores in torchvision, mmdet and detectron2."""
@@ -60,7 +59,7 @@ class BatchDetector(ABC):
     def __init__(self, source: str, *, threshold: float, min_side: float, batch_size: int) -> None:
         self._source, self._threshold, self._min_side, self._batch = source, threshold, min_side, batch_size
 
-    def detect(self, footage: Footage) -> list[Detections]:
+    def detect(self, footage: VideoFrames) -> list[Detections]:
         """Return the people of each frame of the footage, boxes in pixels of the original video.
 
         Raises:

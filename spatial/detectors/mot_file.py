@@ -9,9 +9,8 @@ from pydantic.dataclasses import dataclass
 from spatial.detectors.postprocess import clean_detections
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
 from stvg.io.mot import MotRows, read_mot
-from stvg.types import Detections
+from stvg.types import Detections, VideoFrames
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -34,7 +33,7 @@ class FileDetector:
     def __init__(self, folder: Path | None = None, *, threshold: float = 0.2, min_side: float = 8.0) -> None:
         self._folder, self._threshold, self._min_side = folder, threshold, min_side
 
-    def detect(self, footage: Footage) -> list[Detections]:
+    def detect(self, footage: VideoFrames) -> list[Detections]:
         """Return the file's boxes in each frame of the footage; its other frames and its ids are not used.
 
         Raises:
@@ -55,7 +54,7 @@ def detections_path(folder: Path | None, video: Path) -> Path:
 
 
 def detections_in(
-    rows: MotRows, footage: Footage, path: Path, *, threshold: float, min_side: float
+    rows: MotRows, footage: VideoFrames, path: Path, *, threshold: float, min_side: float
 ) -> list[Detections]:
     """Return the rows of the file `path` as one Detections per frame of the footage.
 

@@ -22,8 +22,7 @@ from spatial.features.descriptors.shape import (
     oriented_gradients,
 )
 from stvg.config import STRICT
-from stvg.interfaces import Footage
-from stvg.types import FloatArray, Tube
+from stvg.types import FloatArray, Tube, VideoFrames
 
 LOOK_DIM = 3 * NUM_BINS
 COLOUR_DIM = NUM_ZONES * NUM_BINS
@@ -88,7 +87,7 @@ class ClassicFeatures:
         self.tube_dim = TUBE_DIM
         self.clip_dim = SCENE_DIM + (LOOK_DIM * DOING_DIM if bilinear else 0)
 
-    def extract(self, footage: Footage, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
         """Return clip features (N, clip_dim), a row per image of the footage, and for each tube (T_k, tube_dim) rows.
 
         A tube has one row for each image it covers, at least one. All float32 and finite.
@@ -104,7 +103,7 @@ class ClassicFeatures:
             clip = np.concatenate([clip, _bound_features(people, len(clip))], axis=1)
         return clip, tuple(person.row_features() for person in people)
 
-    def _describe(self, footage: Footage, fields: FlowFields, samples: TubeSamples) -> _Person:
+    def _describe(self, footage: VideoFrames, fields: FlowFields, samples: TubeSamples) -> _Person:
         upright = body_height(samples)
         size = footage.images.shape[2], footage.images.shape[1]
         side = round(CROP_SIZE[0] * _MARGIN)

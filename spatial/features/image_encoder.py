@@ -14,8 +14,7 @@ from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import FloatArray, Image, Tube
+from stvg.types import FloatArray, Image, Tube, VideoFrames
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +65,7 @@ class ImageEncoderFeatures:
         self._flow_width = flow_width
         self._smoothing_s = smoothing_s
 
-    def extract(self, footage: Footage, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
         """Return clip features (N, E + 18), a row per image of the footage, and for each tube (T_k, E + 66) rows.
 
         A tube has one row for each image it covers, at least one. All float32.

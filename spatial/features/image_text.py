@@ -15,8 +15,7 @@ from pydantic.dataclasses import dataclass
 from spatial.features.descriptors.crops import cut_crops, sample_tube
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import FloatArray, Image, Tube
+from stvg.types import FloatArray, Image, Tube, VideoFrames
 
 _SIDE = 224
 """Pixels of a crop's sides before the model's own processor sizes it, where the model's config does not say."""
@@ -81,7 +80,7 @@ class ImageTextFeatures:
     def __init__(self, model: ImageTextModel, *, batch_size: int = 32, margin: float = 0.1) -> None:
         self._model, self._batch, self._margin = model, batch_size, margin
 
-    def extract(self, footage: Footage, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
         """Return clip features (N, E), a row per image of the footage, and for each tube (T_k, E) rows, float32.
 
         A tube has one row for each image it covers, at least one.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -23,10 +22,7 @@ from spatial.features.descriptors.shape import body_height
 from spatial.features.video_backbones import Library, VideoEncoder
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import FloatArray, IntArray, Tube
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import Float64Array, FloatArray, IntArray, Tube, VideoFrames
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -78,7 +74,7 @@ class VideoNetworkFeatures:
         self._batch_size, self._margin = batch_size, margin
         self._flow_width, self._smoothing_s = flow_width, smoothing_s
 
-    def extract(self, footage: Footage, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
         """Return clip features (N, E + 18), a row per image of the footage, and for each tube (T_k, E + 174) rows.
 
         A tube has one row for each image it covers, at least one. All float32.
@@ -99,7 +95,7 @@ class VideoNetworkFeatures:
             rows.append(put_beside_motion(seen, motion, HISTOGRAM_DIM + MOTION_DIM))
         return clip, tuple(rows)
 
-    def _embed(self, footage: Footage, samples: TubeSamples, margin: float) -> FloatArray:
+    def _embed(self, footage: VideoFrames, samples: TubeSamples, margin: float) -> FloatArray:
         """Return the embedding of the clip nearest to each row, (R, E) float32 of norm sqrt(E)."""
         seconds = footage.frames[samples.index] / footage.meta.fps
         middles, nearest = clip_middles(seconds, self._every_s)
@@ -143,7 +139,7 @@ def clip_rows(seconds: Float64Array, middle_s: float, window_s: float, count: in
     return np.asarray(np.abs(seconds[None] - times[:, None]).argmin(axis=1), dtype=np.int64)
 
 
-def _whole(footage: Footage) -> TubeSamples:
+def _whole(footage: VideoFrames) -> TubeSamples:
     """Return the whole of every image as if it were a tube."""
     height, width = footage.images.shape[1:3]
     boxes = np.tile(np.array([0, 0, width, height], dtype=np.float32), (len(footage.images), 1))

@@ -3,16 +3,13 @@
 Source: `moment_to_stiou2d` and `iou3dt` of atao99/MMN-STVG (tan/data/datasets/utils.py, iou3dt.py).
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from stvg.geometry.boxes import elementwise_iou
-from stvg.types import Tube
+from stvg.types import Floats, Tube
 from temporal.mmn.moment_map import cell_spans_frames
-
-Floats = npt.NDArray[np.floating[Any]]
 
 PixelOffset = Literal[0, 1]
 """What a box's side counts beyond x2 - x1: 0 for our half-open pixels, 1 for the official inclusive ones."""

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from stvg.interfaces import PreparedVideo
-from stvg.types import BoolArray, FloatArray, FrameSpan, IntArray, MomentMap, Query, TubeMap
-from temporal.mmn.clip_features import Floats, average_clips, normalise_features
+from stvg.types import BoolArray, FloatArray, Floats, FrameSpan, IntArray, MomentMap, PreparedVideo, Query, TubeMap
+from temporal.mmn.clip_features import average_clips, normalise_features
 from temporal.mmn.moment_map import cell_spans_frames, moment_cells
 
 NUM_CLIPS = 16

@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 
 from stvg.errors import InputError
-from stvg.geometry.boxes import Float64Array
 from stvg.pickles.plain_pickle import as_array, read_pickle
-from stvg.types import FloatArray
+from stvg.types import Float64Array, FloatArray
 from temporal.mmn.clip_features import normalise_features
 
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from spatial.mmn_stvg.files import FeatureRows
 from stvg.errors import InputError
-from stvg.geometry.boxes import Float64Array
-from stvg.types import FloatArray, Tube
+from stvg.types import Float64Array, FloatArray, Tube
 from temporal.mmn.clip_features import average_clips
 
 PARTS = 32

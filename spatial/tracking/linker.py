@@ -19,12 +19,10 @@ from spatial.tracking.linking.gap_filling import refill
 from spatial.tracking.linking.motion import ends_of, motion_ratio
 from spatial.tracking.linking.pruning import dense_parts, drop_inner, is_real, merge_duplicates, trim_ends
 from spatial.tracking.linking.shot_association import pairs_across_cut
-from spatial.tracking.linking.tracklets import Float64Array, Piece, chained, common_boxes, pieces_of, split_in_crowds
-from spatial.tracking.tracker import sampling_step
+from spatial.tracking.linking.tracklets import Piece, chained, common_boxes, pieces_of, split_in_crowds
 from stvg.config import STRICT
 from stvg.geometry.boxes import elementwise_iou
-from stvg.interfaces import Footage
-from stvg.types import IntArray, Tube, VideoMeta
+from stvg.types import Float64Array, IntArray, Tube, VideoFrames, VideoMeta
 
 _SURE_GAP_S, _SURE_MARGIN = 0.35, 2.0
 """The first joins: over gaps up to this many seconds, where no other choice is nearly as good."""
@@ -99,7 +97,7 @@ class OfflineLinker:
         self._min_detections, self._min_length_s = min_detections, min_length_s
         self._min_density, self._min_score = min_density, min_score
 
-    def link(self, footage: Footage, tracklets: Sequence[Tube]) -> tuple[Tube, ...]:
+    def link(self, footage: VideoFrames, tracklets: Sequence[Tube]) -> tuple[Tube, ...]:
         """Return gap-free tubes, longest first, `tube_id` 0, 1, ... in that order; perhaps none.
 
         Where the footage has no real pictures, looks do not count and tubes end at shot cuts.
@@ -121,7 +119,7 @@ class OfflineLinker:
     def _join(
         self,
         pieces: Sequence[Piece],
-        footage: Footage,
+        footage: VideoFrames,
         max_gap_s: float,
         *,
         least: int = 1,
@@ -146,9 +144,9 @@ class OfflineLinker:
         chains = best_chains(len(solid), before, after, gains - _PRIOR, margin)
         return [chained([solid[index] for index in chain]) for chain in chains] + rest
 
-    def _prune(self, pieces: Sequence[Piece], footage: Footage) -> list[Piece]:
+    def _prune(self, pieces: Sequence[Piece], footage: VideoFrames) -> list[Piece]:
         """Return what deserves to be a tube: duplicates merged, ghosts dropped, ends trimmed."""
-        fps, step = footage.meta.fps, sampling_step(footage)
+        fps, step = footage.meta.fps, footage.step
         solid = [piece for piece in pieces if len(piece) >= _SOLID] or list(pieces)
         merged = drop_inner(merge_duplicates(solid, self._same_iou, self._same_share), self._same_share)
         end_gap = _at_least_a_step(self._end_gap_s, footage) * fps
@@ -218,16 +216,16 @@ def _overlaps(
     return first, second, ratios
 
 
-def _at_least_a_step(seconds: float, footage: Footage) -> float:
+def _at_least_a_step(seconds: float, footage: VideoFrames) -> float:
     """Return the time, or what lies between two frames of a footage that is looked at more seldom."""
-    return max(seconds, 1.5 * sampling_step(footage) / footage.meta.fps)
+    return max(seconds, 1.5 * footage.step / footage.meta.fps)
 
 
 def _shots_of(pieces: Sequence[Piece]) -> IntArray:
     return np.array([piece.shot for piece in pieces], dtype=np.int64)
 
 
-def _link_shots(pieces: Sequence[Piece], footage: Footage, max_gap_s: float) -> list[list[Piece]]:
+def _link_shots(pieces: Sequence[Piece], footage: VideoFrames, max_gap_s: float) -> list[list[Piece]]:
     """Return each person's pieces, one per shot of successive shots, in order."""
     max_gap = max_gap_s * footage.meta.fps
     people: list[list[Piece]] = []

@@ -10,10 +10,9 @@ from spatial.detectors.mot_file import detections_in
 from spatial.tracking.linker import OfflineLinker
 from spatial.tracking.tracker import EngineTracker
 from stvg.errors import InputError
-from stvg.interfaces import Footage
 from stvg.io.mot import MotRows, read_mot, write_mot
 from stvg.io.video import read_footage
-from stvg.types import Tube, VideoMeta
+from stvg.types import Tube, VideoFrames, VideoMeta
 
 logger = logging.getLogger(__name__)
 _PICTURE_SIDE = 320
@@ -61,10 +60,10 @@ def tube_rows(tubes: Sequence[Tube]) -> MotRows:
     )
 
 
-def _blank(rows: MotRows, path: Path, fps: float, stride: int) -> Footage:
+def _blank(rows: MotRows, path: Path, fps: float, stride: int) -> VideoFrames:
     """Return footage without pictures that lasts as long as the detections."""
     count = int(rows.frames.max()) + 1 if len(rows) else 1
     sides = np.ceil(rows.boxes_xyxy[:, 2:].max(axis=0, initial=1.0)).astype(int)
     meta = VideoMeta(path.name, path, count, fps, int(sides[0]), int(sides[1]))
     frames = np.arange(0, count, stride, dtype=np.int64)
-    return Footage(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / meta.height, ())
+    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / meta.height, ())

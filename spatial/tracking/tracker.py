@@ -8,7 +8,6 @@ to no track (tracker_id < 0) become tracklets of one box, which the linker may u
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -17,8 +16,8 @@ from pydantic.dataclasses import dataclass
 
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Detections, FrameSpan, Tube
+from stvg.geometry.tubes import interpolate_tube
+from stvg.types import Detections, Tube, VideoFrames
 
 Engine = Literal["bytetrack", "ocsort", "botsort"]
 _Place = tuple[int, int]
@@ -62,7 +61,7 @@ class EngineTracker:
         self._engine, self._memory_s, self._min_hits, self._min_iou = engine, memory_s, min_hits, min_iou
         self._high_score, self._camera_motion = high_score, camera_motion
 
-    def track(self, footage: Footage, detections: Sequence[Detections]) -> list[Tube]:
+    def track(self, footage: VideoFrames, detections: Sequence[Detections]) -> list[Tube]:
         """Return the tracklets of each shot, in order of appearance; every detection belongs to exactly one.
 
         `detections` holds one item per frame of the footage. Frames of a tracklet without a detection, between the
@@ -74,7 +73,7 @@ class EngineTracker:
         if [item.frame for item in detections] != footage.frames.tolist():
             raise ValueError("detections: expected one item per frame of the footage, in its order")
         tubes: list[Tube] = []
-        for shot in shots(footage):
+        for shot in footage.shots():
             items = detections[shot]
             steps = [self._steps(footage, items, footage.images[shot], backwards) for backwards in (False, True)]
             for track in _chains(items, _agreed(*steps)):
@@ -85,12 +84,12 @@ class EngineTracker:
         return tubes
 
     def _steps(
-        self, footage: Footage, items: Sequence[Detections], images: npt.NDArray[np.uint8], backwards: bool
+        self, footage: VideoFrames, items: Sequence[Detections], images: npt.NDArray[np.uint8], backwards: bool
     ) -> dict[_Place, _Place]:
         """Return, for one shot and direction of the tracker, the next detection in time of those that have one."""
         import supervision as sv
 
-        tracker = self._new_tracker(sampled_fps(footage))
+        tracker = self._new_tracker(footage.sampled_fps)
         sees = self._engine == "botsort" and self._camera_motion
         last: dict[int, _Place] = {}
         steps: dict[_Place, _Place] = {}
@@ -162,46 +161,3 @@ def _chains(items: Sequence[Detections], steps: dict[_Place, _Place]) -> Iterato
             while chain[-1] in steps:
                 chain.append(steps[chain[-1]])
             yield chain
-
-
-def shots(footage: Footage) -> Iterator[slice]:
-    """Yield the footage's frames of each shot as a slice of indices; shots between two kept frames are passed over."""
-    edges = [0, *np.searchsorted(footage.frames, footage.cuts).tolist(), len(footage.frames)]
-    for start, stop in pairwise(edges):
-        if start < stop:
-            yield slice(start, stop)
-
-
-def shot_spans(footage: Footage) -> list[FrameSpan]:
-    """Return the frames of each shot that has a frame of the footage."""
-    edges = np.array([0, *footage.cuts, footage.meta.num_frames])
-    starts = [
-        int(edges[np.searchsorted(edges, footage.frames[shot.start], side="right") - 1]) for shot in shots(footage)
-    ]
-    return [FrameSpan(start, int(edges[np.searchsorted(edges, start, side="right")])) for start in starts]
-
-
-def sampling_step(footage: Footage) -> int:
-    """Return how many frames of the video lie from one frame of the footage to the next; 1 where there is but one."""
-    return int(footage.frames[1] - footage.frames[0]) if len(footage.frames) > 1 else 1
-
-
-def sampled_fps(footage: Footage) -> float:
-    """Return how many frames of the footage make a second."""
-    return footage.meta.fps / sampling_step(footage)
-
-
-def interpolate_tube(tube_id: int, frames: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, scores: npt.ArrayLike) -> Tube:
-    """Return a gap-free tube through boxes at some frames, linear in between, where `observed` is false.
-
-    `frames` (N,) increasing numbers, `boxes_xyxy` (N, 4), `scores` (N,).
-
-    >>> tube = interpolate_tube(0, [10, 12], [[0, 0, 4, 8], [2, 0, 6, 8]], [1, 0.5])
-    >>> tube.boxes_xyxy[1].tolist(), tube.observed.tolist()
-    ([1.0, 0.0, 5.0, 8.0], [True, False, True])
-    """
-    known = np.asarray(frames, dtype=np.int64)
-    wanted = np.arange(known[0], known[-1] + 1)
-    columns = np.column_stack([np.asarray(boxes_xyxy, dtype=np.float64), np.asarray(scores, dtype=np.float64)])
-    filled = np.column_stack([np.interp(wanted, known, column) for column in columns.T])
-    return Tube(tube_id, int(known[0]), filled[:, :4], filled[:, 4], np.isin(wanted, known))

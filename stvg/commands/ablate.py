@@ -15,11 +15,10 @@ from stvg.evaluation.plots import draw_error_bars, draw_heat_map
 from stvg.evaluation.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown, rows_to_text
 from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically, write_text_atomically
-from stvg.prepare.runner import Failure
 from stvg.recipe.build import build_fusion, load_localizer, load_matcher
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import Reader, prepare_wherever, video_paths
-from stvg.types import Annotation
+from stvg.recipe.splits import Reader, prepare_wherever, video_paths
+from stvg.types import Annotation, Failure
 from temporal.mmn.moment_map import moment_cells
 
 logger = logging.getLogger(__name__)

@@ -16,15 +16,12 @@ from spatial.mmn_stvg.tubes import equal_parts, make_tube, side_by_side
 from stvg.cli import ExitCode, recipe_parser, report_failures
 from stvg.config import load_config
 from stvg.errors import InputError
-from stvg.geometry.boxes import Float64Array
-from stvg.interfaces import PreparedVideo
 from stvg.io.annotations import read_annotated_clips, read_queries
 from stvg.io.files import read_json
 from stvg.io.video import read_meta
-from stvg.prepare.runner import Failure
-from stvg.recipe.build import prepared_store
 from stvg.recipe.schema import Recipe
-from stvg.types import FloatArray, VideoMeta
+from stvg.recipe.workspace import prepared_store
+from stvg.types import Failure, Float64Array, FloatArray, PreparedVideo, VideoMeta
 from temporal.official.checkpoint import convert_checkpoint
 
 logger = logging.getLogger(__name__)

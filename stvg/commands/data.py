@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse(asked, ["--sentences"], "with vidstg")
 
     from stvg.datasets.hcstvg.layout import PrepareRequest, prepare_hcstvg
-    from stvg.prepare.runner import Failure
     from stvg.prepare.workers import local_engine
+    from stvg.types import Failure
 
     request = PrepareRequest(
         asked.dataset,

@@ -19,15 +19,15 @@ from stvg.config import load_config, override
 from stvg.datasets.synthetic.make import make_world
 from stvg.evaluation.metrics import bootstrap_interval, score, summarise
 from stvg.evaluation.tables import SCORE_HEAD, align, difference_to_text, rows_to_text, score_cells
-from stvg.io.annotations import ClipSize, read_annotations
+from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically
 from stvg.io.submission import read_submission, write_submission
 from stvg.models.fetch import DETECTOR
 from stvg.recipe.build import build_explainer, build_grounder
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import prepare_wherever, video_paths
+from stvg.recipe.splits import prepare_wherever, video_paths
 from stvg.training.stages import train_both
-from stvg.types import Annotation, Prediction, Scores
+from stvg.types import Annotation, ClipSize, Prediction, Scores
 from stvg.viewer.page.results import read_results
 from stvg.viewer.page.write import write_report
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from stvg.cli import ExitCode, recipe_parser
 from stvg.errors import InputError
 from stvg.evaluation.metrics import PROTOCOLS, score, summarise
-from stvg.io.annotations import ClipSize, read_annotated_clips, read_queries
+from stvg.io.annotations import read_annotated_clips, read_queries
 from stvg.io.files import read_json, write_json_atomically
 from stvg.io.submission import find_problems, read_submission
+from stvg.types import ClipSize
 
 logger = logging.getLogger(__name__)
 _EVALUATE = "Score a submission against HC-STVG annotations: m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5."

@@ -23,7 +23,7 @@ from stvg.config import dump_config, load_config
 from stvg.datasets.hcstvg.fallback import centre_answer, likely_size
 from stvg.datasets.hcstvg.index import index_path, read_index
 from stvg.errors import InputError
-from stvg.io.annotations import ClipSize, read_annotated_clips, read_queries
+from stvg.io.annotations import read_annotated_clips, read_queries
 from stvg.io.answer_log import Answer, AnswerLog, answer_log
 from stvg.io.files import key_problem, read_json, remove_leftovers, write_json_atomically
 from stvg.io.locks import locked
@@ -31,11 +31,12 @@ from stvg.io.manifest import commit, file_hash, make_manifest, manifest_path
 from stvg.io.submission import to_item, write_items, write_submission
 from stvg.io.video import read_meta
 from stvg.pipeline import Grounder
-from stvg.prepare.runner import Failure, HowToPrepare
-from stvg.recipe.build import build_grounder, build_preparer, fusion_file, matcher_folder, temporal_folder
+from stvg.prepare.runner import HowToPrepare
+from stvg.recipe.build import build_grounder, build_preparer
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import Reader, how_to_prepare, prepare_wherever, video_paths
-from stvg.types import Prediction, Query, VideoMeta
+from stvg.recipe.splits import Reader, how_to_prepare, prepare_wherever, video_paths
+from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
+from stvg.types import ClipSize, Failure, Prediction, Query, VideoMeta
 from stvg.viewer.overlay import write_overlay
 from temporal.training.checkpoint import best_weights
 

@@ -12,9 +12,10 @@ from stvg.cli import add_how_to_prepare, recipe_parser, refuse, refuse_without_r
 from stvg.config import load_config, override
 from stvg.errors import InputError
 from stvg.io.annotations import read_queries
-from stvg.prepare.runner import Failure, HowToPrepare
+from stvg.prepare.runner import HowToPrepare
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import SPLITS, PrepareOptions, how_to_prepare, prepare_split, video_paths
+from stvg.recipe.splits import SPLITS, PrepareOptions, how_to_prepare, prepare_split, video_paths
+from stvg.types import Failure
 
 
 def preprocess(

@@ -27,12 +27,13 @@ from stvg.io.annotations import read_annotations, read_queries
 from stvg.io.files import read_json, write_json_atomically, write_text_atomically
 from stvg.io.locks import locked
 from stvg.io.submission import find_problems, read_submission
-from stvg.prepare.runner import Failure, HowToPrepare
+from stvg.prepare.runner import HowToPrepare
 from stvg.prepare.workers import local_engine
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import how_to_prepare
+from stvg.recipe.splits import how_to_prepare
 from stvg.training.plan import plan
 from stvg.training.stages import train_both
+from stvg.types import Failure
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -20,11 +20,10 @@ from stvg.io.annotations import read_annotations, read_queries
 from stvg.io.files import read_json
 from stvg.io.submission import read_submission
 from stvg.io.video import read_meta
-from stvg.prepare.runner import Failure
 from stvg.recipe.build import build_explainer
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import Reader, prepare_wherever, video_paths
-from stvg.types import Prediction, Query, QueryScore, Scores, Tube, VideoMeta
+from stvg.recipe.splits import Reader, prepare_wherever, video_paths
+from stvg.types import Failure, Prediction, Query, QueryScore, Scores, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.export import draw_all
 from stvg.viewer.page.results import read_results

@@ -27,9 +27,20 @@ from stvg.evaluation.baselines import (
 )
 from stvg.evaluation.metrics import bootstrap_interval, paired_bootstrap_interval, score
 from stvg.fusion.score_fusion import ScoreFusion
-from stvg.interfaces import MomentLocalizer, PreparedVideo, TubeMatcher
+from stvg.interfaces import MomentLocalizer, TubeMatcher
 from stvg.pipeline import Grounder
-from stvg.types import Annotation, FloatArray, IntArray, MomentMap, Prediction, Query, QueryScore, Scores, TubeMap
+from stvg.types import (
+    Annotation,
+    FloatArray,
+    IntArray,
+    MomentMap,
+    Prediction,
+    PreparedVideo,
+    Query,
+    QueryScore,
+    Scores,
+    TubeMap,
+)
 
 PARTS_TEMPORAL = ("mmn", "truth", "whole", "uniform")
 PARTS_SPATIAL = ("matcher", "truth", "confident", "largest", "random")

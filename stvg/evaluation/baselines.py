@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from stvg.geometry.boxes import elementwise_iou
-from stvg.interfaces import MomentLocalizer, PreparedVideo, TubeMatcher
-from stvg.types import FrameSpan, IntArray, MomentMap, Query, Tube, TubeMap
+from stvg.geometry.tubes import box_overlap
+from stvg.interfaces import MomentLocalizer, TubeMatcher
+from stvg.types import FrameSpan, IntArray, MomentMap, PreparedVideo, Query, Tube, TubeMap
 
 
 class TruthLocalizer:
@@ -152,15 +152,6 @@ class SeededPreference:
     def __call__(self, tube: Tube, query: Query) -> float:
         """Return a number drawn uniformly from [0, 1)."""
         return float(_generator(self.seed, query).random(tube.tube_id + 1)[tube.tube_id])
-
-
-def box_overlap(tube: Tube, truth: Tube) -> float:
-    """Return the sum of the box IoUs with `truth` over its frames, divided by their number: vIoU at the true span."""
-    start, stop = max(tube.span.start, truth.span.start), min(tube.span.stop, truth.span.stop)
-    if start >= stop:
-        return 0.0
-    common = FrameSpan(start, stop)
-    return float(elementwise_iou(tube.crop(common).boxes_xyxy, truth.crop(common).boxes_xyxy).sum()) / truth.span.length
 
 
 def _generator(seed: int, query: Query) -> np.random.Generator:

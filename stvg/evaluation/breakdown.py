@@ -11,9 +11,7 @@ import numpy as np
 
 from stvg.evaluation.ablation import AblationRow
 from stvg.evaluation.metrics import bootstrap_interval
-from stvg.geometry.boxes import Float64Array
-from stvg.interfaces import PreparedVideo
-from stvg.types import Annotation, BoolArray, QueryScore, Scores, Tube
+from stvg.types import Annotation, BoolArray, Float64Array, PreparedVideo, QueryScore, Scores, Tube
 
 
 @dataclass(frozen=True, slots=True)

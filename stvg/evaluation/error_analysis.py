@@ -27,10 +27,10 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 
 from stvg.evaluation.metrics import bootstrap_interval, official
-from stvg.fusion.score_fusion import ScoreFusion, centre_tube
+from stvg.fusion.score_fusion import ScoreFusion
 from stvg.geometry.boxes import elementwise_iou
-from stvg.interfaces import PreparedVideo
-from stvg.types import FrameSpan, Prediction, Tube
+from stvg.geometry.tubes import centre_tube
+from stvg.types import FrameSpan, Prediction, PreparedVideo, Tube
 
 
 @dataclass(frozen=True, slots=True)

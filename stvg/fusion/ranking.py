@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stvg.fusion.score_fusion import ScoreFusion, choose_tube, joint_scores
-from stvg.interfaces import MomentLocalizer, PreparedVideo, TubeMatcher
-from stvg.types import FloatArray, FrameSpan, IntArray, MomentMap, Prediction, Query, Tube, TubeMap
+from stvg.interfaces import MomentLocalizer, TubeMatcher
+from stvg.types import FloatArray, FrameSpan, IntArray, MomentMap, Prediction, PreparedVideo, Query, Tube, TubeMap
 
 
 @dataclass(frozen=True, slots=True, eq=False)

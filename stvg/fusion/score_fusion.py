@@ -20,20 +20,29 @@ inside their hull, so the answer stays valid: one box per frame, with area, insi
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from scipy.ndimage import gaussian_filter1d
 
-from stvg.config import STRICT
+from stvg.config import STRICT, parse_config
+from stvg.errors import InputError
 from stvg.geometry.spans import pairwise_tiou
-from stvg.interfaces import PreparedVideo
-from stvg.types import FloatArray, FrameSpan, IntArray, MomentMap, Prediction, Query, Tube, TubeMap, VideoMeta
+from stvg.geometry.tubes import centre_tube, cover, smooth
+from stvg.io.files import read_json
+from stvg.types import (
+    FloatArray,
+    FrameSpan,
+    MomentMap,
+    Prediction,
+    PreparedVideo,
+    Query,
+    Tube,
+    TubeMap,
+)
 
-CENTRE_BOX = (1 / 3, 1 / 6, 2 / 3, 5 / 6)
-"""Left, top, right, bottom of the box that is given where nobody was found, as shares of width and height."""
 _TINY = 1e-6
 _SHARPNESS = 4
 
@@ -152,41 +161,19 @@ def choose_cell(maps: Sequence[TubeMap], scores: Sequence[FloatArray]) -> tuple[
     return index, FrameSpan(*maps[index].spans[cell].tolist()), best[index]
 
 
-def cover(tube: Tube, span: FrameSpan, max_extrapolation: int) -> Tube:
-    """Return the tube over `span`, its first and last box held for at most `max_extrapolation` frames beyond its ends.
-
-    Held boxes are not `observed`. What is still not covered is cut from the span.
-    """
-    start = max(span.start, tube.span.start - max_extrapolation)
-    stop = min(span.stop, tube.span.stop + max_extrapolation)
-    wanted: IntArray = np.arange(start, stop)
-    inside = (wanted >= tube.span.start) & (wanted < tube.span.stop)
-    rows = np.clip(wanted, tube.span.start, tube.span.stop - 1) - tube.span.start
-    return Tube(tube.tube_id, start, tube.boxes_xyxy[rows], tube.scores[rows], tube.observed[rows] & inside)
-
-
-def smooth(tube: Tube, deviation: float) -> Tube:
-    """Return the tube with its boxes averaged by a Gaussian window of `deviation` frames; 0 leaves them as they are.
-
-    Beyond its ends the tube is taken to stand still at its first and last box, so it keeps its frames.
-    """
-    if deviation == 0:
-        return tube
-    boxes = gaussian_filter1d(tube.boxes_xyxy.astype(np.float64), deviation, axis=0, mode="nearest")
-    return Tube(tube.tube_id, tube.start_frame, boxes, tube.scores, tube.observed)
-
-
-def centre_tube(meta: VideoMeta, span: FrameSpan) -> Tube:
-    """Return a tube of CENTRE_BOX over `span`, the answer for a video in which nobody was found."""
-    box = np.array(CENTRE_BOX) * [meta.width, meta.height, meta.width, meta.height]
-    return Tube(
-        0,
-        span.start,
-        np.tile(box, (span.length, 1)),
-        np.zeros(span.length, dtype=np.float32),
-        np.zeros(span.length, dtype=bool),
-    )
-
-
 def _prediction(query: Query, tube: Tube, score: float) -> Prediction:
     return Prediction(query.query_id, query.video_id, tube, score)
+
+
+def read_fitted_weights(path: Path) -> JointWeights | None:
+    """Return the weights written at `path`, None where there are none.
+
+    Raises:
+        InputError: the file is not of that form.
+    """
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict) or "weights" not in found:
+        raise InputError(f"{path}: expected fitted weights as stvg train writes them, found none")
+    return parse_config(JointWeights, found["weights"], str(path))

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import Float64Array
 
 
 def xywh_to_xyxy(boxes_xywh: npt.ArrayLike) -> Float64Array:

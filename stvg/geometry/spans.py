@@ -3,9 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from stvg.types import FrameSpan
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import Float64Array, FrameSpan
 
 
 def from_inclusive(first: int, last: int) -> FrameSpan:

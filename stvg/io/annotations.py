@@ -20,9 +20,9 @@ from typing import Any, Literal
 import numpy as np
 
 from stvg.errors import InputError
-from stvg.geometry.boxes import Float64Array, xywh_to_xyxy, xyxy_to_xywh
+from stvg.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
 from stvg.io.files import is_finite_number, key_problem, read_json, write_json_atomically
-from stvg.types import Annotation, Query, Tube
+from stvg.types import Annotation, ClipSize, Float64Array, Query, Tube
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +32,6 @@ BOX_TOLERANCE = 1.0
 """Pixels by which a box may leave the image."""
 BOX_DECIMALS = 2
 """Decimals of a pixel that are written."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipSize:
-    """What an annotation file says of a video: `width`, `height` in pixels; `num_frames` only roughly true."""
-
-    width: int
-    height: int
-    num_frames: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,3 +238,13 @@ def _short(value: object) -> str:
         return f"{type(value).__name__} of {len(value)}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def film_of(video_id: str) -> str:
+    """Return the name of the film that a clip of HC-STVG is cut from.
+
+    >>> film_of("187_o4xQ-BEa3Ss.mp4"), film_of("other.mp4")
+    ('o4xQ-BEa3Ss', 'other')
+    """
+    number, sign, name = Path(video_id).stem.partition("_")
+    return name if sign and number.isdigit() else Path(video_id).stem

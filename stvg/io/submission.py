@@ -15,9 +15,8 @@ import numpy as np
 from stvg.errors import InputError
 from stvg.geometry.boxes import clip_boxes
 from stvg.geometry.spans import from_inclusive, to_inclusive
-from stvg.io.annotations import ClipSize
 from stvg.io.files import is_finite_number, key_problem, read_json, write_json_atomically
-from stvg.types import Prediction, Query, Tube
+from stvg.types import ClipSize, Prediction, Query, Tube
 
 BOX_DECIMALS = 2
 """Decimals of a pixel that are written: an IoU changes by less than 0.001 even for a box of 20 pixels."""

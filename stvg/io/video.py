@@ -15,9 +15,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from stvg.errors import InputError
-from stvg.interfaces import Footage
 from stvg.io import shot_boundaries as cuts
-from stvg.types import Image, VideoMeta
+from stvg.types import Image, VideoFrames, VideoMeta
 
 _SHORT_BY_S = 1.0
 """Seconds by which a file may end before the length that its header promises."""
@@ -85,7 +84,7 @@ def read_meta(path: Path, video_id: str) -> VideoMeta:
         return VideoMeta(video_id, path, len(times_s), source.fps(times_s), width, height)
 
 
-def read_footage(path: Path, video_id: str, stride: int, max_side: int) -> Footage:
+def read_footage(path: Path, video_id: str, stride: int, max_side: int) -> VideoFrames:
     """Decode the video at `path` once and keep every `stride`-th frame, from frame 0 on.
 
     The images are scaled down while they are converted, so that their longer side is at most `max_side` pixels; they
@@ -116,7 +115,7 @@ def read_footage(path: Path, video_id: str, stride: int, max_side: int) -> Foota
         meta = VideoMeta(video_id, path, len(times_s), source.fps(times_s), width, height)
     images = np.stack(kept)
     frames = np.arange(0, len(times_s), stride, dtype=np.int64)
-    return Footage(meta, frames, images, images.shape[1] / height, cuts.find_cuts(np.stack(tiny)))
+    return VideoFrames(meta, frames, images, images.shape[1] / height, cuts.find_cuts(np.stack(tiny)))
 
 
 def stream_images(path: Path) -> Iterator[Image]:

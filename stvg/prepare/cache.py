@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stvg.interfaces import PreparedVideo
+from stvg.types import PreparedVideo
 
 
 class KeepingReader:

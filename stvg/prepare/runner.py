@@ -20,16 +20,9 @@ from stvg.pipeline import Preparer
 from stvg.prepare.store import PreparedStore, source_fingerprint
 from stvg.prepare.workers import Engine, Lost, local_engine
 from stvg.stage_times import StageTimes, total
+from stvg.types import Failure
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A video that could not be prepared, and the one-line reason."""
-
-    video_id: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,8 @@ import h5py
 import numpy as np
 
 from stvg.errors import InputError
-from stvg.interfaces import PreparedVideo
 from stvg.io.files import read_json, write_json_atomically, writing
-from stvg.types import Tube, VideoMeta
+from stvg.types import PreparedVideo, Tube, VideoMeta
 
 _EDGE = 1 << 16
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from stvg.config import load_config
-from stvg.recipe.build import load_network, temporal_folder
+from stvg.recipe.networks import load_network
 from stvg.recipe.schema import BenchmarkRecipe
+from stvg.recipe.workspace import temporal_folder
 from temporal.benchmarks.features import ClipReader, FeatureFile
 from temporal.benchmarks.ranker import MomentRanker
 from temporal.mmn.network import MMN

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from stvg.interfaces import PreparedVideo
-from stvg.types import Annotation, FloatArray, FrameSpan, IntArray, Tube
+from stvg.geometry.tubes import shift_tube
+from stvg.types import Annotation, FloatArray, FrameSpan, IntArray, PreparedVideo
 
 
 def crop_randomly(
@@ -28,7 +28,7 @@ def crop_to(annotation: Annotation, video: PreparedVideo, window: FrameSpan) -> 
     for tube, rows in zip(video.tubes, video.tube_features, strict=True):
         if tube.span.start < window.stop and tube.span.stop > window.start:
             inside = tube.crop(window)
-            tubes.append(_moved(inside, window.start))
+            tubes.append(shift_tube(inside, window.start))
             features.append(_rows_of(rows, tube.span, inside.span))
     whole = FrameSpan(0, video.meta.num_frames)
     cut = replace(
@@ -38,7 +38,7 @@ def crop_to(annotation: Annotation, video: PreparedVideo, window: FrameSpan) -> 
         tubes=tuple(tubes),
         tube_features=tuple(features),
     )
-    return replace(annotation, tube=_moved(annotation.tube, window.start)), cut
+    return replace(annotation, tube=shift_tube(annotation.tube, window.start)), cut
 
 
 def concatenate_randomly(
@@ -47,7 +47,7 @@ def concatenate_randomly(
     """Return the annotation and video with `other` before or after it, each order with the same probability."""
     if rng.random() < 0.5:
         return annotation, concatenate(video, other)
-    moved = replace(annotation, tube=_moved(annotation.tube, -other.meta.num_frames))
+    moved = replace(annotation, tube=shift_tube(annotation.tube, -other.meta.num_frames))
     return moved, concatenate(other, video)
 
 
@@ -62,7 +62,7 @@ def concatenate(first: PreparedVideo, second: PreparedVideo) -> PreparedVideo:
     rows = max(1, round(density * total))
     centres = (2 * np.arange(rows) + 1) * total // (2 * rows)
     clips = [_clips_at(first, centres[centres < shift]), _clips_at(second, centres[centres >= shift] - shift)]
-    later = [replace(_moved(tube, -shift), tube_id=tube.tube_id + len(first.tubes)) for tube in second.tubes]
+    later = [replace(shift_tube(tube, -shift), tube_id=tube.tube_id + len(first.tubes)) for tube in second.tubes]
     return replace(
         first,
         meta=replace(first.meta, num_frames=total),
@@ -75,11 +75,6 @@ def concatenate(first: PreparedVideo, second: PreparedVideo) -> PreparedVideo:
 def _clips_at(video: PreparedVideo, frames: IntArray) -> FloatArray:
     """Return the rows of the clip features that show these frames."""
     return video.clip_features[frames * len(video.clip_features) // video.meta.num_frames]
-
-
-def _moved(tube: Tube, start: int) -> Tube:
-    """Return the tube in frames counted from `start` on."""
-    return replace(tube, start_frame=tube.start_frame - start)
 
 
 def _rows_of(rows: FloatArray, whole: FrameSpan, part: FrameSpan) -> FloatArray:

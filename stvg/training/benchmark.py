@@ -10,9 +10,9 @@ from typing import Literal
 from stvg.errors import InputError
 from stvg.evaluation.tables import align
 from stvg.io.files import write_json_atomically
-from stvg.recipe.build import temporal_folder as folder_of
 from stvg.recipe.build_benchmark import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.recipe.schema import BenchmarkRecipe
+from stvg.recipe.workspace import temporal_folder as folder_of
 from stvg.training.setup import seeded_network, training_alone, training_run
 from stvg.training.wordings import make_rewordings
 from temporal.benchmarks.annotations import MomentAnnotations, read_moments
@@ -20,9 +20,9 @@ from temporal.benchmarks.features import ClipReader
 from temporal.benchmarks.ranker import MomentRanker, Ranking, moment_item, rank_split
 from temporal.benchmarks.recall import RecallTable
 from temporal.distributed.ranks import Ranks
-from temporal.localizer import MomentItem, MomentLoss
 from temporal.mmn.text_cache import encode_all
 from temporal.training.embedder import BatchEmbedder
+from temporal.training.items import MomentItem, MomentLoss
 from temporal.training.loop import TrainingConfig, train
 
 logger = logging.getLogger(__name__)

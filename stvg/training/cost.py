@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from stvg.recipe.build import build_network
+from stvg.recipe.networks import build_network
 from stvg.recipe.schema import Device, StageConfig
-from temporal.localizer import MomentItem, MomentLoss, moment_ious
+from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN
 from temporal.training.embedder import BatchEmbedder
+from temporal.training.items import MomentItem, MomentLoss
 from temporal.training.optimizer import clip_and_step, make_optimizer
 
 _MAPS = {"cpu": 4, "cuda": 64}

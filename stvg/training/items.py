@@ -11,14 +11,12 @@ import numpy as np
 from tqdm import tqdm
 
 from stvg.errors import InputError
-from stvg.interfaces import PreparedVideo
 from stvg.io.annotations import read_annotations
-from stvg.prepare.runner import Failure
-from stvg.recipe.build import prepared_store
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import Reader, split_reader, unreadable_videos
+from stvg.recipe.splits import Reader, split_reader, unreadable_videos
+from stvg.recipe.workspace import prepared_store
 from stvg.training.augmentation import concatenate_randomly, crop_randomly
-from stvg.types import Annotation
+from stvg.types import Annotation, Failure, PreparedVideo
 from temporal.distributed.ranks import Ranks
 from temporal.training.embedder import BatchItem
 from temporal.training.loop import TrainingConfig

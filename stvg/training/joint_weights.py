@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stvg.config import dump_config, parse_config
-from stvg.errors import InputError
+from stvg.config import dump_config
 from stvg.evaluation.metrics import score
-from stvg.fusion.score_fusion import JointWeights, choose_cell, cover, joint_logs, weigh
-from stvg.interfaces import PreparedVideo
-from stvg.io.files import read_json, write_json_atomically
-from stvg.types import Annotation, FloatArray, MomentMap, Prediction, TubeMap
+from stvg.fusion.score_fusion import JointWeights, choose_cell, joint_logs, weigh
+from stvg.geometry.tubes import cover
+from stvg.io.files import write_json_atomically
+from stvg.types import Annotation, FloatArray, MomentMap, Prediction, PreparedVideo, TubeMap
 
 WEIGHT_GRID = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Tried for moment and contrastive, the iou weight being 1: only the ratios of the three matter."""
@@ -56,17 +55,3 @@ def write_fitted_weights(path: Path, weights: JointWeights, m_viou: float, num_q
     """Write what the search found; `read_fitted_weights` takes it back."""
     found = {"weights": dump_config(weights), "val_m_viou": m_viou, "num_queries": num_queries}
     write_json_atomically(path, found, indent=2)
-
-
-def read_fitted_weights(path: Path) -> JointWeights | None:
-    """Return the weights written at `path`, None where there are none.
-
-    Raises:
-        InputError: the file is not of that form.
-    """
-    if not path.is_file():
-        return None
-    found = read_json(path)
-    if not isinstance(found, dict) or "weights" not in found:
-        raise InputError(f"{path}: expected fitted weights as stvg train writes them, found none")
-    return parse_config(JointWeights, found["weights"], str(path))

@@ -12,8 +12,9 @@ from stvg.datasets.hcstvg.sources import Sources, find_sources
 from stvg.datasets.hcstvg.videos import find_file
 from stvg.errors import InputError
 from stvg.prepare.store import PreparedStore
-from stvg.recipe.build import build_preparer, prepared_store
+from stvg.recipe.build import build_preparer
 from stvg.recipe.schema import Recipe
+from stvg.recipe.workspace import prepared_store
 from stvg.training.cost import training_cost
 
 

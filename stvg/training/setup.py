@@ -11,7 +11,7 @@ import torch
 from stvg.config import dump_config
 from stvg.io.files import remove_leftovers
 from stvg.io.locks import locked
-from stvg.recipe.build import build_network, describe_network
+from stvg.recipe.networks import build_network, describe_network
 from stvg.recipe.schema import BenchmarkRecipe, Recipe, StageConfig
 from temporal.distributed.batch_norm import synchronise_batch_norm
 from temporal.distributed.ranks import Ranks, connected, find_ranks

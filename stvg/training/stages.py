@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from spatial.matching.matcher import MMNTubeMatcher, TubeItem, TubeLoss, make_tube_item
+from spatial.matching.items import TubeItem, TubeLoss, make_tube_item
+from spatial.matching.matcher import MMNTubeMatcher
 from stvg.cli import configure_logging
 from stvg.errors import InputError
 from stvg.evaluation.baselines import WholeLocalizer
@@ -22,32 +23,24 @@ from stvg.evaluation.metrics import score
 from stvg.geometry.spans import span_tiou
 from stvg.pipeline import Grounder
 from stvg.prepare.cache import without_features
-from stvg.prepare.runner import Failure
-from stvg.recipe.build import (
-    build_fusion,
-    fusion_file,
-    load_localizer,
-    load_matcher,
-    matcher_folder,
-    prepared_store,
-    temporal_folder,
-    temporal_streams,
-)
+from stvg.recipe.build import build_fusion, load_localizer, load_matcher, temporal_streams
 from stvg.recipe.schema import Recipe, StageConfig
-from stvg.recipe.workspace import Reader
+from stvg.recipe.splits import Reader
+from stvg.recipe.workspace import fusion_file, matcher_folder, prepared_store, temporal_folder
 from stvg.training.items import Item, MakeItem, Split, left_out, make_train_set, training_splits, usable_split
 from stvg.training.joint_weights import FusionSample, fit_joint_weights, write_fitted_weights
 from stvg.training.setup import seeded_network, training_alone, training_run
 from stvg.training.wordings import make_rewordings
-from stvg.types import Annotation, FrameSpan, Prediction
+from stvg.types import Annotation, Failure, FrameSpan, Prediction
 from temporal.distributed.ranks import Ranks, find_ranks
-from temporal.localizer import MMNLocalizer, MomentItem, MomentLoss, make_moment_item
+from temporal.localizer import MMNLocalizer
 from temporal.mmn.losses import LossConfig, Losses
 from temporal.mmn.network import MMN
 from temporal.mmn.text_cache import SentenceSource, encode_all
 from temporal.training.checkpoint import best_weights
 from temporal.training.clip_store import ClipMemory
 from temporal.training.embedder import BatchEmbedder
+from temporal.training.items import MomentItem, MomentLoss, make_moment_item
 from temporal.training.loop import TrainingRun, train
 
 logger = logging.getLogger(__name__)

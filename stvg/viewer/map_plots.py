@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stvg.evaluation.verdicts import origin_of
 from stvg.fusion.ranking import Explanation, TubeReading
-from stvg.geometry.spans import Float64Array
+from stvg.geometry.tubes import origin_of
 from stvg.io.files import writing
-from stvg.types import FloatArray, FrameSpan, IntArray, Tube, VideoMeta
+from stvg.types import Float64Array, FloatArray, FrameSpan, IntArray, Tube, VideoMeta
 from stvg.viewer.overlay import COLOURS
 
 if TYPE_CHECKING:

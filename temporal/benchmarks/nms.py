@@ -4,15 +4,11 @@ Which cells overlap does not depend on the video, so it is worked out once per g
 MCG-NJU/MMN (mmn/data/datasets/evaluation.py); the same moments come out, without its loop over candidates.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from stvg.types import BoolArray, IntArray
+from stvg.types import BoolArray, Floats, IntArray
 from temporal.mmn.moment_map import cell_spans_s, moment_cells, span_iou
-
-Floats = npt.NDArray[np.floating[Any]]
 
 _CHUNK = 256
 """Queries ranked together: few enough to stay in the processor's cache."""

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic.dataclasses import dataclass as config_dataclass
 from torch import Tensor
@@ -14,16 +12,16 @@ from tqdm import tqdm
 
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.types import FloatArray
+from stvg.types import FloatArray, Floats
 from temporal.benchmarks.annotations import AnnotatedVideo
 from temporal.benchmarks.features import clips_of
 from temporal.benchmarks.nms import MomentGrid, moment_scores, ranked_moments_s
 from temporal.benchmarks.recall import RecallTable, recall_table
-from temporal.localizer import MomentItem, moment_ious
+from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN, cosines, iou_scores
 from temporal.mmn.text_cache import SentenceSource
+from temporal.training.items import MomentItem
 
-Floats = npt.NDArray[np.floating[Any]]
 ReadClips = Callable[[str], Tensor]
 """Gives the averaged clips (P, D) of a video by its id."""
 

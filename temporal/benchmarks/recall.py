@@ -5,14 +5,11 @@ Source: `evaluate` of MCG-NJU/MMN (mmn/data/datasets/evaluation.py). 2D-TAN coun
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from stvg.types import Floats
 from temporal.mmn.moment_map import span_iou
-
-Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)

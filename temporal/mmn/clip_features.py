@@ -3,14 +3,9 @@
 Source: `avgfeats` of MCG-NJU/MMN (mmn/data/datasets/utils.py) and of atao99/MMN-STVG (tan/data/datasets/utils.py).
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from stvg.types import IntArray
-
-Floats = npt.NDArray[np.floating[Any]]
+from stvg.types import Floats, IntArray
 
 
 def normalise_features(features: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from stvg.types import BoolArray, IntArray
+from stvg.types import BoolArray, Floats, IntArray
 
 MapKind = Literal["pool", "conv"]
 Seconds = npt.NDArray[np.float64]
@@ -179,3 +179,9 @@ def make_moment_map(kind: MapKind, num_clips: int, pooling_counts: Sequence[int]
     if kind == "pool":
         return PoolMomentMap(num_clips, pooling_counts)
     return ConvMomentMap(num_clips, pooling_counts, hidden_size)
+
+
+def moment_ious(moments: Floats, mask: Tensor) -> Tensor:
+    """Return the tIoU (Q, K) float32 of the masked cells of `mask` (N, N) with `moments` (Q, 2), shares of a video."""
+    cells = (moment_cells(mask.cpu().numpy()) + np.array([0, 1])) / len(mask)
+    return torch.from_numpy(span_iou(cells, moments[:, None])).float()

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from stvg.datasets.synthetic.make import write_video
-from stvg.interfaces import PreparedVideo
 from stvg.pipeline import Grounder, Preparer
-from stvg.types import Detections, Prediction, Query, Tube, VideoMeta
+from stvg.types import Detections, Prediction, PreparedVideo, Query, Tube, VideoMeta
 
 
 class Part:

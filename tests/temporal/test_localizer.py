@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from stvg.interfaces import PreparedVideo
-from stvg.types import Annotation, Query, Tube, VideoMeta
-from temporal.localizer import MMNLocalizer, MomentLoss, make_moment_item
+from stvg.types import Annotation, PreparedVideo, Query, Tube, VideoMeta
+from temporal.localizer import MMNLocalizer
 from temporal.mmn.losses import LossConfig, loss_iou, mmn_losses
 from temporal.mmn.moment_map import moment_cells
 from temporal.mmn.network import cosines, make_mmn
 from temporal.sequences import PeopleStreams, VideoStream
 from temporal.training.embedder import BatchEmbedder
+from temporal.training.items import MomentLoss, make_moment_item
 
 N = 8
 QUERIES = [Query("q0", "a.mp4", "one"), Query("q1", "a.mp4", "two")]

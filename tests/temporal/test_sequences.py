@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg.interfaces import PreparedVideo
-from stvg.types import Tube, VideoMeta
+from stvg.types import PreparedVideo, Tube, VideoMeta
 from temporal.sequences import PeopleStreams, VideoStream, tube_rows
 
 

@@ -12,10 +12,9 @@ import yaml
 from spatial.matching.matcher import MMNTubeMatcher
 from stvg.config import parse_config
 from stvg.errors import InputError
-from stvg.interfaces import PreparedVideo
 from stvg.recipe.build import load_matcher
 from stvg.recipe.schema import Recipe
-from stvg.types import Query, Tube, VideoMeta
+from stvg.types import PreparedVideo, Query, Tube, VideoMeta
 from temporal.mmn.network import make_mmn
 from temporal.mmn.text_cache import CachedTokens
 from temporal.mmn.text_encoder import load_text_backbone, load_text_tokenizer

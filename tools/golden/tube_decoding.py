@@ -6,15 +6,11 @@ scores, which a retry loop repairs; here they are masked first, with the same an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from stvg.types import BoolArray, FrameSpan
+from stvg.types import BoolArray, Floats, FrameSpan
 from temporal.mmn.moment_map import cell_spans_frames, moment_cells
-
-Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)

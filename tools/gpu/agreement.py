@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from temporal.localizer import moment_ious
 from temporal.mmn.losses import LossConfig, mmn_losses
+from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN, cosines, iou_scores, make_mmn
 
 MAPS = {"16 x 16, k 5, 4 layers": (16, (15,), 5, 4), "32 x 32, k 9, 2 layers": (32, (15, 8), 9, 2)}

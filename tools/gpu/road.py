@@ -114,8 +114,9 @@ def _same_weights(device: str, folder: Path, common: list[str]) -> dict[str, flo
     """Return the largest difference of both stages' scores between CPU and device, with the CPU's weights."""
     from stvg.config import load_config
     from stvg.io.annotations import read_annotations
-    from stvg.recipe.build import load_localizer, load_matcher, prepared_store
+    from stvg.recipe.build import load_localizer, load_matcher
     from stvg.recipe.schema import Recipe
+    from stvg.recipe.workspace import prepared_store
 
     answers = []
     for name in ("cpu", device):

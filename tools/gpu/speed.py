@@ -22,12 +22,13 @@ from speed.implementations import OfficialWay, make_task
 from speed.random_text import random_distilbert
 from stvg.recipe.schema import BenchmarkRecipe, Recipe
 from temporal.benchmarks.ranker import MomentRanker
-from temporal.localizer import MomentItem, MomentLoss, moment_ious
+from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN, make_mmn
 from temporal.mmn.text_cache import CachedTokens
 from temporal.mmn.text_encoder import TextBackbone, TokenBatch
 from temporal.sparse_conv.layer import ActiveLayer
 from temporal.training.embedder import BatchEmbedder, Precision
+from temporal.training.items import MomentItem, MomentLoss
 from temporal.training.optimizer import clip_and_step, make_optimizer
 
 SENTENCES, TOKENS, WIDTH = 3, 12, 4096

@@ -11,19 +11,15 @@ the D columns by a fixed random matrix with orthonormal columns. The signal-to-n
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from stvg.types import BoolArray, FloatArray
+from stvg.types import BoolArray, FloatArray, Floats
 from temporal.benchmarks.annotations import AnnotatedVideo
 from temporal.benchmarks.nms import MomentGrid, ranked_moments_s
 from temporal.benchmarks.ranker import RecallConfig, durations_of
 from temporal.benchmarks.recall import RecallTable, recall_table
 from temporal.mmn.moment_map import moment_cells, moment_map_mask, span_iou
-
-Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)

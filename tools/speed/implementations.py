@@ -20,11 +20,11 @@ from speed.reference_mmn import (
 )
 from stvg.compute.device import usable
 from stvg.errors import InputError
-from stvg.recipe.build import text_learns
+from stvg.recipe.networks import text_learns
 from stvg.recipe.schema import StageConfig
-from temporal.localizer import moment_ious
 from temporal.mmn.losses import LossConfig, Losses, mmn_losses
 from temporal.mmn.map_conv import MapKernel
+from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN, Embeddings, MMNConfig, cosines, iou_scores, lay_out, make_mmn
 from temporal.mmn.text_encoder import QueryEmbeddings, TextBackbone, TokenBatch, join_tokens, load_text_backbone
 from temporal.training.loop import TrainingConfig

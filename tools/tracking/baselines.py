@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from spatial.tracking.tracker import Engine, interpolate_tube, sampled_fps, shots
-from stvg.interfaces import Footage
-from stvg.types import Detections, Tube
+from spatial.tracking.tracker import Engine
+from stvg.geometry.tubes import interpolate_tube
+from stvg.types import Detections, Tube, VideoFrames
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,17 @@ class OnlineTracker:
     settings: dict[str, Any] = field(default_factory=dict)
     knows_cuts: bool = False
 
-    def track(self, footage: Footage, detections: Sequence[Detections]) -> tuple[Tube, ...]:
+    def track(self, footage: VideoFrames, detections: Sequence[Detections]) -> tuple[Tube, ...]:
         """Return its tracks as tubes, with straight lines over frames without a detection."""
         tubes: list[Tube] = []
-        for shot in shots(footage) if self.knows_cuts else [slice(0, len(footage.frames))]:
+        for shot in footage.shots() if self.knows_cuts else [slice(0, len(footage.frames))]:
             for rows in self._track(footage, detections[shot], shot).values():
                 frames, boxes, scores = zip(*rows, strict=True)
                 tubes.append(interpolate_tube(len(tubes), frames, np.stack(boxes), scores))
         return tuple(tubes)
 
     def _track(
-        self, footage: Footage, items: Sequence[Detections], shot: slice
+        self, footage: VideoFrames, items: Sequence[Detections], shot: slice
     ) -> dict[int, list[tuple[int, Any, float]]]:
         """Return frame, box and score of each detection with an identity, by identity."""
         import supervision as sv
@@ -49,8 +49,8 @@ class OnlineTracker:
                     tracks.setdefault(int(track_id), []).append((item.frame, box / footage.scale, float(score)))
         return tracks
 
-    def _new(self, footage: Footage) -> Any:
+    def _new(self, footage: VideoFrames) -> Any:
         from trackers import BoTSORTTracker, ByteTrackTracker, OCSORTTracker
 
         kind = {"bytetrack": ByteTrackTracker, "ocsort": OCSORTTracker, "botsort": BoTSORTTracker}[self.engine]
-        return kind(frame_rate=sampled_fps(footage), **self.settings)
+        return kind(frame_rate=footage.sampled_fps, **self.settings)

@@ -14,12 +14,11 @@ from stvg.datasets.synthetic.make import footage_jobs
 from stvg.datasets.synthetic.rendering.frames import render_scene
 from stvg.errors import InputError
 from stvg.geometry.boxes import clip_boxes
-from stvg.interfaces import Footage
 from stvg.io.mot import MotRows, read_mot
 from stvg.io.shot_boundaries import HEIGHT as THUMBNAIL_HEIGHT
 from stvg.io.shot_boundaries import WIDTH as THUMBNAIL_WIDTH
 from stvg.io.shot_boundaries import find_cuts
-from stvg.types import Detections, FloatArray, Image, VideoMeta
+from stvg.types import Detections, FloatArray, Image, VideoFrames, VideoMeta
 
 FILMED = ("TUD-Campus", "TUD-Stadtmitte")
 _FILMED_SIZE, _FILMED_FPS = (640, 480), 25.0
@@ -33,10 +32,10 @@ _ZOOM = 1.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackingClip:
-    """Footage, one Detections per frame of it, and the true boxes of all people in all frames of the video."""
+    """VideoFrames, one Detections per frame of it, and the true boxes of all people in all frames of the video."""
 
     name: str
-    footage: Footage
+    footage: VideoFrames
     detections: tuple[Detections, ...]
     truth: MotRows
 
@@ -60,7 +59,7 @@ def filmed_clip(name: str, data: Path | None, seed: int) -> TrackingClip:
     rows = detect_roughly(boxes, np.isfinite(boxes[..., 0]).astype(np.float32), _FILMED_SIZE, rng, errors)
     meta = VideoMeta(name, Path(name), len(boxes), _FILMED_FPS, *_FILMED_SIZE)
     frames = np.arange(len(boxes), dtype=np.int64)
-    footage = Footage(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / meta.height, ())
+    footage = VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / meta.height, ())
     return TrackingClip(f"{name} {seed}", footage, _by_frame(rows, footage), truth)
 
 
@@ -75,7 +74,7 @@ def crowd_clip(num_people: int, num_frames: int, seed: int) -> TrackingClip:
     size = 1280, 720
     rows = detect_roughly(boxes, np.ones(left.shape, np.float32), size, rng, _filmed_errors(num_people))
     meta = VideoMeta("crowd", Path("crowd"), num_frames, _FILMED_FPS, *size)
-    footage = Footage(meta, frames, np.zeros((num_frames, 1, 1, 3), np.uint8), 1 / meta.height, ())
+    footage = VideoFrames(meta, frames, np.zeros((num_frames, 1, 1, 3), np.uint8), 1 / meta.height, ())
     return TrackingClip(f"crowd {seed}", footage, _by_frame(rows, footage), _truth(boxes))
 
 
@@ -93,7 +92,7 @@ def drawn_clips(counts: tuple[int, int, int], seed: int) -> Iterator[TrackingCli
         images = [frame.image for frame in frames]
         meta = VideoMeta(job.keys[0], Path(job.keys[0]), scene.num_frames, scene.fps, scene.width, scene.height)
         kept = np.arange(0, len(frames), _STRIDE, dtype=np.int64)
-        footage = Footage(meta, kept, np.stack(images[::_STRIDE]), 1.0, find_cuts(_thumbnails(images)))
+        footage = VideoFrames(meta, kept, np.stack(images[::_STRIDE]), 1.0, find_cuts(_thumbnails(images)))
         noise = np.random.default_rng([job.seed, 1])
         rows = detect_roughly(boxes, np.stack([frame.visible for frame in frames]), (scene.width, scene.height), noise)
         yield TrackingClip(job.keys[0], footage, _by_frame(rows, footage), _truth(boxes))
@@ -114,7 +113,7 @@ def with_planted_cut(clip: TrackingClip, seed: int) -> TrackingClip:
     images = clip.footage.images.copy()
     for row in np.flatnonzero(clip.footage.frames >= cut):
         images[row] = cv2.resize(images[row, y : y + height, x : x + width], images.shape[2:0:-1])
-    footage = Footage(meta, clip.footage.frames, images, clip.footage.scale, (cut,))
+    footage = VideoFrames(meta, clip.footage.frames, images, clip.footage.scale, (cut,))
     truth = clip.truth
     boxes, seen = _zoomed(truth.boxes_xyxy, truth.frames >= cut, corner, meta)
     items = []
@@ -146,7 +145,7 @@ def _zoomed(boxes: FloatArray, after: np.ndarray, corner: np.ndarray, meta: Vide
     return cut_off.astype(np.float32), (areas[0] > 0.5 * areas[1]) & (areas[0] > 0)
 
 
-def _by_frame(rows: MotRows, footage: Footage) -> tuple[Detections, ...]:
+def _by_frame(rows: MotRows, footage: VideoFrames) -> tuple[Detections, ...]:
     """Return the rows at the footage's frames, weak and tiny ones left out."""
     items = []
     for frame in footage.frames.tolist():

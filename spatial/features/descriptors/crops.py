@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stvg.interfaces import Footage
-from stvg.types import FloatArray, Image, IntArray, Tube
+from stvg.types import FloatArray, Image, IntArray, Tube, VideoFrames
 
 MIN_SIDE = 2.0
 """Smallest width and height of a box, in image pixels; smaller boxes are enlarged about their centre."""
@@ -21,7 +20,7 @@ class TubeSamples:
     boxes_xyxy: FloatArray
 
 
-def sample_tube(footage: Footage, tube: Tube) -> TubeSamples:
+def sample_tube(footage: VideoFrames, tube: Tube) -> TubeSamples:
     """Return the tube's boxes at the footage's frames, in image pixels; R >= 1.
 
     A tube so short that no frame of the footage falls into it is described by the nearest one.

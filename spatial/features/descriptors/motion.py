@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatial.features.descriptors.crops import TubeSamples
-from stvg.interfaces import Footage
-from stvg.types import BoolArray, FloatArray, IntArray
+from stvg.types import BoolArray, FloatArray, IntArray, VideoFrames
 
 GrayImage = npt.NDArray[np.uint8]
 
@@ -45,7 +44,7 @@ class FlowFields:
         return np.asarray(np.einsum("rk,rkd->rd", xy, self.camera[index]) / self.ratio, dtype=np.float32)
 
 
-def flow_fields(footage: Footage, tubes: list[TubeSamples], flow_width: int) -> FlowFields:
+def flow_fields(footage: VideoFrames, tubes: list[TubeSamples], flow_width: int) -> FlowFields:
     """Return the flow between successive images, at `flow_width` pixels across, and the camera's share of it.
 
     Dense inverse search (Kroeger et al., ECCV 2016). The last image before a cut repeats the flow before it.
@@ -59,7 +58,7 @@ def flow_fields(footage: Footage, tubes: list[TubeSamples], flow_width: int) -> 
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     solver.setFinestScale(1)  # the preset's 2 loses a fifth of a person's motion at this size
     steps = np.zeros((count, size[1], size[0], 2), dtype=np.float32)
-    together = np.diff(shot_numbers(footage)) == 0
+    together = np.diff(footage.shot_of()) == 0
     for i in np.flatnonzero(together):
         steps[i] = solver.calc(grays[i], grays[i + 1], None)
     ratio = np.array([size[0] / width, size[1] / height], dtype=np.float32)
@@ -74,7 +73,7 @@ def flow_fields(footage: Footage, tubes: list[TubeSamples], flow_width: int) -> 
 
 
 def motion_features(
-    footage: Footage, fields: FlowFields, samples: TubeSamples, body_height: FloatArray, smoothing_s: float
+    footage: VideoFrames, fields: FlowFields, samples: TubeSamples, body_height: FloatArray, smoothing_s: float
 ) -> FloatArray:
     """Return a tube's motion, (R, 66) float32 in [-1, 1]: FLOW_DIM columns of pooled flow, VELOCITY_DIM of the box.
 
@@ -89,11 +88,6 @@ def motion_features(
     velocity = _box_velocity(footage, fields, samples, smoothing_s) / body_height[:, None]
     pooled = _pool(flow, values[..., 2:], mean, samples, body_height)
     return np.asarray(np.tanh(np.concatenate([pooled, mean, velocity], axis=1)), dtype=np.float32)
-
-
-def shot_numbers(footage: Footage) -> IntArray:
-    """Return the number of the shot, from 0 on, that each image of the footage belongs to, (N,) int64."""
-    return np.searchsorted(np.asarray(sorted(footage.cuts), np.int64), footage.frames, side="right").astype(np.int64)
 
 
 def _last_pair(together: BoolArray) -> IntArray:
@@ -204,12 +198,12 @@ def _pool(
     return np.asarray(cells.reshape(len(flow), -1))
 
 
-def _box_velocity(footage: Footage, fields: FlowFields, samples: TubeSamples, smoothing_s: float) -> FloatArray:
+def _box_velocity(footage: VideoFrames, fields: FlowFields, samples: TubeSamples, smoothing_s: float) -> FloatArray:
     """Return the velocity of centre x, top, bottom and width without the camera's, image pixels per second: (R, 4)."""
     x1, y1, x2, y2 = samples.boxes_xyxy.T
     edges = np.stack([(x1 + x2) / 2, y1, y2, x2 - x1], axis=1)
     velocity = np.zeros_like(edges)
-    shots = shot_numbers(footage)[samples.index]
+    shots = footage.shot_of()[samples.index]
     seconds = np.asarray(footage.frames[samples.index] / footage.meta.fps, dtype=np.float64)
     for shot in np.unique(shots):
         rows = np.flatnonzero(shots == shot)

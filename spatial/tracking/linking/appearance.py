@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from spatial.features.descriptors.colour import NUM_BINS, NUM_ZONES, zone_colours
 from spatial.features.descriptors.crops import TubeSamples, cut_crops, fit_boxes
 from spatial.tracking.linking.tracklets import Piece
-from stvg.interfaces import Footage
-from stvg.types import IntArray
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import Float64Array, IntArray, VideoFrames
 
 _CROPS = 6
 """Crops that describe a piece, spread over its time."""
@@ -47,7 +43,7 @@ class Looks:
     crops: Float64Array
 
 
-def looks_of(pieces: Sequence[Piece], footage: Footage) -> Looks | None:
+def looks_of(pieces: Sequence[Piece], footage: VideoFrames) -> Looks | None:
     """Return the looks of the pieces; None where the footage has no real pictures."""
     if min(footage.images.shape[1:3]) < _LEAST_SIDE:
         return None
@@ -85,7 +81,7 @@ def _clear_rows(piece: Piece) -> IntArray:
     return np.asarray(rows[hidden <= max(_MOST_COVERED, float(hidden.min()) + 0.05)])
 
 
-def _zone_colours(footage: Footage, frames: IntArray, boxes_xyxy: Float64Array) -> Float64Array:
+def _zone_colours(footage: VideoFrames, frames: IntArray, boxes_xyxy: Float64Array) -> Float64Array:
     """Return the zone histograms (K, 4, 19) of boxes (K, 4) at frames (K,) of the footage."""
     height, width = footage.images.shape[1:3]
     boxes = fit_boxes((boxes_xyxy * footage.scale).astype(np.float32), width, height)

@@ -1,14 +1,11 @@
 """Joining pieces end to end: one assignment of tails to heads over all of them."""
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from stvg.types import IntArray
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import Float64Array, IntArray
 
 
 def best_chains(

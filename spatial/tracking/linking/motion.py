@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from spatial.tracking.linking.tracklets import Piece
-from stvg.types import IntArray, VideoMeta
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import Float64Array, IntArray, VideoMeta
 
 _WINDOW_S = 0.8
 """Seconds at the end of a piece from which its motion is measured."""

@@ -9,14 +9,11 @@ a move and a zoom, and the others then speak for it or against it.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from spatial.tracking.linking.appearance import Looks, look_ratio
 from spatial.tracking.linking.assignment import best_chains
 from spatial.tracking.linking.tracklets import Piece
-from stvg.types import IntArray
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import Float64Array, IntArray
 
 _PLACE, _SIZE = 0.35, 0.2
 """Standard deviations of where somebody stands in the new view, in body heights, and of the logarithm of the height."""

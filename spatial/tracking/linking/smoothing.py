@@ -6,12 +6,9 @@ s is chosen for each column by cross-validation, so exact boxes stay as they are
 """
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import solveh_banded
 
-from stvg.types import BoolArray, IntArray
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import BoolArray, Float64Array, IntArray
 
 _STRENGTHS = 10.0 ** np.arange(-2.0, 5.1, 0.5)
 _FOLDS = 4

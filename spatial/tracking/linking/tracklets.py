@@ -5,14 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from spatial.tracking.tracker import shots
 from stvg.geometry.boxes import pairwise_iou
-from stvg.interfaces import Footage
-from stvg.types import BoolArray, IntArray, Tube
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import BoolArray, Float64Array, IntArray, Tube, VideoFrames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,10 +42,10 @@ class Piece:
         return float(np.sort(self.scores)[len(self.scores) // 2 :].mean())
 
 
-def pieces_of(tracklets: Sequence[Tube], footage: Footage) -> list[Piece]:
+def pieces_of(tracklets: Sequence[Tube], footage: VideoFrames) -> list[Piece]:
     """Return the detections of each tracklet, one piece per shot that it has detections in."""
     pieces: list[Piece] = []
-    bounds = [(number, shot) for number, shot in enumerate(shots(footage))]
+    bounds = [(number, shot) for number, shot in enumerate(footage.shots())]
     for tube in tracklets:
         seen = np.flatnonzero(tube.observed)
         frames = tube.start_frame + seen

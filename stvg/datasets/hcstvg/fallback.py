@@ -16,22 +16,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stvg.fusion.score_fusion import centre_tube
-from stvg.io.annotations import ClipSize
-from stvg.types import FrameSpan, Prediction, Query, VideoMeta
+from stvg.geometry.tubes import centre_tube
+from stvg.io.annotations import film_of
+from stvg.types import ClipSize, FrameSpan, Prediction, Query, VideoMeta
 
 USUAL = ClipSize(width=640, height=360, num_frames=480)
 """What a clip is taken to be of which nothing at all is known."""
-
-
-def film_of(video_id: str) -> str:
-    """Return the name of the film that a clip of HC-STVG is cut from.
-
-    >>> film_of("187_o4xQ-BEa3Ss.mp4"), film_of("other.mp4")
-    ('o4xQ-BEa3Ss', 'other')
-    """
-    number, sign, name = Path(video_id).stem.partition("_")
-    return name if sign and number.isdigit() else Path(video_id).stem
 
 
 def likely_size(video_id: str, known: Mapping[str, ClipSize]) -> ClipSize:
@@ -53,6 +43,6 @@ def _joint(sizes: Iterable[ClipSize]) -> ClipSize:
 
 
 def centre_answer(query: Query, size: ClipSize) -> Prediction:
-    """Return the centre box (stvg.fusion.score_fusion.CENTRE_BOX) over the whole clip, score 0."""
+    """Return the centre box (stvg.geometry.tubes.CENTRE_BOX) over the whole clip, score 0."""
     meta = VideoMeta(query.video_id, Path(query.video_id), size.num_frames, 0.0, size.width, size.height)
     return Prediction(query.query_id, query.video_id, centre_tube(meta, FrameSpan(0, size.num_frames)), 0.0)

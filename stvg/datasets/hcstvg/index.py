@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from stvg.errors import InputError
-from stvg.io.annotations import ClipSize
 from stvg.io.files import read_json, write_json_atomically
+from stvg.types import ClipSize
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,7 @@ from pydantic.dataclasses import dataclass
 from stvg.config import STRICT
 from stvg.geometry.boxes import clip_boxes, elementwise_iou
 from stvg.io.mot import MotRows
-from stvg.types import BoolArray, FloatArray
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import BoolArray, Float64Array, FloatArray
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stvg.evaluation.baselines import box_overlap
-from stvg.evaluation.verdicts import find_problems, mean_box_iou, origin_of
+from stvg.evaluation.verdicts import find_problems
+from stvg.geometry.tubes import box_overlap, mean_box_iou, origin_of
 from stvg.types import IntArray, Tube
 from stvg.viewer.entry import ReportEntry
 

@@ -16,16 +16,15 @@ from spatial.detectors.torchvision import TorchvisionConfig, TorchvisionDetector
 from spatial.detectors.transformers import TransformersDetector
 from stvg.config import dump_config, parse_config
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Image, VideoMeta
+from stvg.types import Image, VideoFrames, VideoMeta
 
 
-def footage(count: int = 5) -> Footage:
+def footage(count: int = 5) -> VideoFrames:
     """Pictures of 80 x 45 of a video of 160 x 135; the first pixel counts them."""
     images = np.zeros((count, 45, 80, 3), np.uint8)
     images[:, 0, 0, 0] = np.arange(count)
     meta = VideoMeta("v.mp4", Path("v.mp4"), 3 * count, 10.0, 160, 135)
-    return Footage(meta, 3 * np.arange(count), images, 1 / 3, ())
+    return VideoFrames(meta, 3 * np.arange(count), images, 1 / 3, ())
 
 
 class Finds(BatchDetector):

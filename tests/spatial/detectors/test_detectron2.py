@@ -23,8 +23,7 @@ from torch import nn
 
 from spatial.detectors.detectron2 import Detectron2Detector
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import VideoMeta
+from stvg.types import VideoFrames, VideoMeta
 
 WIDTH, HEIGHT = 80, 40
 
@@ -127,13 +126,13 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def footage(count: int = 3) -> Footage:
+def footage(count: int = 3) -> VideoFrames:
     """Red on black, further right in each frame; the video is twice as large as the pictures."""
     images = np.zeros((count, HEIGHT, WIDTH, 3), np.uint8)
     for number, image in enumerate(images):
         image[10:30, 10 * number : 10 * number + 20, 0] = 255
     meta = VideoMeta("v.mp4", Path("v.mp4"), 2 * count, 10.0, 2 * WIDTH, 2 * HEIGHT)
-    return Footage(meta, 2 * np.arange(count), images, 0.5, ())
+    return VideoFrames(meta, 2 * np.arange(count), images, 0.5, ())
 
 
 def detector(weights: Path, config: str = "COCO-Detection/zoo.yaml", **others: Any) -> Detectron2Detector:

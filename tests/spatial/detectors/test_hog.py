@@ -5,16 +5,15 @@ import pytest
 
 from spatial.detectors.hog import HogDetector
 from stvg.geometry.boxes import elementwise_iou
-from stvg.interfaces import Footage
 from stvg.io.video import read_footage
-from stvg.types import Image, VideoMeta
+from stvg.types import Image, VideoFrames, VideoMeta
 
 CLIPS = Path(__file__).resolve().parents[4] / "shared" / "data" / "clips"
 
 
-def as_footage(image: Image, scale: float = 1.0) -> Footage:
+def as_footage(image: Image, scale: float = 1.0) -> VideoFrames:
     height, width = (round(side / scale) for side in image.shape[:2])
-    return Footage(VideoMeta("v.mp4", Path("v.mp4"), 1, 10.0, width, height), np.arange(1), image[None], scale, ())
+    return VideoFrames(VideoMeta("v.mp4", Path("v.mp4"), 1, 10.0, width, height), np.arange(1), image[None], scale, ())
 
 
 def test_empty_and_tiny_pictures_have_no_people() -> None:

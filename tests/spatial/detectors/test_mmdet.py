@@ -15,8 +15,7 @@ import torch
 
 from spatial.detectors.mmdet import MmdetDetector, read_checkpoint
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import VideoMeta
+from stvg.types import VideoFrames, VideoMeta
 
 CONFIG = "rtmdet_tiny_8xb32-300e_coco"
 SIZE = (128, 96)
@@ -67,9 +66,11 @@ def test_nothing_else_in_a_checkpoint_is_executed(tmp_path: Path, evil: Any) -> 
     assert not evil.trace.exists()
 
 
-def footage(count: int = 3) -> Footage:
+def footage(count: int = 3) -> VideoFrames:
     images = np.random.default_rng(0).integers(0, 255, (count, 48, 64, 3), dtype=np.uint8)
-    return Footage(VideoMeta("v.mp4", Path("v.mp4"), 3 * count, 10.0, 128, 96), 3 * np.arange(count), images, 0.5, ())
+    return VideoFrames(
+        VideoMeta("v.mp4", Path("v.mp4"), 3 * count, 10.0, 128, 96), 3 * np.arange(count), images, 0.5, ()
+    )
 
 
 @pytest.fixture

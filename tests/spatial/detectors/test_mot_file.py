@@ -5,14 +5,13 @@ import pytest
 
 from spatial.detectors.mot_file import FileDetector
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import VideoMeta
+from stvg.types import VideoFrames, VideoMeta
 
 
-def footage(video_id: str = "5_x.mp4", stride: int = 2) -> Footage:
+def footage(video_id: str = "5_x.mp4", stride: int = 2) -> VideoFrames:
     meta = VideoMeta(video_id, Path("videos") / video_id, 7, 10.0, 100, 80)
     frames = np.arange(0, 7, stride)
-    return Footage(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / 80, ())
+    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / 80, ())
 
 
 def test_rows_of_the_footages_frames_in_any_order(tmp_path: Path) -> None:

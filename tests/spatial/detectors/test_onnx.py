@@ -6,10 +6,9 @@ import pytest
 from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from stvg.config import dump_config, load_config, parse_config
 from stvg.errors import InputError
-from stvg.interfaces import Footage
 from stvg.io.video import read_footage
 from stvg.recipe.schema import Recipe
-from stvg.types import FloatArray, VideoMeta
+from stvg.types import FloatArray, VideoFrames, VideoMeta
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -50,10 +49,10 @@ def constant_model(path: Path, outputs: list[FloatArray], batch: int | str = 1) 
     return path
 
 
-def blank(count: int, width: int = 128, height: int = 64, shrink: int = 1) -> Footage:
+def blank(count: int, width: int = 128, height: int = 64, shrink: int = 1) -> VideoFrames:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 2 * count, 10.0, width, height)
     images = np.zeros((count, height // shrink, width // shrink, 3), np.uint8)
-    return Footage(meta, np.arange(0, 2 * count, 2), images, 1 / shrink, ())
+    return VideoFrames(meta, np.arange(0, 2 * count, 2), images, 1 / shrink, ())
 
 
 def nanodet_outputs(cell: int = 9, score: float = 0.8) -> list[FloatArray]:
@@ -226,5 +225,5 @@ def test_nanodet_finds_the_two_men() -> None:
 def test_nanodet_finds_hardly_anyone_in_noise() -> None:
     footage = blank(2, 640, 360)
     noise = np.random.default_rng(0).integers(0, 255, footage.images.shape, dtype=np.uint8)
-    found = OnnxDetector(NANODET, threshold=0.35).detect(Footage(footage.meta, footage.frames, noise, 1.0, ()))
+    found = OnnxDetector(NANODET, threshold=0.35).detect(VideoFrames(footage.meta, footage.frames, noise, 1.0, ()))
     assert sum(len(item) for item in found) == 0

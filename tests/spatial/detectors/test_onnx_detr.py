@@ -11,8 +11,7 @@ from spatial.detectors.onnx import OnnxDetector
 from spatial.detectors.onnx_decoders import DECODERS
 from spatial.detectors.transformers import TransformersDetector
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import FloatArray, VideoMeta
+from stvg.types import FloatArray, VideoFrames, VideoMeta
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -20,11 +19,11 @@ SIDE = 64
 BOX = [0.5, 0.25, 0.25, 0.5]  # centre and size, as shares
 
 
-def footage(count: int, width: int = 128, height: int = 96, noise: bool = False) -> Footage:
+def footage(count: int, width: int = 128, height: int = 96, noise: bool = False) -> VideoFrames:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 2 * count, 10.0, 2 * width, 2 * height)
     shape = (count, height, width, 3)
     images = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8) if noise else np.zeros(shape, np.uint8)
-    return Footage(meta, np.arange(0, 2 * count, 2), images, 0.5, ())
+    return VideoFrames(meta, np.arange(0, 2 * count, 2), images, 0.5, ())
 
 
 def answering(

@@ -9,17 +9,18 @@ import torch
 
 from spatial.detectors.torchvision import TorchvisionDetector
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import VideoMeta
+from stvg.types import VideoFrames, VideoMeta
 
 pytest.importorskip("torchvision", reason="torchvision is not installed here: make test-detectors")
 RCNN, SSD = "fasterrcnn_mobilenet_v3_large_320_fpn", "ssdlite320_mobilenet_v3_large"
 NAMES = (RCNN, SSD, "retinanet_resnet50_fpn", "fcos_resnet50_fpn")
 
 
-def footage(count: int = 3) -> Footage:
+def footage(count: int = 3) -> VideoFrames:
     images = np.random.default_rng(0).integers(0, 255, (count, 45, 80, 3), dtype=np.uint8)
-    return Footage(VideoMeta("v.mp4", Path("v.mp4"), 3 * count, 10.0, 160, 90), 3 * np.arange(count), images, 0.5, ())
+    return VideoFrames(
+        VideoMeta("v.mp4", Path("v.mp4"), 3 * count, 10.0, 160, 90), 3 * np.arange(count), images, 0.5, ()
+    )
 
 
 def saved(name: str, path: Path) -> tuple[Any, Path]:

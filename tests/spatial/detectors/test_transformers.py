@@ -7,13 +7,14 @@ from transformers import RTDetrForObjectDetection, RTDetrImageProcessor
 
 from spatial.detectors.transformers import TransformersDetector
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import VideoMeta
+from stvg.types import VideoFrames, VideoMeta
 
 
-def footage(count: int = 5) -> Footage:
+def footage(count: int = 5) -> VideoFrames:
     images = np.random.default_rng(0).integers(0, 255, (count, 45, 80, 3), dtype=np.uint8)
-    return Footage(VideoMeta("v.mp4", Path("v.mp4"), 3 * count, 10.0, 160, 90), 3 * np.arange(count), images, 0.5, ())
+    return VideoFrames(
+        VideoMeta("v.mp4", Path("v.mp4"), 3 * count, 10.0, 160, 90), 3 * np.arange(count), images, 0.5, ()
+    )
 
 
 def test_boxes_are_the_models_own(rtdetr_folder: Path) -> None:

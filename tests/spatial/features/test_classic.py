@@ -13,8 +13,7 @@ from spatial.features.descriptors.motion import CHANNELS, FLOW_DIM, MOTION_DIM, 
 from spatial.features.descriptors.shape import body_height
 from stvg.config import parse_config
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Tube, VideoMeta
+from stvg.types import Tube, VideoFrames, VideoMeta
 
 WIDTH, HEIGHT = 320, 180
 
@@ -22,7 +21,7 @@ WIDTH, HEIGHT = 320, 180
 def footage(images, stride=2, cuts=(), fps=10.0):
     count = len(images)
     meta = VideoMeta("a.mp4", Path("a.mp4"), stride * count, fps, WIDTH, HEIGHT)
-    return Footage(meta, np.arange(count) * stride, np.stack(images), 1.0, cuts)
+    return VideoFrames(meta, np.arange(count) * stride, np.stack(images), 1.0, cuts)
 
 
 def tube(boxes, start=0, stride=2):
@@ -125,7 +124,7 @@ class TestExtract:
 
     def test_no_images_fail(self):
         empty = footage([noise()])
-        empty = Footage(empty.meta, np.zeros(0, np.int64), empty.images[:0], 1.0, ())
+        empty = VideoFrames(empty.meta, np.zeros(0, np.int64), empty.images[:0], 1.0, ())
         with pytest.raises(ValueError, match="at least one frame"):
             ClassicFeatures().extract(empty, [tube([box(60)])])
 
@@ -139,7 +138,7 @@ class TestExtract:
     def test_boxes_are_scaled_onto_smaller_images(self):
         clip = footage(self.images)
         meta = VideoMeta("a.mp4", Path("a.mp4"), 16, 10.0, 2 * WIDTH, 2 * HEIGHT)
-        half = Footage(meta, clip.frames, clip.images, 0.5, ())
+        half = VideoFrames(meta, clip.frames, clip.images, 0.5, ())
         boxes = np.float32([box(60 + 3 * i) for i in range(8)])
         _, (small,) = ClassicFeatures().extract(clip, [tube(boxes)])
         _, (large,) = ClassicFeatures().extract(half, [tube(2 * boxes)])

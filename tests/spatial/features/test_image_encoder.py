@@ -8,8 +8,7 @@ from spatial.features.descriptors.scene import CAMERA_MOTION_DIM
 from spatial.features.image_encoder import ImageEncoderConfig, ImageEncoderFeatures, load_image_encoder
 from stvg.config import parse_config
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Tube, VideoMeta
+from stvg.types import Tube, VideoFrames, VideoMeta
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -68,7 +67,7 @@ def save_bert(folder):
 @pytest.fixture
 def footage():
     images = np.random.default_rng(0).integers(0, 256, (5, 90, 160, 3), dtype=np.uint8)
-    return Footage(VideoMeta("a.mp4", Path("a.mp4"), 10, 10.0, 160, 90), np.arange(0, 10, 2), images, 1.0, ())
+    return VideoFrames(VideoMeta("a.mp4", Path("a.mp4"), 10, 10.0, 160, 90), np.arange(0, 10, 2), images, 1.0, ())
 
 
 def tube(x, count=10):

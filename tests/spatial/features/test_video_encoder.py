@@ -13,8 +13,7 @@ from spatial.features.video_backbones import VideoEncoder, load_video_encoder
 from spatial.features.video_encoder import VideoNetworkConfig, VideoNetworkFeatures
 from stvg.config import parse_config
 from stvg.errors import InputError
-from stvg.interfaces import Footage
-from stvg.types import Tube, VideoMeta
+from stvg.types import Tube, VideoFrames, VideoMeta
 
 transformers = pytest.importorskip("transformers")
 SIZES = {
@@ -30,7 +29,7 @@ SIZES = {
 def footage_of(images, stride=2, cuts=()):
     count = len(images)
     meta = VideoMeta("a.mp4", Path("a.mp4"), stride * count, 10.0, images.shape[2], images.shape[1])
-    return Footage(meta, np.arange(0, stride * count, stride), images, 1.0, cuts)
+    return VideoFrames(meta, np.arange(0, stride * count, stride), images, 1.0, cuts)
 
 
 def tube(x=20, count=40, right=30):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from spatial.matching.matcher import MMNTubeMatcher, TubeLoss, make_tube_item, tube_clips
+from spatial.matching.items import TubeLoss, make_tube_item
+from spatial.matching.matcher import MMNTubeMatcher, tube_clips
 from stvg.geometry.boxes import elementwise_iou
-from stvg.interfaces import PreparedVideo
-from stvg.types import Annotation, Query, Tube, VideoMeta
+from stvg.types import Annotation, PreparedVideo, Query, Tube, VideoMeta
 from temporal.mmn.losses import LossConfig
 from temporal.mmn.moment_map import moment_cells
 from temporal.mmn.network import cosines, make_mmn

@@ -13,11 +13,10 @@ from stvg.config import load_config, override, parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import JointWeights, ScoreFusion
-from stvg.interfaces import Footage, PreparedVideo
 from stvg.io.mot import MotRows, write_mot
 from stvg.recipe.build import build_explainer, build_grounder
 from stvg.recipe.schema import Recipe
-from stvg.types import FrameSpan, Query, Tube, VideoMeta
+from stvg.types import FrameSpan, PreparedVideo, Query, Tube, VideoFrames, VideoMeta
 
 transformers = pytest.importorskip("transformers")
 SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -50,7 +49,7 @@ def save_siglip(folder):
 @pytest.fixture
 def footage():
     images = np.random.default_rng(0).integers(0, 256, (5, 90, 160, 3), dtype=np.uint8)
-    return Footage(VideoMeta("a.mp4", Path("a.mp4"), 10, 10.0, 160, 90), np.arange(0, 10, 2), images, 1.0, ())
+    return VideoFrames(VideoMeta("a.mp4", Path("a.mp4"), 10, 10.0, 160, 90), np.arange(0, 10, 2), images, 1.0, ())
 
 
 def tube(x=20, count=10, start=0, tube_id=0):

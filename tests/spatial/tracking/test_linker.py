@@ -6,17 +6,17 @@ import numpy.typing as npt
 import pytest
 
 from spatial.tracking.linker import LinkingConfig, OfflineLinker
-from spatial.tracking.tracker import EngineTracker, interpolate_tube
+from spatial.tracking.tracker import EngineTracker
 from stvg.config import dump_config
 from stvg.geometry.boxes import elementwise_iou
-from stvg.interfaces import Footage
-from stvg.types import Detections, Tube, VideoMeta
+from stvg.geometry.tubes import interpolate_tube
+from stvg.types import Detections, Tube, VideoFrames, VideoMeta
 
 
-def footage(num_frames: int = 100, stride: int = 1, cuts: tuple[int, ...] = ()) -> Footage:
+def footage(num_frames: int = 100, stride: int = 1, cuts: tuple[int, ...] = ()) -> VideoFrames:
     meta = VideoMeta("v.mp4", Path("v.mp4"), num_frames, 10.0, 640, 360)
     frames = np.arange(0, num_frames, stride)
-    return Footage(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / 360, cuts)
+    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / 360, cuts)
 
 
 def track(
@@ -125,7 +125,9 @@ RED, BLUE, GREEN = (200, 30, 30), (30, 40, 200), (30, 160, 60)
 WALL = (205, 200, 190)
 
 
-def film(people: Sequence[tuple[tuple[int, int, int], npt.NDArray[np.float64]]], cuts: tuple[int, ...] = ()) -> Footage:
+def film(
+    people: Sequence[tuple[tuple[int, int, int], npt.NDArray[np.float64]]], cuts: tuple[int, ...] = ()
+) -> VideoFrames:
     """Pictures of people in one colour each, where their boxes (T, 4) are; the wall has the sensor's noise."""
     count = len(people[0][1])
     rng = np.random.default_rng(0)
@@ -134,14 +136,14 @@ def film(people: Sequence[tuple[tuple[int, int, int], npt.NDArray[np.float64]]],
         for image, (x1, y1, x2, y2) in zip(images, boxes.astype(int), strict=True):
             image[y1:y2, x1 + 5 : x2 - 5] = colour
     meta = VideoMeta("v.mp4", Path("v.mp4"), count, 10.0, 640, 360)
-    return Footage(meta, np.arange(count), images, 1.0, cuts)
+    return VideoFrames(meta, np.arange(count), images, 1.0, cuts)
 
 
 def boxes_at(x: npt.NDArray[np.float64], y: float = 100.0, height: float = 120.0) -> npt.NDArray[np.float64]:
     return np.stack([x, np.full(len(x), y), x + height * 0.4, np.full(len(x), y + height)], axis=1)
 
 
-def tubes_of(video: Footage, people: Sequence[npt.NDArray[np.float64]]) -> tuple[Tube, ...]:
+def tubes_of(video: VideoFrames, people: Sequence[npt.NDArray[np.float64]]) -> tuple[Tube, ...]:
     """The tubes of exact detections, tracked and linked."""
     items = [Detections(int(f), [boxes[f] for boxes in people], [0.9] * len(people)) for f in video.frames]
     return OfflineLinker().link(video, EngineTracker().track(video, items))
@@ -177,7 +179,7 @@ def test_someone_in_other_clothes_after_a_cut_is_someone_else() -> None:
     video = film([(RED, place)], (30,))
     images = video.images.copy()
     images[30:] = film([(BLUE, place)]).images[30:]
-    tubes = tubes_of(Footage(video.meta, video.frames, images, 1.0, (30,)), [place])
+    tubes = tubes_of(VideoFrames(video.meta, video.frames, images, 1.0, (30,)), [place])
     assert spans(tubes) == [(0, 30), (30, 60)]
 
 

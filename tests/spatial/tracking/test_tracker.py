@@ -4,27 +4,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.tracking.tracker import (
-    EngineTracker,
-    TrackingConfig,
-    _agreed,
-    interpolate_tube,
-    sampled_fps,
-    shot_spans,
-    shots,
-)
+from spatial.tracking.tracker import EngineTracker, TrackingConfig, _agreed
 from stvg.config import dump_config
-from stvg.interfaces import Footage
-from stvg.types import Detections, FloatArray, VideoMeta
+from stvg.geometry.tubes import interpolate_tube
+from stvg.types import Detections, FloatArray, VideoFrames, VideoMeta
 
 ENGINES = ["bytetrack", "ocsort", "botsort"]
 Path2d = Callable[[int], tuple[float, float]]
 
 
-def footage(num_frames: int = 60, stride: int = 1, cuts: tuple[int, ...] = (), fps: float = 10.0) -> Footage:
+def footage(num_frames: int = 60, stride: int = 1, cuts: tuple[int, ...] = (), fps: float = 10.0) -> VideoFrames:
     meta = VideoMeta("v.mp4", Path("v.mp4"), num_frames, fps, 640, 360)
     frames = np.arange(0, num_frames, stride)
-    return Footage(meta, frames, np.zeros((len(frames), 36, 64, 3), np.uint8), 0.1, cuts)
+    return VideoFrames(meta, frames, np.zeros((len(frames), 36, 64, 3), np.uint8), 0.1, cuts)
 
 
 def box(x: float, y: float, width: float = 50, height: float = 120) -> list[float]:
@@ -32,7 +24,7 @@ def box(x: float, y: float, width: float = 50, height: float = 120) -> list[floa
 
 
 def seen(
-    video: Footage, people: list[Path2d], absent: set[tuple[int, int]] = frozenset(), score: float = 0.9
+    video: VideoFrames, people: list[Path2d], absent: set[tuple[int, int]] = frozenset(), score: float = 0.9
 ) -> list[Detections]:
     """Exact detections of people whose corner moves as told; `absent` holds (person, frame)."""
     items = []
@@ -161,11 +153,11 @@ def test_interpolation_is_numpys(seed: int) -> None:
 )
 def test_shots(cuts: tuple[int, ...], expected: list[tuple[int, int]], reason: str) -> None:
     video = footage(12, stride=3, cuts=cuts)
-    assert [(shot.start, shot.stop) for shot in shots(video)] == expected, reason
+    assert [(shot.start, shot.stop) for shot in video.shots()] == expected, reason
 
 
 def test_shot_spans() -> None:
-    assert [(s.start, s.stop) for s in shot_spans(footage(20, 6, (5, 7, 8)))] == [(0, 5), (5, 7), (8, 20)]
+    assert [(s.start, s.stop) for s in footage(20, 6, (5, 7, 8)).shot_spans()] == [(0, 5), (5, 7), (8, 20)]
 
 
 def test_config_has_the_trackers_defaults() -> None:
@@ -173,5 +165,5 @@ def test_config_has_the_trackers_defaults() -> None:
 
 
 def test_sampled_fps() -> None:
-    assert sampled_fps(footage(10, stride=2)) == 5
-    assert sampled_fps(footage(1, stride=2)) == 10
+    assert footage(10, stride=2).sampled_fps == 5
+    assert footage(1, stride=2).sampled_fps == 10

@@ -19,8 +19,7 @@ from stvg.evaluation.ablation import (
 from stvg.evaluation.metrics import official, score
 from stvg.evaluation.tables import difference_to_text, rows_to_cells, rows_to_markdown, rows_to_text
 from stvg.fusion.score_fusion import JointWeights, ScoreFusion
-from stvg.interfaces import PreparedVideo
-from stvg.types import Annotation, MomentMap, Query, Tube, TubeMap, VideoMeta
+from stvg.types import Annotation, MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 MODES = ("two_stage", "joint", "tube_mmn")
 NUM_QUERIES = 12

@@ -14,12 +14,11 @@ from stvg.evaluation.baselines import (
     TruthMatcher,
     UniformLocalizer,
     WholeLocalizer,
-    box_overlap,
     mean_area,
     mean_confidence,
 )
-from stvg.interfaces import PreparedVideo
-from stvg.types import MomentMap, Query, Tube, TubeMap, VideoMeta
+from stvg.geometry.tubes import box_overlap
+from stvg.types import MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 CELLS = np.array([(0, 0), (0, 1), (1, 1), (2, 3), (3, 3)])
 

@@ -10,8 +10,7 @@ import pytest
 from stvg.evaluation.ablation import AblationRow
 from stvg.evaluation.breakdown import break_down, query_properties, thirds
 from stvg.evaluation.metrics import bootstrap_interval, score
-from stvg.interfaces import PreparedVideo
-from stvg.types import Annotation, Prediction, Query, Tube, VideoMeta
+from stvg.types import Annotation, Prediction, PreparedVideo, Query, Tube, VideoMeta
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ import pytest
 from stvg.evaluation.error_analysis import CAUSES, ErrorShares, error_budget, error_shares
 from stvg.evaluation.metrics import official
 from stvg.fusion.score_fusion import JointWeights, ScoreFusion
-from stvg.interfaces import PreparedVideo
-from stvg.types import FrameSpan, MomentMap, Prediction, Query, Tube, TubeMap, VideoMeta
+from stvg.types import FrameSpan, MomentMap, Prediction, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 TRUTH_SPAN = (40, 60)
 

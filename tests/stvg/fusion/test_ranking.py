@@ -7,8 +7,7 @@ import pytest
 
 from stvg.fusion.ranking import Explainer, TubeReading
 from stvg.fusion.score_fusion import JointWeights, ScoreFusion
-from stvg.interfaces import PreparedVideo
-from stvg.types import MomentMap, Query, Tube, TubeMap, VideoMeta
+from stvg.types import MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 FRAMES = 80
 QUERY = Query("a.mp4", "a.mp4", "The man sits down.")

@@ -8,20 +8,10 @@ import pytest
 
 from stvg.config import parse_config
 from stvg.errors import InputError
-from stvg.fusion.score_fusion import (
-    CENTRE_BOX,
-    FusionConfig,
-    JointWeights,
-    ScoreFusion,
-    choose_tube,
-    cover,
-    joint_terms,
-    smooth,
-)
-from stvg.interfaces import PreparedVideo
-from stvg.io.annotations import ClipSize
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion, choose_tube, joint_terms
+from stvg.geometry.tubes import CENTRE_BOX, cover, smooth
 from stvg.io.submission import find_problems, write_submission
-from stvg.types import FrameSpan, MomentMap, Query, Tube, TubeMap, VideoMeta
+from stvg.types import ClipSize, FrameSpan, MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 META = VideoMeta("a.mp4", Path("a.mp4"), 100, 10.0, 64, 48)
 QUERY = Query("q", "a.mp4", "The man sits.")

@@ -9,14 +9,13 @@ import pytest
 from stvg.errors import InputError
 from stvg.io.annotations import (
     AnnotatedClip,
-    ClipSize,
     read_annotated_clips,
     read_annotations,
     read_queries,
     write_annotations,
     write_queries,
 )
-from stvg.types import Annotation, FrameSpan, Query, Tube
+from stvg.types import Annotation, ClipSize, FrameSpan, Query, Tube
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "hcstvg"
 KEY = "55_vfjywN5CN0Y.mp4"

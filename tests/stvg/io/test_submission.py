@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from stvg.errors import InputError
-from stvg.io.annotations import ClipSize
 from stvg.io.submission import Problem, find_problems, read_submission, write_submission
-from stvg.types import Prediction, Query, Tube
+from stvg.types import ClipSize, Prediction, Query, Tube
 
 KEY = "3_x.mkv"
 QUERIES = (Query(KEY, KEY, "The man sits."),)

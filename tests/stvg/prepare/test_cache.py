@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg.interfaces import PreparedVideo
 from stvg.prepare.cache import KeepingReader, num_bytes, without_features
-from stvg.types import Tube, VideoMeta
+from stvg.types import PreparedVideo, Tube, VideoMeta
 
 
 def video(name, frames=10):

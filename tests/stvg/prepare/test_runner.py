@@ -11,14 +11,13 @@ import pytest
 from stvg.config import parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
-from stvg.interfaces import PreparedVideo
 from stvg.io.locks import locked
 from stvg.prepare.runner import HowToPrepare, prepare_videos
 from stvg.prepare.store import PreparedStore
 from stvg.recipe.build import build_preparer
 from stvg.recipe.schema import Recipe
 from stvg.stage_times import StageTimes
-from stvg.types import VideoMeta
+from stvg.types import PreparedVideo, VideoMeta
 
 
 class Counting:

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from stvg.errors import InputError
-from stvg.interfaces import PreparedVideo
 from stvg.prepare.store import PreparedStore, source_fingerprint, store_files
-from stvg.types import Tube, VideoMeta
+from stvg.types import PreparedVideo, Tube, VideoMeta
 
 
 def prepared(name="a.mp4", seed=0, num_tubes=2):
@@ -102,7 +101,7 @@ def test_what_counts_as_stored(store, packed, recipe, name, source, expected):
 @pytest.mark.parametrize(("recipe", "name"), [("other", "a.mp4"), ("recipe", "b.mp4")])
 def test_reading_what_is_not_stored_names_the_command(store, recipe, name):
     store.write_part(prepared(), "source")
-    with pytest.raises(InputError, match=f"expected {name} prepared with this config.*tools/preprocess.py"):
+    with pytest.raises(InputError, match=f"expected {name} prepared with this config.*stvg prepare"):
         PreparedStore(store.path, recipe).read(name)
 
 

@@ -5,16 +5,10 @@ import pytest
 from stvg.config import parse_config
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import JointWeights
-from stvg.recipe.build import (
-    build_fusion,
-    build_preparer,
-    describe_network,
-    fusion_file,
-    prepared_store,
-    temporal_streams,
-    text_learns,
-)
+from stvg.recipe.build import build_fusion, build_preparer, temporal_streams
+from stvg.recipe.networks import describe_network, text_learns
 from stvg.recipe.schema import Recipe
+from stvg.recipe.workspace import fusion_file, prepared_store
 from stvg.training.joint_weights import write_fitted_weights
 from temporal.sequences import PeopleStreams, VideoStream
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg.interfaces import PreparedVideo
 from stvg.training.augmentation import concatenate, concatenate_randomly, crop_randomly, crop_to
-from stvg.types import Annotation, FrameSpan, Query, Tube, VideoMeta
+from stvg.types import Annotation, FrameSpan, PreparedVideo, Query, Tube, VideoMeta
 
 
 def tube(tube_id, start, stop):

@@ -16,8 +16,8 @@ from stvg.recipe.build import temporal_streams
 from stvg.recipe.schema import Recipe
 from stvg.training.items import make_train_set, training_splits, usable_split
 from temporal.distributed.ranks import Ranks
-from temporal.localizer import make_moment_item
 from temporal.mmn.moment_map import moment_map_mask
+from temporal.training.items import make_moment_item
 
 
 @pytest.fixture

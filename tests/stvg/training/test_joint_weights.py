@@ -7,16 +7,9 @@ import pytest
 
 from stvg.errors import InputError
 from stvg.evaluation.metrics import score
-from stvg.fusion.score_fusion import JointWeights, ScoreFusion
-from stvg.interfaces import PreparedVideo
-from stvg.training.joint_weights import (
-    WEIGHT_GRID,
-    FusionSample,
-    fit_joint_weights,
-    read_fitted_weights,
-    write_fitted_weights,
-)
-from stvg.types import Annotation, MomentMap, Query, Tube, TubeMap, VideoMeta
+from stvg.fusion.score_fusion import JointWeights, ScoreFusion, read_fitted_weights
+from stvg.training.joint_weights import WEIGHT_GRID, FusionSample, fit_joint_weights, write_fitted_weights
+from stvg.types import Annotation, MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 
 def tube(tube_id, left):

@@ -9,9 +9,9 @@ from stvg.config import load_config
 from stvg.recipe.schema import Recipe
 from stvg.training.stages import train_temporal
 from stvg.training.wordings import make_rewordings
-from temporal.localizer import MomentItem
 from temporal.mmn.text_cache import CachedVectors
 from temporal.mmn.text_encoder import TextTokenizer
+from temporal.training.items import MomentItem
 
 
 @pytest.fixture(autouse=True)

@@ -15,14 +15,14 @@ import pytest
 import torch
 from torch import nn
 
-from spatial.matching.matcher import TubeItem, TubeLoss
+from spatial.matching.items import TubeItem, TubeLoss
 from temporal.distributed.batch_norm import synchronise_batch_norm
 from temporal.distributed.collectives import gather_rows, sum_gradients
 from temporal.distributed.ranks import Ranks, connected
-from temporal.localizer import MomentItem, MomentLoss
 from temporal.mmn.losses import LossConfig
 from temporal.mmn.network import make_mmn
 from temporal.training.embedder import BatchEmbedder
+from temporal.training.items import MomentItem, MomentLoss
 
 ALONE = Ranks()
 SIZES = [2, 3]

@@ -6,10 +6,9 @@ import pytest
 
 from stvg.errors import InputError
 from stvg.geometry.boxes import pairwise_iou
-from stvg.interfaces import Footage
 from stvg.io.mot import MotRows, write_mot
 from stvg.io.shot_boundaries import find_cuts
-from stvg.types import Detections, VideoMeta
+from stvg.types import Detections, VideoFrames, VideoMeta
 from tracking import clips as tracking_clips
 from tracking.clips import TrackingClip, crowd_clip, filmed_clip, with_planted_cut
 
@@ -82,7 +81,7 @@ def test_planted_cut_moves_pictures_boxes_and_truth_alike() -> None:
     for x1, y1, x2, y2 in (boxes / 4).astype(int):
         images[:, y1:y2, x1:x2] = 250
     meta = VideoMeta("v.mp4", Path("v.mp4"), 80, 10.0, 640, 360)
-    footage = Footage(meta, np.arange(0, 80, 2), images, 0.25, ())
+    footage = VideoFrames(meta, np.arange(0, 80, 2), images, 0.25, ())
     truth = MotRows(np.repeat(np.arange(80), 2), np.tile([0, 1], 80), np.tile(boxes, (80, 1)), np.ones(160, np.float32))
     items = tuple(Detections(frame, boxes, [0.9, 0.8]) for frame in range(0, 80, 2))
     cut = with_planted_cut(TrackingClip("v", footage, items, truth), 0)

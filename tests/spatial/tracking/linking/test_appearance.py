@@ -5,8 +5,7 @@ import pytest
 
 from spatial.tracking.linking.appearance import look_ratio, looks_of
 from spatial.tracking.linking.tracklets import Piece
-from stvg.interfaces import Footage
-from stvg.types import VideoMeta
+from stvg.types import VideoFrames, VideoMeta
 
 COLOURS = {"red": (200, 30, 30), "dark red": (170, 20, 30), "blue": (30, 40, 200), "black": (20, 20, 24)}
 
@@ -23,7 +22,7 @@ def looks(*names: str, covered: float = 0.0, scale: float = 1.0, count: int = 8)
         images[:, y1:y2, x1 + 2 : x2 - 2] = COLOURS[name]
         pieces.append(Piece(np.arange(count), np.tile(box, (count, 1)), np.ones(count), np.full(count, covered), 0))
     meta = VideoMeta("v.mp4", Path("v.mp4"), count, 10.0, 640, 360)
-    return looks_of(pieces, Footage(meta, np.arange(count), images, scale, ()))
+    return looks_of(pieces, VideoFrames(meta, np.arange(count), images, scale, ()))
 
 
 def ratio(one: str, other: str, **how: float) -> float:
@@ -51,7 +50,7 @@ def test_the_least_hidden_boxes_are_looked_at() -> None:
     hidden = np.arange(12) % 2 == 0
     images[hidden, 10:90, 30:70] = black
     meta = VideoMeta("v.mp4", Path("v.mp4"), 12, 10.0, 100, 100)
-    video = Footage(meta, np.arange(12), images, 1.0, ())
+    video = VideoFrames(meta, np.arange(12), images, 1.0, ())
     boxes = np.tile([30.0, 10, 70, 90], (12, 1))
     seen = Piece(np.arange(12), boxes, np.ones(12), np.where(hidden, 0.9, 0.0), 0)
     clear = seen.take(~hidden)
@@ -61,4 +60,4 @@ def test_the_least_hidden_boxes_are_looked_at() -> None:
 def test_no_pictures_no_looks() -> None:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 2, 10.0, 640, 360)
     one = Piece(np.array([0]), np.array([[0.0, 0, 9, 9]]), np.ones(1), np.zeros(1), 0)
-    assert looks_of([one], Footage(meta, np.arange(2), np.zeros((2, 1, 1, 3), np.uint8), 1 / 360, ())) is None
+    assert looks_of([one], VideoFrames(meta, np.arange(2), np.zeros((2, 1, 1, 3), np.uint8), 1 / 360, ())) is None

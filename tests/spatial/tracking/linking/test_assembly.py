@@ -4,14 +4,13 @@ import numpy as np
 
 from spatial.tracking.linking.assembly import make_tube
 from spatial.tracking.linking.tracklets import Piece
-from stvg.interfaces import Footage
-from stvg.types import VideoMeta
+from stvg.types import VideoFrames, VideoMeta
 
 
-def video(cuts: tuple[int, ...], num_frames: int = 40, stride: int = 2) -> Footage:
+def video(cuts: tuple[int, ...], num_frames: int = 40, stride: int = 2) -> VideoFrames:
     meta = VideoMeta("v.mp4", Path("v.mp4"), num_frames, 10.0, 640, 360)
     frames = np.arange(0, num_frames, stride)
-    return Footage(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1.0, cuts)
+    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1.0, cuts)
 
 
 def piece(frames: range, x: float, shot: int) -> Piece:

@@ -1,10 +1,8 @@
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from spatial.tracking.linking.smoothing import _solve, smooth_path
-
-Float64Array = npt.NDArray[np.float64]
+from stvg.types import Float64Array
 
 
 def boxes(x: Float64Array, y: float = 50.0) -> Float64Array:

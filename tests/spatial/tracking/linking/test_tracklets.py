@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from spatial.tracking.linking.tracklets import Piece, chained, common_boxes, covered_share, pieces_of, split_in_crowds
-from spatial.tracking.tracker import interpolate_tube
-from stvg.interfaces import Footage
-from stvg.types import VideoMeta
+from stvg.geometry.tubes import interpolate_tube
+from stvg.types import VideoFrames, VideoMeta
 
 
 def piece(frames: list[int], x: float = 0.0, score: float = 0.9, speed: float = 0.0, shot: int = 0) -> Piece:
@@ -17,7 +16,7 @@ def piece(frames: list[int], x: float = 0.0, score: float = 0.9, speed: float = 
 
 def test_pieces_are_the_detections_of_each_shot() -> None:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 20, 10.0, 640, 360)
-    video = Footage(meta, np.arange(0, 20, 2), np.zeros((10, 1, 1, 3), np.uint8), 1.0, (9,))
+    video = VideoFrames(meta, np.arange(0, 20, 2), np.zeros((10, 1, 1, 3), np.uint8), 1.0, (9,))
     tube = interpolate_tube(0, [2, 6, 8, 10, 14], np.tile([0, 0, 10, 10], (5, 1)), np.arange(5) / 10)
     first, second = pieces_of([tube], video)
     assert (first.frames.tolist(), first.shot, second.frames.tolist(), second.shot) == ([2, 6, 8], 0, [10, 14], 1)
@@ -39,7 +38,7 @@ def test_common_boxes_are_interpolated() -> None:
 
 def test_cover_is_halved_for_those_in_front() -> None:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 1, 10.0, 640, 360)
-    video = Footage(meta, np.array([0]), np.zeros((1, 1, 1, 3), np.uint8), 1.0, ())
+    video = VideoFrames(meta, np.array([0]), np.zeros((1, 1, 1, 3), np.uint8), 1.0, ())
     boxes = ([0, 0, 40, 100], [20, 0, 60, 110], [300, 0, 340, 100])
     behind, front, alone = pieces_of([interpolate_tube(i, [0], [box], [1]) for i, box in enumerate(boxes)], video)
     assert behind.covered[0] == pytest.approx(0.5)

@@ -3,9 +3,8 @@
 import pytest
 
 from stvg.datasets.hcstvg.fallback import USUAL, centre_answer, likely_size
-from stvg.io.annotations import ClipSize
 from stvg.io.submission import find_problems, to_item
-from stvg.types import Query
+from stvg.types import ClipSize, Query
 
 HD, SD, TALL = ClipSize(1280, 720, 500), ClipSize(640, 360, 480), ClipSize(360, 640, 600)
 

@@ -15,8 +15,7 @@ from spatial.tracking.tracker import TrackingConfig
 from stvg.datasets.synthetic.planning.clip import plan_clip
 from stvg.datasets.synthetic.planning.scene import Actor, Scene
 from stvg.datasets.synthetic.rendering.frames import RenderedFrame, render_scene
-from stvg.interfaces import Footage
-from stvg.types import Detections, VideoMeta
+from stvg.types import Detections, VideoFrames, VideoMeta
 
 pytest.importorskip("onnxruntime")
 NANODET = Path(__file__).resolve().parents[5] / "shared" / "models" / "nanodet_416_coco.onnx"
@@ -58,7 +57,7 @@ def look_at(scene: Scene, detector: OnnxDetector) -> list[Seen]:
             kept[number] = frame
     meta = VideoMeta("v.mp4", Path("v.mp4"), scene.num_frames, scene.fps, scene.width, scene.height)
     images = np.stack([frame.image for frame in kept.values()])
-    found = detector.detect(Footage(meta, np.array(list(kept)), images, 1.0, ()))
+    found = detector.detect(VideoFrames(meta, np.array(list(kept)), images, 1.0, ()))
     return [
         Seen(number, frame.boxes_xyxy, frame.visible, np.array([is_low(actor, number) for actor in scene.actors]), item)
         for (number, frame), item in zip(kept.items(), found, strict=True)

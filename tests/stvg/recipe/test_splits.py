@@ -14,7 +14,7 @@ from stvg.prepare.runner import HowToPrepare
 from stvg.prepare.workers import Processes
 from stvg.recipe import workspace as splits
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import (
+from stvg.recipe.splits import (
     PrepareOptions,
     how_to_prepare,
     prepare_split,
