@@ -10,20 +10,20 @@ from stvg.cli import ExitCode, run
 from stvg.errors import InputError
 
 COMMANDS = {
-    "data": ("stvg.commands.data:main", "check HC-STVG or VidSTG as published, lay it out for recipes"),
+    "data": ("stvg.commands.data:main", "check HC-STVG or VidSTG, lay it out for recipes"),
     "prepare": ("stvg.commands.prepare:main", "decode videos once: detect, track, link, extract features"),
     "train temporal": ("stvg.commands.train:main_temporal", "train the temporal stage, which finds when"),
     "train matcher": ("stvg.commands.train:main_matcher", "train the matcher, which finds who"),
-    "mmn train": ("stvg.commands.train:main_mmn", "train an MMN on a benchmark of temporal grounding"),
-    "mmn evaluate": ("stvg.commands.evaluate:main_mmn", "score such an MMN: R@n at IoU = m"),
-    "ground": ("stvg.commands.ground:main", "answer a sentence about a video, or all queries of a split"),
+    "ground": ("stvg.commands.ground:main", "ground a sentence in a video, or all of a split"),
     "evaluate": ("stvg.commands.evaluate:main", "score a submission: m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5"),
     "validate": ("stvg.commands.evaluate:main_validate", "list every problem of a submission"),
     "ablate": ("stvg.commands.ablate:main", "score every combination of parts, oracles included"),
     "track": ("stvg.commands.track:main", "turn detections into tubes, both as MOTChallenge text"),
     "view": ("stvg.commands.view:main", "write a page, videos and figures of a submission"),
-    "app": ("stvg.commands.app:main", "serve a form in the browser: a video, a sentence, the answer"),
-    "convert checkpoint": ("stvg.commands.convert:main_checkpoint", "convert an official MMN or MMN-STVG checkpoint"),
+    "app": ("stvg.commands.app:main", "serve a form in the browser to ask about videos"),
+    "mmn train": ("stvg.commands.train:main_mmn", "train an MMN on a benchmark of temporal grounding"),
+    "mmn evaluate": ("stvg.commands.evaluate:main_mmn", "score such an MMN: R@n at IoU = m"),
+    "convert checkpoint": ("stvg.commands.convert:main_checkpoint", "convert a checkpoint of MMN or MMN-STVG"),
     "convert mmn-stvg": ("stvg.commands.convert:main_mmn_stvg", "import MMN-STVG's own tubes and tube features"),
     "reproduce": ("stvg.commands.reproduce:main", "run HC-STVG from the authors' folder to a submission"),
     "demo": ("stvg.commands.demo:main", "run every step on a small synthetic data set"),
@@ -56,8 +56,9 @@ def dispatch(arguments: Sequence[str]) -> int:
         return ExitCode.DONE if words else ExitCode.UNUSABLE_INPUT
     asked = " ".join(arguments[:2] if group else arguments[:1])
     known = group or list(dict.fromkeys(command.split()[0] for command in COMMANDS))
-    (nearest,) = get_close_matches(asked, known, n=1, cutoff=0)
-    raise InputError(f"stvg {asked}: expected a command that stvg --help lists; did you mean stvg {nearest}?")
+    listed = " or ".join(f"stvg {command}" for command in group) or "a command that stvg --help lists"
+    nearest = "".join(f"; did you mean stvg {command}?" for command in get_close_matches(asked, known, n=1))
+    raise InputError(f"stvg {asked}: expected {listed}{nearest}")
 
 
 def usage(commands: Sequence[str] | dict[str, tuple[str, str]]) -> str:

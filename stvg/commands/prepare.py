@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_how_to_prepare(parser)
     asked = parser.parse_intermixed_args(arguments)
     if asked.annotations is None:
-        refuse(asked, ["--videos"], "with --annotations, else data.root says where they are")
+        refuse(asked, ["--videos"], "with --annotations")
     refuse_without_ray(asked)
     overrides = asked.overrides + ([override("output.root", asked.out)] if asked.out else [])
     recipe = load_config(Recipe, asked.config, overrides)
