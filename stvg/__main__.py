@@ -1,7 +1,7 @@
 """Run the command `stvg WORD ...`; `stvg --help` lists the words."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pkgutil import resolve_name
 from typing import NoReturn
@@ -42,7 +42,7 @@ def dispatch(arguments: Sequence[str]) -> int:
     """Call the command that the first one or two of `arguments` name, with the rest; return its exit code.
 
     Raises:
-        InputError: no command has that name; or as the command.
+        InputError: no command has that name, or as the command.
     """
     for length in (2, 1):
         command = " ".join(arguments[:length])
@@ -61,7 +61,7 @@ def dispatch(arguments: Sequence[str]) -> int:
     raise InputError(f"stvg {asked}: expected {listed}{nearest}")
 
 
-def usage(commands: Sequence[str] | dict[str, tuple[str, str]]) -> str:
+def usage(commands: Iterable[str]) -> str:
     """Return the list of these commands, one line each."""
     rows = "".join(f"  {command:<19} {COMMANDS[command][1]}\n" for command in commands)
     return f"usage: stvg COMMAND ...\n\n{rows}\nstvg COMMAND --help lists the options of a command.\n"

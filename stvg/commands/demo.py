@@ -1,4 +1,7 @@
-"""Run every step on a synthetic data set: make it, prepare, train, ground test, score, ablate, report."""
+"""Run every step on a synthetic data set: make it, prepare, train, ground test, score, ablate, report.
+
+`stvg demo world` makes the data set alone.
+"""
 
 import argparse
 import logging

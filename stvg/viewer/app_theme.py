@@ -1,4 +1,4 @@
-"""Set fonts, colours and styles of the app's form."""
+"""Fonts, colours and styles of the app's form."""
 
 LOOK = {
     "primary_hue": "emerald",

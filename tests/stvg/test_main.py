@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
-from stvg.__main__ import COMMANDS
+from stvg.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ["--config", "none.yaml"]
@@ -38,6 +40,11 @@ def test_the_list_is_quick_and_runs_as_a_module():
         assert done.stdout.startswith("usage: stvg COMMAND ...\n")
 
 
+def test_it_is_installed_as_stvg():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert {name: resolve_name(target) for name, target in scripts.items()} == {"stvg": main}
+
+
 @pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_has_a_help_that_names_it(command, words):
     done = command(*words.split(), "--help")
@@ -62,7 +69,8 @@ def test_the_first_of_two_words_lists_the_second(command, group):
         (["?"], "stvg ?: expected a command that stvg --help lists"),
         (
             ["train", "temporla"],
-            "stvg train temporla: expected stvg train temporal or stvg train matcher; did you mean stvg train temporal?",
+            "stvg train temporla: expected stvg train temporal or stvg train matcher; "
+            "did you mean stvg train temporal?",
         ),
         (
             ["convert", "mmn_stvg"],
