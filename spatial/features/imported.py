@@ -7,12 +7,12 @@ from pydantic.dataclasses import dataclass
 
 from stvg.config import STRICT
 
-IMPORT_COMMAND = "tools/import_mmn_stvg.py"
+IMPORT_COMMAND = "stvg convert mmn-stvg"
 
 
 @dataclass(frozen=True, config=STRICT)
 class ImportedConfig:
-    """Features of tubes that tools/import_mmn_stvg.py brings in; the defaults are MMN-STVG's."""
+    """Features of tubes that stvg convert mmn-stvg brings in; the defaults are MMN-STVG's."""
 
     kind: Literal["imported"] = "imported"
     """Which extractor this is: none."""

@@ -149,7 +149,7 @@ def test_named_checkpoints_are_used(tool, road, tmp_path):
     try:
         asked = ["--annotations", road.world / "test.json", "--videos", road.world / "videos"]
         done = tool("infer_stvg", *road.options, *asked, "--out", tmp_path / "none.json")
-        assert (done.code, "run tools/train_temporal.py" in done.stderr) == (2, True)
+        assert (done.code, "run stvg train temporal" in done.stderr) == (2, True)
         named = [f"{stage}.checkpoint={tmp_path / stage / 'mine.safetensors'}" for stage in ("temporal", "matcher")]
         assert tool("infer_stvg", *road.options, *named, *asked, "--out", tmp_path / "named.json").code == 0
     finally:
