@@ -14,7 +14,7 @@ from stvg.io.locks import locked
 HOLD = """
 import sys
 from pathlib import Path
-from stvg.locks import locked
+from stvg.io.locks import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -76,7 +76,7 @@ COUNT = """
 import sys
 from pathlib import Path
 from stvg.errors import InputError
-from stvg.locks import locked
+from stvg.io.locks import locked
 path = Path(sys.argv[1])
 left = 60
 while left:

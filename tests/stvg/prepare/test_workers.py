@@ -98,7 +98,7 @@ PARENT = """
 import sys
 from pathlib import Path
 from squares_for_engines import Square
-from stvg.engines import Processes
+from stvg.prepare.workers import Processes
 if __name__ == "__main__":
     for job, value in Processes(2).run(Square(Path(sys.argv[1])), range(100000)):
         print(value, flush=True)

@@ -12,7 +12,7 @@ from stvg.errors import InputError
 from stvg.prepare.ray_cluster import RayCluster
 from stvg.prepare.runner import HowToPrepare
 from stvg.prepare.workers import Processes
-from stvg.recipe import workspace as splits
+from stvg.recipe import splits
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import (
     PrepareOptions,
