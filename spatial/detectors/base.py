@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from spatial.detectors.postprocess import clean_detections
+from spatial.detectors.postprocess import BoxFilterConfig, clean_detections
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Detections, Image, VideoFrames
@@ -32,13 +32,9 @@ class RawPeople:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class BatchConfig:
-    """What the configs of torchvision, mmdet, detectron2 and transformers have in common."""
+class BatchConfig(BoxFilterConfig):
+    """What the configs of detectors that run in torch share."""
 
-    threshold: float = 0.2
-    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
-    min_side: float = 8.0
-    """Least width and height of a person, in pixels of the original video."""
     batch_size: int = Field(default=8, ge=1)
     """Frames per forward pass."""
     half: bool = False
@@ -52,12 +48,12 @@ class NotANumberError(Exception):
 class BatchDetector(ABC):
     """Finds people in batches of pictures; a subclass says in `_find` what it finds in one batch.
 
-    `source` names the detector in errors; `threshold` is the least score and `min_side` the least width and height of
-    a person, in pixels of the original video; `batch_size` is the most pictures at once.
+    `config` says which boxes are kept; `source` names the detector in errors; `batch_size` is the most pictures at
+    once.
     """
 
-    def __init__(self, source: str, *, threshold: float, min_side: float, batch_size: int) -> None:
-        self._source, self._threshold, self._min_side, self._batch = source, threshold, min_side, batch_size
+    def __init__(self, config: BoxFilterConfig, source: str, batch_size: int = 1) -> None:
+        self._filter, self._source, self._batch = config, source, batch_size
 
     def detect(self, footage: VideoFrames) -> list[Detections]:
         """Return the people of each frame of the footage, boxes in pixels of the original video.
@@ -84,8 +80,7 @@ class BatchDetector(ABC):
                     one.scores,
                     footage.meta,
                     source=self._source,
-                    min_score=self._threshold,
-                    min_side=self._min_side,
+                    keep=self._filter,
                 )
                 for frame, one in zip(frames, people, strict=True)
             )

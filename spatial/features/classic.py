@@ -46,6 +46,10 @@ class ClassicConfig:
     bilinear: bool = True
     """Whether clip features bind each person's colours to that person's motion."""
 
+    def build(self, device: str) -> "ClassicFeatures":
+        """Return the extractor; it runs on the CPU whatever the `device`."""
+        return ClassicFeatures(self)
+
 
 @plain_dataclass(frozen=True, slots=True, eq=False)
 class _Person:
@@ -80,12 +84,10 @@ class ClassicFeatures:
     number of columns. The person's place is not among them; size is one column of form (height relative to the image).
     """
 
-    def __init__(self, *, flow_width: int = 160, smoothing_s: float = 0.3, bilinear: bool = True) -> None:
-        self._flow_width = flow_width
-        self._smoothing_s = smoothing_s
-        self._bilinear = bilinear
+    def __init__(self, config: ClassicConfig) -> None:
+        self._config = config
         self.tube_dim = TUBE_DIM
-        self.clip_dim = SCENE_DIM + (LOOK_DIM * DOING_DIM if bilinear else 0)
+        self.clip_dim = SCENE_DIM + (LOOK_DIM * DOING_DIM if config.bilinear else 0)
 
     def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
         """Return clip features (N, clip_dim), a row per image of the footage, and for each tube (T_k, tube_dim) rows.
@@ -96,10 +98,10 @@ class ClassicFeatures:
             ValueError: the footage has no images.
         """
         samples = [sample_tube(footage, tube) for tube in tubes]
-        fields = flow_fields(footage, samples, self._flow_width)
+        fields = flow_fields(footage, samples, self._config.flow_width)
         people = [self._describe(footage, fields, one) for one in samples]
         clip = _SCENE_SCALE * scene_features(footage.images, fields)
-        if self._bilinear:
+        if self._config.bilinear:
             clip = np.concatenate([clip, _bound_features(people, len(clip))], axis=1)
         return clip, tuple(person.row_features() for person in people)
 
@@ -113,7 +115,7 @@ class ClassicFeatures:
             zone_colours(wide[:, ::2, ::2], _MARGIN),
             oriented_gradients(wide[:, :, side:-side]),
             box_geometry(samples, size, upright),
-            motion_features(footage, fields, samples, upright, self._smoothing_s),
+            motion_features(footage, fields, samples, upright, self._config.smoothing_s),
         )
 
 

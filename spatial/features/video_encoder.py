@@ -19,7 +19,8 @@ from spatial.features.descriptors.flow_histograms import HISTOGRAM_DIM, flow_his
 from spatial.features.descriptors.motion import MOTION_DIM, flow_fields, motion_features
 from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
-from spatial.features.video_backbones import Library, VideoEncoder
+from spatial.features.video_backbones import Library, VideoEncoder, load_video_encoder
+from stvg.compute.device import ready_device
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Float64Array, FloatArray, IntArray, Tube, VideoFrames
@@ -51,28 +52,25 @@ class VideoNetworkConfig:
     smoothing_s: float = Field(default=0.3, gt=0)
     """Standard deviation of the window in which a box's velocity is measured, in seconds."""
 
+    def build(self, device: str) -> "VideoNetworkFeatures":
+        """Return the extractor with the network on `device`.
+
+        Raises:
+            InputError: as load_video_encoder, or no such device.
+        """
+        encoder = load_video_encoder(self.library, self.model, self.weights, ready_device(device))
+        return VideoNetworkFeatures(self, encoder)
+
 
 class VideoNetworkFeatures:
-    """Embeddings of person-centred clips beside motion; see VideoNetworkConfig for the arguments.
+    """Embeddings of person-centred clips beside motion.
 
     `tube_dim` = E + 108 + 66: embedding, flow histograms, motion of flow and box (spatial.features.descriptors.motion).
     `clip_dim` = E + 18: the embedding of the whole pictures and their motion. Each group has a norm of about sqrt(E).
     """
 
-    def __init__(
-        self,
-        encoder: VideoEncoder,
-        *,
-        window_s: float = 2.0,
-        every_s: float = 0.5,
-        batch_size: int = 4,
-        margin: float = 0.1,
-        flow_width: int = 160,
-        smoothing_s: float = 0.3,
-    ) -> None:
-        self._encoder, self._window_s, self._every_s = encoder, window_s, every_s
-        self._batch_size, self._margin = batch_size, margin
-        self._flow_width, self._smoothing_s = flow_width, smoothing_s
+    def __init__(self, config: VideoNetworkConfig, encoder: VideoEncoder) -> None:
+        self._config, self._encoder = config, encoder
 
     def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
         """Return clip features (N, E + 18), a row per image of the footage, and for each tube (T_k, E + 174) rows.
@@ -84,26 +82,28 @@ class VideoNetworkFeatures:
             InputError: the network gives NaN or infinity.
         """
         samples = [sample_tube(footage, tube) for tube in tubes]
-        fields = flow_fields(footage, samples, self._flow_width)
+        fields = flow_fields(footage, samples, self._config.flow_width)
         clip = put_beside_motion(self._embed(footage, _whole(footage), 0.0), scene_motion(fields), CAMERA_MOTION_DIM)
         rows = []
         for one in samples:
             height = body_height(one)
-            moving = motion_features(footage, fields, one, height, self._smoothing_s)
+            moving = motion_features(footage, fields, one, height, self._config.smoothing_s)
             motion = np.concatenate([flow_histograms(fields, one, height), moving], axis=1)
-            seen = self._embed(footage, _squared(one), self._margin)
+            seen = self._embed(footage, _squared(one), self._config.margin)
             rows.append(put_beside_motion(seen, motion, HISTOGRAM_DIM + MOTION_DIM))
         return clip, tuple(rows)
 
     def _embed(self, footage: VideoFrames, samples: TubeSamples, margin: float) -> FloatArray:
         """Return the embedding of the clip nearest to each row, (R, E) float32 of norm sqrt(E)."""
         seconds = footage.frames[samples.index] / footage.meta.fps
-        middles, nearest = clip_middles(seconds, self._every_s)
+        middles, nearest = clip_middles(seconds, self._config.every_s)
         side = self._encoder.side
         parts = []
-        for start in range(0, len(middles), self._batch_size):
-            batch = middles[start : start + self._batch_size]
-            rows = np.stack([clip_rows(seconds, middle, self._window_s, self._encoder.frames) for middle in batch])
+        for start in range(0, len(middles), self._config.batch_size):
+            batch = middles[start : start + self._config.batch_size]
+            rows = np.stack(
+                [clip_rows(seconds, middle, self._config.window_s, self._encoder.frames) for middle in batch]
+            )
             chosen = TubeSamples(samples.index[rows.ravel()], samples.boxes_xyxy[rows.ravel()])
             crops = cut_crops(footage.images, chosen, (margin, margin), (side, side))
             parts.append(self._encoder.embed(crops.reshape(*rows.shape, side, side, 3)))

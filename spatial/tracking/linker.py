@@ -73,43 +73,28 @@ class LinkingConfig:
 
 
 class OfflineLinker:
-    """Links tracklets into tubes; see LinkingConfig for the arguments."""
+    """Links tracklets into tubes."""
 
-    def __init__(
-        self,
-        *,
-        crowd_iou: float = 0.4,
-        gap_s: float = 2.0,
-        long_gap_s: float = 4.0,
-        end_gap_s: float = 0.8,
-        fill_iou: float = 0.4,
-        same_iou: float = 0.6,
-        same_share: float = 0.7,
-        min_detections: int = 6,
-        min_length_s: float = 1.0,
-        min_density: float = 0.4,
-        min_score: float = 0.3,
-        smooth: bool = True,
-    ) -> None:
-        self._crowd_iou, self._fill_iou, self._smooth = crowd_iou, fill_iou, smooth
-        self._gap_s, self._long_gap_s, self._end_gap_s = gap_s, long_gap_s, end_gap_s
-        self._same_iou, self._same_share = same_iou, same_share
-        self._min_detections, self._min_length_s = min_detections, min_length_s
-        self._min_density, self._min_score = min_density, min_score
+    def __init__(self, config: LinkingConfig = LinkingConfig()) -> None:
+        self._config = config
 
     def link(self, footage: VideoFrames, tracklets: Sequence[Tube]) -> tuple[Tube, ...]:
         """Return gap-free tubes, longest first, `tube_id` 0, 1, ... in that order; perhaps none.
 
         Where the footage has no real pictures, looks do not count and tubes end at shot cuts.
         """
-        pieces = split_in_crowds(pieces_of(tracklets, footage), self._crowd_iou, _ESTABLISHED)
+        pieces = split_in_crowds(pieces_of(tracklets, footage), self._config.crowd_iou, _ESTABLISHED)
         pieces = self._join(pieces, footage, _at_least_a_step(_SURE_GAP_S, footage), margin=_SURE_MARGIN)
-        pieces = self._join(pieces, footage, self._gap_s, least=_SOLID)
-        pieces = self._join(pieces, footage, self._long_gap_s, least=_LONG)
-        pieces = refill(pieces, _SOLID, self._fill_iou)
-        pieces = refill(self._join(pieces, footage, _at_least_a_step(self._end_gap_s, footage)), _SOLID, self._fill_iou)
-        people = _link_shots(self._prune(pieces, footage), footage, self._gap_s)
-        tubes = [make_tube(index, person, footage, self._smooth) for index, person in enumerate(people)]
+        pieces = self._join(pieces, footage, self._config.gap_s, least=_SOLID)
+        pieces = self._join(pieces, footage, self._config.long_gap_s, least=_LONG)
+        pieces = refill(pieces, _SOLID, self._config.fill_iou)
+        pieces = refill(
+            self._join(pieces, footage, _at_least_a_step(self._config.end_gap_s, footage)),
+            _SOLID,
+            self._config.fill_iou,
+        )
+        people = _link_shots(self._prune(pieces, footage), footage, self._config.gap_s)
+        tubes = [make_tube(index, person, footage, self._config.smooth) for index, person in enumerate(people)]
         tubes.sort(key=lambda tube: (-tube.span.length, tube.start_frame, tuple(tube.boxes_xyxy[0].tolist())))
         return tuple(
             Tube(index, tube.start_frame, tube.boxes_xyxy, tube.scores, tube.observed)
@@ -135,7 +120,7 @@ class OfflineLinker:
         before, after = _successions(tails.times_s, heads.times_s, _shots_of(solid), max_gap_s)
         gains = motion_ratio(tails, heads, before, after)
         if least >= _SOLID:
-            first, second, overlap_gains = _overlaps(solid, footage.meta, max_gap_s, self._same_iou)
+            first, second, overlap_gains = _overlaps(solid, footage.meta, max_gap_s, self._config.same_iou)
             before, after = np.concatenate([before, first]), np.concatenate([after, second])
             gains = np.concatenate([gains, overlap_gains])
             looks = looks_of(solid, footage) if len(before) else None
@@ -148,11 +133,13 @@ class OfflineLinker:
         """Return what deserves to be a tube: duplicates merged, ghosts dropped, ends trimmed."""
         fps, step = footage.meta.fps, footage.step
         solid = [piece for piece in pieces if len(piece) >= _SOLID] or list(pieces)
-        merged = drop_inner(merge_duplicates(solid, self._same_iou, self._same_share), self._same_share)
-        end_gap = _at_least_a_step(self._end_gap_s, footage) * fps
-        dense = [part for piece in merged for part in dense_parts(piece, step, self._min_density)]
+        merged = drop_inner(
+            merge_duplicates(solid, self._config.same_iou, self._config.same_share), self._config.same_share
+        )
+        end_gap = _at_least_a_step(self._config.end_gap_s, footage) * fps
+        dense = [part for piece in merged for part in dense_parts(piece, step, self._config.min_density)]
         trimmed = [trim_ends(piece, end_gap, _SOLID) for piece in dense]
-        least = min(self._min_detections, len(footage.frames))
+        least = min(self._config.min_detections, len(footage.frames))
         strongest = max((piece.strength for piece in trimmed if len(piece) >= least), default=0.0)
         return [
             piece
@@ -162,8 +149,8 @@ class OfflineLinker:
                 strongest,
                 len(piece) * step / fps,
                 least=least,
-                least_s=self._min_length_s,
-                min_score=self._min_score,
+                least_s=self._config.min_length_s,
+                min_score=self._config.min_score,
             )
         ]
 

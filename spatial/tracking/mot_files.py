@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from spatial.detectors.mot_file import detections_in
+from spatial.detectors.postprocess import BoxFilterConfig
 from spatial.tracking.linker import OfflineLinker
-from spatial.tracking.tracker import EngineTracker
+from spatial.tracking.tracker import BidirectionalTracker
 from stvg.errors import InputError
 from stvg.io.mot import MotRows, read_mot, write_mot
 from stvg.io.video import read_footage
@@ -35,8 +36,9 @@ def track_file(
         raise InputError(f"arguments: expected fps > 0 and stride >= 1, got {fps} and {stride}")
     rows = read_mot(detections)
     footage = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
-    items = detections_in(rows, footage, detections, threshold=threshold, min_side=min_side)
-    tubes = OfflineLinker().link(footage, EngineTracker().track(footage, items))
+    kept = BoxFilterConfig(threshold=threshold, min_side=min_side)
+    items = detections_in(rows, footage, detections, kept)
+    tubes = OfflineLinker().link(footage, BidirectionalTracker().track(footage, items))
     write_mot(out, tube_rows(tubes))
     logger.info("%s: %d detections, %d tubes", detections, len(rows), len(tubes))
     return len(tubes)

@@ -45,21 +45,11 @@ class TrackingConfig:
     """Whether BoT-SORT makes up for camera motion, by optical flow; the others cannot."""
 
 
-class EngineTracker:
-    """Runs one of the package's trackers; see TrackingConfig for the arguments."""
+class BidirectionalTracker:
+    """Runs one of the package's trackers over each shot, forwards and backwards."""
 
-    def __init__(
-        self,
-        *,
-        engine: Engine = "bytetrack",
-        memory_s: float = 0.5,
-        min_hits: int = 1,
-        high_score: float = 0.35,
-        min_iou: float = 0.3,
-        camera_motion: bool = True,
-    ) -> None:
-        self._engine, self._memory_s, self._min_hits, self._min_iou = engine, memory_s, min_hits, min_iou
-        self._high_score, self._camera_motion = high_score, camera_motion
+    def __init__(self, config: TrackingConfig = TrackingConfig()) -> None:
+        self._config = config
 
     def track(self, footage: VideoFrames, detections: Sequence[Detections]) -> list[Tube]:
         """Return the tracklets of each shot, in order of appearance; every detection belongs to exactly one.
@@ -90,7 +80,7 @@ class EngineTracker:
         import supervision as sv
 
         tracker = self._new_tracker(footage.sampled_fps)
-        sees = self._engine == "botsort" and self._camera_motion
+        sees = self._config.engine == "botsort" and self._config.camera_motion
         last: dict[int, _Place] = {}
         steps: dict[_Place, _Place] = {}
         for place in range(len(items))[:: -1 if backwards else 1]:
@@ -119,17 +109,20 @@ class EngineTracker:
         except ImportError as error:
             raise InputError("tracking: expected the package trackers: pip install trackers") from error
         common = {
-            "lost_track_buffer": round(self._memory_s * _BUFFER_FPS),
+            "lost_track_buffer": round(self._config.memory_s * _BUFFER_FPS),
             "frame_rate": fps,
-            "minimum_consecutive_frames": self._min_hits,
-            "high_conf_det_threshold": self._high_score,
+            "minimum_consecutive_frames": self._config.min_hits,
+            "high_conf_det_threshold": self._config.high_score,
         }
-        if self._engine == "ocsort":
-            return OCSORTTracker(**common, minimum_iou_threshold=self._min_iou)
-        common["track_activation_threshold"] = self._high_score
-        if self._engine == "bytetrack":
-            return ByteTrackTracker(**common, minimum_iou_threshold=self._min_iou)
-        return BoTSORTTracker(**common, minimum_iou_threshold_first_assoc=self._min_iou, enable_cmc=self._camera_motion)
+        min_iou = self._config.min_iou
+        if self._config.engine == "ocsort":
+            return OCSORTTracker(**common, minimum_iou_threshold=min_iou)
+        common["track_activation_threshold"] = self._config.high_score
+        if self._config.engine == "bytetrack":
+            return ByteTrackTracker(**common, minimum_iou_threshold=min_iou)
+        return BoTSORTTracker(
+            **common, minimum_iou_threshold_first_assoc=min_iou, enable_cmc=self._config.camera_motion
+        )
 
 
 def _agreed(forwards: dict[_Place, _Place], backwards: dict[_Place, _Place]) -> dict[_Place, _Place]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spatial.detectors.postprocess import clean_detections
+from spatial.detectors.postprocess import BoxFilterConfig, clean_detections
 from stvg.datasets.synthetic.detections import DetectorErrors, detect_roughly
 from stvg.datasets.synthetic.make import footage_jobs
 from stvg.datasets.synthetic.rendering.frames import render_scene
@@ -22,8 +22,6 @@ from stvg.types import Detections, FloatArray, Image, VideoFrames, VideoMeta
 
 FILMED = ("TUD-Campus", "TUD-Stadtmitte")
 _FILMED_SIZE, _FILMED_FPS = (640, 480), 25.0
-_LEAST_SCORE, _LEAST_SIDE = 0.2, 8.0
-"""Of detections that any tracker is given: the detectors' defaults."""
 _STRIDE = 2
 """Every so-manieth frame of a drawn scene is looked at, as in the demo."""
 _ZOOM = 1.3
@@ -157,8 +155,7 @@ def _by_frame(rows: MotRows, footage: VideoFrames) -> tuple[Detections, ...]:
                 rows.scores[here],
                 footage.meta,
                 source=footage.meta.video_id,
-                min_score=_LEAST_SCORE,
-                min_side=_LEAST_SIDE,
+                keep=BoxFilterConfig(),
             )
         )
     return tuple(items)
