@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--detections", type=Path, required=True, metavar="F", help="frame,id,x,y,w,h,score lines")
     parser.add_argument("--out", type=Path, required=True, metavar="F", help="the tubes, id 1 the longest")
-    parser.add_argument("--video", type=Path, metavar="V", help="for looks, shot cuts, frame rate, picture size")
+    parser.add_argument("--video", type=Path, metavar="V", help="for appearance, shot cuts, frame rate, picture size")
     parser.add_argument(
         "--fps", type=float, default=25.0, help="frames/s where no video is given (default: %(default)s)"
     )

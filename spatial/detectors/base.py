@@ -1,4 +1,4 @@
-"""What detectors share: frames in batches, packages that are missing, answers that are NaN."""
+"""Run detectors in batches and check their weights and outputs."""
 
 import re
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from stvg.errors import InputError
 from stvg.types import Detections, Image, VideoFrames
 
 _HEAD = re.compile(r"(^|\.)(box_predictor|bbox_head|rpn_head|head)(\.\d+)?$")
-"""Names of the modules that give boxes and scores in torchvision, mmdet and detectron2."""
+"""Matches the names of modules that output boxes and scores in torchvision, mmdet and detectron2."""
 
 
 @plain_dataclass(frozen=True, slots=True, eq=False)
@@ -55,22 +55,22 @@ class BatchDetector(ABC):
     def __init__(self, config: BoxFilterConfig, source: str, batch_size: int = 1) -> None:
         self._filter, self._source, self._batch = config, source, batch_size
 
-    def detect(self, footage: VideoFrames) -> list[Detections]:
-        """Return the people of each frame of the footage, boxes in pixels of the original video.
+    def detect(self, video: VideoFrames) -> list[Detections]:
+        """Return the people of each sampled frame, boxes in pixels of the original video.
 
         Raises:
             InputError: a result that is not finite, or cannot be read.
         """
-        height, width = footage.images.shape[1:3]
-        to_video = np.array([footage.meta.width / width, footage.meta.height / height] * 2, dtype=np.float32)
+        height, width = video.pictures.shape[1:3]
+        to_video = np.array([video.meta.width / width, video.meta.height / height] * 2, dtype=np.float32)
         found: list[Detections] = []
-        for start in range(0, len(footage.images), self._batch):
-            frames = footage.frames[start : start + self._batch].tolist()
+        for start in range(0, len(video.pictures), self._batch):
+            frames = video.frames[start : start + self._batch].tolist()
             try:
-                people = self._find(footage.images[start : start + self._batch])
+                people = self._find(video.pictures[start : start + self._batch])
             except NotANumberError as error:
                 raise InputError(
-                    f"{footage.meta.path}: frames {frames[0]} to {frames[-1]}: expected finite scores from "
+                    f"{video.meta.path}: frames {frames[0]} to {frames[-1]}: expected finite scores from "
                     f"{self._source}, got NaN or infinity"
                 ) from error
             found.extend(
@@ -78,7 +78,7 @@ class BatchDetector(ABC):
                     frame,
                     one.boxes_xyxy * to_video,
                     one.scores,
-                    footage.meta,
+                    video.meta,
                     source=self._source,
                     keep=self._filter,
                 )

@@ -1,4 +1,4 @@
-"""People from the detectors of Detectron2: Faster R-CNN, RetinaNet, Mask R-CNN of its model zoo, or your own."""
+"""Detect people with Detectron2: Faster R-CNN, RetinaNet, Mask R-CNN."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ INSTALL = (
     "pip install 'setuptools<81' wheel ninja torch==2.14.1 torchvision==0.29.1, then pip install --no-build-isolation "
     "from a checkout of facebookresearch/detectron2 (it is not on PyPI)"
 )
+"""Commands for the error where Detectron2 is missing."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

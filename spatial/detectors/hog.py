@@ -1,4 +1,4 @@
-"""People found by OpenCV's histogram-of-gradients detector: upright people, no weights to fetch, no GPU."""
+"""Detect upright people with OpenCV's histogram-of-gradients detector."""
 
 from typing import Literal
 
@@ -12,8 +12,8 @@ from stvg.config import STRICT
 from stvg.types import Image
 
 _MARGINS = np.array([0.1, 0.07, -0.1, -0.13], dtype=np.float32)
-"""The detector's window holds a margin around the person: shares of width and height to take off, as OpenCV's own
-sample `peopledetect` does."""
+"""Fractions of a window's width and height to add to x1, y1, x2, y2: windows have a margin around the person, which
+OpenCV's sample `peopledetect` takes off like this."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -1,4 +1,7 @@
-"""People from the detectors of MMDetection 3 (mmdet, or its fork onedl-mmdetection): RTMDet, DINO, Faster R-CNN."""
+"""Detect people with MMDetection 3: RTMDet, DINO, Faster R-CNN and others.
+
+The package is mmdet, or its fork onedl-mmdetection.
+"""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +28,7 @@ INSTALL = (
     "pip install 'setuptools<81' wheel ninja psutil && MMCV_WITH_OPS=1 FORCE_CUDA=0 pip install --no-build-isolation "
     "mmcv==2.1.0 && pip install mmdet==3.3.0 (FORCE_CUDA=1 for a GPU)"
 )
+"""Commands for the error where mmdet is missing."""
 _LOG_PARTS = (
     "mmengine.logging.history_buffer.HistoryBuffer",
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
@@ -34,7 +38,7 @@ _LOG_PARTS = (
     "builtins.getattr",
     "__builtin__.getattr",
 )
-"""What the training logs inside published checkpoints name. None of it is ever called: a stand-in is."""
+"""Names of classes and functions in the training logs of published checkpoints; a stand-in is unpickled for each."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -147,7 +151,7 @@ def read_checkpoint(path: Path) -> object:
 
 
 class _Log:
-    """Stands for a part of a training log, which nobody reads; holds nothing."""
+    """Stands in for the classes of training logs; holds nothing."""
 
     def __new__(cls, *_: object) -> "_Log":
         return super().__new__(cls)

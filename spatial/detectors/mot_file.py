@@ -1,4 +1,4 @@
-"""People read from files: public detections in MOTChallenge text, one file per video."""
+"""Read public detections from MOTChallenge text, one file per video."""
 
 from pathlib import Path
 from typing import Literal
@@ -33,19 +33,19 @@ class FileDetector:
     def __init__(self, config: FileConfig) -> None:
         self._config = config
 
-    def detect(self, footage: VideoFrames) -> list[Detections]:
-        """Return the file's boxes in each frame of the footage; its other frames and its ids are not used.
+    def detect(self, video: VideoFrames) -> list[Detections]:
+        """Return the file's boxes in each sampled frame; its other frames and its ids are not used.
 
         Raises:
             InputError: no file for this video, not MOT text, or a frame past the video's end.
         """
-        path = detections_path(self._config.folder, footage.meta.path)
+        path = detections_path(self._config.folder, video.meta.path)
         if not path.is_file():
             raise InputError(
-                f"{path}: expected the public detections of {footage.meta.video_id}, found none "
+                f"{path}: expected the public detections of {video.meta.video_id}, found none "
                 "(detector.kind is file; another detector needs no such file)"
             )
-        return detections_in(read_mot(path), footage, path, self._config)
+        return detections_in(read_mot(path), video, path, self._config)
 
 
 def detections_path(folder: Path | None, video: Path) -> Path:
@@ -53,21 +53,21 @@ def detections_path(folder: Path | None, video: Path) -> Path:
     return (folder or video.parent.parent / "detections") / f"{video.stem}.txt"
 
 
-def detections_in(rows: MotRows, footage: VideoFrames, path: Path, keep: BoxFilterConfig) -> list[Detections]:
-    """Return the rows of the file `path` that `keep` lets through, as one Detections per frame of the footage.
+def detections_in(rows: MotRows, video: VideoFrames, path: Path, keep: BoxFilterConfig) -> list[Detections]:
+    """Return the rows of the file `path` that `keep` lets through, as one Detections per sampled frame of the video.
 
     Raises:
         InputError: a row past the video's end.
     """
-    meta = footage.meta
+    meta = video.meta
     if len(rows) and int(rows.frames.max()) >= meta.num_frames:
         raise InputError(
             f"{path}: expected detections of {meta.video_id}, frames 1 to {meta.num_frames}, "
             f"got frame {int(rows.frames.max()) + 1}"
         )
     order = np.argsort(rows.frames, kind="stable")
-    starts = np.searchsorted(rows.frames[order], footage.frames, side="left")
-    stops = np.searchsorted(rows.frames[order], footage.frames, side="right")
+    starts = np.searchsorted(rows.frames[order], video.frames, side="left")
+    stops = np.searchsorted(rows.frames[order], video.frames, side="right")
     return [
         clean_detections(
             frame,
@@ -77,5 +77,5 @@ def detections_in(rows: MotRows, footage: VideoFrames, path: Path, keep: BoxFilt
             source=str(path),
             keep=keep,
         )
-        for frame, start, stop in zip(footage.frames.tolist(), starts, stops, strict=True)
+        for frame, start, stop in zip(video.frames.tolist(), starts, stops, strict=True)
     ]

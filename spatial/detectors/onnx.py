@@ -1,4 +1,4 @@
-"""People from a detector in ONNX, run by onnxruntime: exports of NanoDet, YOLOX and the DETR family."""
+"""Detect people with ONNX exports of NanoDet, YOLOX and the DETR family."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -21,10 +21,10 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
-"""Element types of inputs, as onnxruntime names them."""
+"""NumPy types of inputs by onnxruntime's names."""
 _MASK, _SIZES = "pixel_mask", "orig_target_sizes"
-"""Inputs beside the picture that exports of the DETR family have: (batch, height, width), 1 where the picture is; and
-(batch, 2), width and height that boxes are to be given in."""
+"""Names of further inputs in exports of the DETR family: (batch, height, width), 1 where the picture is; and
+(batch, 2), width and height of the pixels in which boxes are returned."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -145,7 +145,7 @@ def _picture_input(inputs: list[Any], path: Path) -> tuple[str, list[int | str]]
     """Return name and shape (batch, 3, height, width) of the input that takes the pictures.
 
     Raises:
-        InputError: no such input, or other ones that nobody knows how to fill.
+        InputError: no such input, or others of unknown meaning.
     """
     others = [item for item in inputs if len(item.shape) != 4]
     pictures = [item for item in inputs if len(item.shape) == 4]

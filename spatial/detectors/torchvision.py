@@ -1,4 +1,4 @@
-"""People from the object detectors of torchvision: Faster R-CNN, RetinaNet, FCOS, SSD."""
+"""Detect people with torchvision: Faster R-CNN, RetinaNet, FCOS, SSD."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from stvg.pickles.torch_file import read_torch_file
 from stvg.types import Image
 
 INSTALL = "pip install torch==2.14.1 torchvision==0.29.1 (the two must fit each other)"
+"""Command for the error where torchvision is missing."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -1,4 +1,4 @@
-"""People from any object detector of Hugging Face transformers: RT-DETR, RT-DETRv2, D-FINE, DETR and their like."""
+"""Detect people with transformers: RT-DETR, RT-DETRv2, D-FINE, DETR and others."""
 
 from typing import Any, Literal
 

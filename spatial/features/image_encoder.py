@@ -1,4 +1,4 @@
-"""Features from any image encoder that transformers can load, by hub name or folder."""
+"""Extract features with an image encoder of transformers."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -7,9 +7,14 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.features.descriptors.beside_motion import put_beside_motion, scale_embeddings
 from spatial.features.descriptors.crops import cut_crops, sample_tube
-from spatial.features.descriptors.motion import MOTION_DIM, flow_fields, motion_features
+from spatial.features.descriptors.motion import (
+    MOTION_DIM,
+    append_motion,
+    flow_fields,
+    motion_features,
+    scale_embeddings,
+)
 from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
 from stvg.compute.device import ready_device
@@ -61,23 +66,23 @@ class ImageEncoderFeatures:
         self._config, self._encoder, self._processor = config, encoder.eval().to(device), processor
         self._device = device
 
-    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
-        """Return clip features (N, E + 18), a row per image of the footage, and for each tube (T_k, E + 66) rows.
+    def extract(self, video: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+        """Return clip features (N, E + 18), a row per sampled frame, and for each tube (T_k, E + 66) rows.
 
         A tube has one row for each image it covers, at least one. All float32.
 
         Raises:
-            ValueError: the footage has no images.
+            ValueError: the video has no pictures.
         """
-        samples = [sample_tube(footage, tube) for tube in tubes]
-        fields = flow_fields(footage, samples, self._config.flow_width)
-        clip = put_beside_motion(self._embed(footage.images), scene_motion(fields), CAMERA_MOTION_DIM)
+        samples = [sample_tube(video, tube) for tube in tubes]
+        fields = flow_fields(video, samples, self._config.flow_width)
+        clip = append_motion(self._embed(video.pictures), scene_motion(fields), CAMERA_MOTION_DIM)
         side = self._crop_side()
         rows = []
         for one in samples:
-            crops = cut_crops(footage.images, one, (self._config.margin, self._config.margin), (side, side))
-            motion = motion_features(footage, fields, one, body_height(one), self._config.smoothing_s)
-            rows.append(put_beside_motion(self._embed(crops), motion, MOTION_DIM))
+            crops = cut_crops(video.pictures, one, (self._config.margin, self._config.margin), (side, side))
+            motion = motion_features(video, fields, one, body_height(one), self._config.smoothing_s)
+            rows.append(append_motion(self._embed(crops), motion, MOTION_DIM))
         return clip, tuple(rows)
 
     def _embed(self, images: Image) -> FloatArray:

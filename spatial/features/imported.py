@@ -1,4 +1,4 @@
-"""Tube features made elsewhere: nothing is computed, a store is filled by an import."""
+"""Configure tube features that were computed elsewhere and are imported."""
 
 from typing import Literal, NoReturn
 
@@ -9,6 +9,7 @@ from stvg.config import STRICT
 from stvg.errors import InputError
 
 IMPORT_COMMAND = "tools/import_mmn_stvg.py"
+"""Command that fills a store with imported features."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,29 +1,29 @@
-"""Detections linked over time by an online tracker of the package `trackers`, run over each shot in both directions.
+"""Track detections by running an online tracker over each shot in both directions.
 
-The package's trackers know neither shot cuts nor original frame numbers: here each shot gets fresh trackers at the rate
-of the sampled frames, and their tracks become tubes on original frame numbers. An online tracker errs where people
-meet, and in the other direction it often errs otherwise: a step from one detection to the next counts only if neither
-direction contradicts it. So tracklets are shorter than tracks, and purer; the linker joins them. Detections that belong
-to no track (tracker_id < 0) become tracklets of one box, which the linker may use to fill gaps.
+The trackers are those of the package `trackers`. They know neither shot cuts nor original frame numbers: here each shot
+gets fresh ones at the rate of the sampled frames, and their tracks become tubes on original frame numbers. An online
+tracker errs where people meet, and in the other direction it often errs otherwise: a step from one detection to the
+next counts only if neither direction contradicts it. So tracklets are shorter than tracks, and purer; the linker joins
+them. Detections that belong to no track (tracker_id < 0) become tracklets of one box, which the linker may use to fill
+gaps.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.geometry.tubes import interpolate_tube
-from stvg.types import Detections, Tube, VideoFrames
+from stvg.types import Detections, Image, Tube, VideoFrames
 
 Engine = Literal["bytetrack", "ocsort", "botsort"]
 _Place = tuple[int, int]
-"""A detection: its frame's index in the shot, and its row there."""
+"""(index of the sampled frame in its shot, row in its Detections) of one detection."""
 _BUFFER_FPS = 30.0
-"""The package counts its memory of lost tracks in frames of a video of this rate."""
+"""Frame rate, in frames/s, at which the package counts how long it keeps lost tracks."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -33,16 +33,16 @@ class TrackingConfig:
     engine: Engine = "bytetrack"
     """ByteTrack, OC-SORT or BoT-SORT, as the package `trackers` has them."""
     memory_s: float = 0.5
-    """Seconds for which a person who is not detected is waited for."""
+    """Longest time, in seconds, for which a track is kept without a detection."""
     min_hits: int = 1
-    """Matches in a row that make a track; the linker drops ghosts anyway."""
+    """Matches in a row that make a track; the linker drops false positives anyway."""
     high_score: float = 0.35
     """Least score of a detection that starts a track, in [0, 1]. Weaker ones can only continue one, where no stronger
     one fits; OC-SORT ignores them."""
     min_iou: float = 0.3
-    """Least IoU of a detection with the box that the tracker expects."""
+    """Least IoU of a detection with the box that the tracker predicts."""
     camera_motion: bool = True
-    """Whether BoT-SORT makes up for camera motion, by optical flow; the others cannot."""
+    """Whether BoT-SORT compensates camera motion, by optical flow; the others cannot."""
 
 
 class BidirectionalTracker:
@@ -51,21 +51,22 @@ class BidirectionalTracker:
     def __init__(self, config: TrackingConfig = TrackingConfig()) -> None:
         self._config = config
 
-    def track(self, footage: VideoFrames, detections: Sequence[Detections]) -> list[Tube]:
+    def track(self, video: VideoFrames, detections: Sequence[Detections]) -> list[Tube]:
         """Return the tracklets of each shot, in order of appearance; every detection belongs to exactly one.
 
-        `detections` holds one item per frame of the footage. Frames of a tracklet without a detection, between the
-        footage's frames or where the tracker waited, are interpolated and marked so.
+        `detections` holds one item per sampled frame of the video. Frames of a tracklet without a detection, between
+        the sampled frames or where the tracker waited, are interpolated and marked so.
 
         Raises:
-            ValueError: detections of other frames than the footage's.
+            ValueError: detections of other frames than the video's.
         """
-        if [item.frame for item in detections] != footage.frames.tolist():
-            raise ValueError("detections: expected one item per frame of the footage, in its order")
+        if [item.frame for item in detections] != video.frames.tolist():
+            raise ValueError("detections: expected one item per sampled frame of the video, in order")
         tubes: list[Tube] = []
-        for shot in footage.shots():
+        for shot in video.shots():
             items = detections[shot]
-            steps = [self._steps(footage, items, footage.images[shot], backwards) for backwards in (False, True)]
+            images = None if video.images is None else video.images[shot]
+            steps = [self._steps(video, items, images, backwards) for backwards in (False, True)]
             for track in _chains(items, _agreed(*steps)):
                 frames = [items[place].frame for place, _ in track]
                 boxes = [items[place].boxes_xyxy[row] for place, row in track]
@@ -74,20 +75,20 @@ class BidirectionalTracker:
         return tubes
 
     def _steps(
-        self, footage: VideoFrames, items: Sequence[Detections], images: npt.NDArray[np.uint8], backwards: bool
+        self, video: VideoFrames, items: Sequence[Detections], images: Image | None, backwards: bool
     ) -> dict[_Place, _Place]:
         """Return, for one shot and direction of the tracker, the next detection in time of those that have one."""
         import supervision as sv
 
-        tracker = self._new_tracker(footage.sampled_fps)
-        sees = self._config.engine == "botsort" and self._config.camera_motion
+        tracker = self._new_tracker(video.sampled_fps)
+        pictures = images if self._config.engine == "botsort" and self._config.camera_motion else None
         last: dict[int, _Place] = {}
         steps: dict[_Place, _Place] = {}
         for place in range(len(items))[:: -1 if backwards else 1]:
             item = items[place]
-            boxes = item.boxes_xyxy.astype(np.float64) * footage.scale  # camera motion is measured on the images
+            boxes = item.boxes_xyxy.astype(np.float64) * video.scale  # camera motion is measured on the images
             rows = sv.Detections(boxes, confidence=item.scores.copy(), data={"row": np.arange(len(item))})
-            frame = {"frame": images[place][..., ::-1].copy()} if sees else {}
+            frame = {} if pictures is None else {"frame": pictures[place][..., ::-1].copy()}
             found = tracker.update(rows, **frame)
             for track_id, row in zip(found.tracker_id, found.data.get("row", ()), strict=True):
                 if track_id < 0:

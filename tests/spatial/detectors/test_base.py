@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,11 @@ def test_nan_names_the_frames_of_the_batch() -> None:
 
     with pytest.raises(InputError, match=r"v\.mp4: frames 6 to 9: expected finite scores from net, got NaN"):
         Finds(find, 2).detect(footage())
+
+
+def test_frames_without_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"images of v\.mp4: expected pictures, got None"):
+        Finds(lambda _: [], 2).detect(replace(footage(), images=None))
 
 
 class Net(nn.Module):

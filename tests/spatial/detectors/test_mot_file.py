@@ -11,7 +11,7 @@ from stvg.types import VideoFrames, VideoMeta
 def footage(video_id: str = "5_x.mp4", stride: int = 2) -> VideoFrames:
     meta = VideoMeta(video_id, Path("videos") / video_id, 7, 10.0, 100, 80)
     frames = np.arange(0, 7, stride)
-    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / 80, ())
+    return VideoFrames(meta, frames, None, 1 / 80, ())
 
 
 def test_rows_of_the_footages_frames_in_any_order(tmp_path: Path) -> None:

@@ -282,22 +282,22 @@ class TestMotion:
 
 
 class TestBinding:
-    looks = tuple(np.random.default_rng(n).normal(size=(n, 5)).astype(np.float32) for n in (3, 4, 1))
-    doings = tuple(np.random.default_rng(9 + n).normal(size=(n, 2)).astype(np.float32) for n in (3, 4, 1))
+    appearances = tuple(np.random.default_rng(n).normal(size=(n, 5)).astype(np.float32) for n in (3, 4, 1))
+    actions = tuple(np.random.default_rng(9 + n).normal(size=(n, 2)).astype(np.float32) for n in (3, 4, 1))
     index = (np.array([0, 1, 2]), np.array([1, 2, 3, 5]), np.array([1]))
 
     def test_equals_the_naive_sum_of_outer_products(self):
         naive = np.zeros((7, 5, 2), np.float32)
-        for look, doing, rows in zip(self.looks, self.doings, self.index, strict=True):
-            for one, other, image in zip(look, doing, rows, strict=True):
+        for appearance, action, rows in zip(self.appearances, self.actions, self.index, strict=True):
+            for one, other, image in zip(appearance, action, rows, strict=True):
                 naive[image] += np.outer(one, other)
-        bound = bind(list(self.looks), list(self.doings), list(self.index), 7)
+        bound = bind(list(self.appearances), list(self.actions), list(self.index), 7)
         np.testing.assert_allclose(bound, naive.reshape(7, 10), rtol=1e-5)
         assert not bound[[4, 6]].any()
 
     def test_is_additive_over_people(self):
-        together = bind(list(self.looks), list(self.doings), list(self.index), 7)
-        alone = [bind([a], [b], [i], 7) for a, b, i in zip(self.looks, self.doings, self.index, strict=True)]
+        together = bind(list(self.appearances), list(self.actions), list(self.index), 7)
+        alone = [bind([a], [b], [i], 7) for a, b, i in zip(self.appearances, self.actions, self.index, strict=True)]
         np.testing.assert_allclose(together, sum(alone), atol=1e-6)
 
     def test_who_does_what_can_be_told_apart(self):

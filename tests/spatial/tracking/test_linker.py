@@ -15,7 +15,7 @@ from stvg.types import Detections, Tube, VideoFrames, VideoMeta
 def footage(num_frames: int = 100, stride: int = 1, cuts: tuple[int, ...] = ()) -> VideoFrames:
     meta = VideoMeta("v.mp4", Path("v.mp4"), num_frames, 10.0, 640, 360)
     frames = np.arange(0, num_frames, stride)
-    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / 360, cuts)
+    return VideoFrames(meta, frames, None, 1 / 360, cuts)
 
 
 def track(
@@ -60,9 +60,9 @@ def spans(tubes: Sequence[Tube]) -> list[tuple[int, int]]:
         ([track(0, 90, 100, stride=1), *[track(f, f + 1, 300) for f in range(0, 90, 5)]], [(0, 90)], "seldom seen"),
         ([track(f, f + 6, 300) for f in (0, 18, 36, 54, 72)], [(18, 78), (0, 6)], "joined, but too seldom seen"),
         ([track(0, 100, 100), track(20, 50, 160)], [(0, 100), (20, 50)], "a neighbour is no duplicate"),
-        ([track(0, 100, 100), track(20, 25, 300)], [(0, 100)], "a short ghost"),
-        ([track(0, 100, 100), track(20, 50, 300, score=0.2)], [(0, 100)], "a weak ghost"),
-        ([track(20, 25, 300)], [], "only a ghost"),
+        ([track(0, 100, 100), track(20, 25, 300)], [(0, 100)], "a short false positive"),
+        ([track(0, 100, 100), track(20, 50, 300, score=0.2)], [(0, 100)], "a weak false positive"),
+        ([track(20, 25, 300)], [], "only a false positive"),
         ([], [], "nobody"),
     ],
 )

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_a_step_that_the_other_direction_contradicts_is_not_taken() -> None:
 
 
 def test_detections_of_other_frames_are_refused() -> None:
-    with pytest.raises(ValueError, match="one item per frame"):
+    with pytest.raises(ValueError, match="one item per sampled frame"):
         BidirectionalTracker().track(footage(stride=2), seen(footage(), [right]))
 
 
@@ -159,6 +160,13 @@ def test_shots(cuts: tuple[int, ...], expected: list[tuple[int, int]], reason: s
 
 def test_shot_spans() -> None:
     assert [(s.start, s.stop) for s in footage(20, 6, (5, 7, 8)).shot_spans()] == [(0, 5), (5, 7), (8, 20)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_pictures_are_not_needed(engine: str) -> None:
+    video = replace(footage(), images=None)
+    tubes = BidirectionalTracker(TrackingConfig(engine=engine)).track(video, seen(video, [right]))
+    assert len([tube for tube in tubes if tube.span.length > 10]) == 1
 
 
 def test_sampled_fps() -> None:
