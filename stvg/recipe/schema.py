@@ -31,7 +31,13 @@ from temporal.mmn.network import MMNConfig
 from temporal.training.loop import TrainingConfig
 
 DetectorConfig = Annotated[
-    FileConfig | OnnxConfig | HogConfig | TransformersConfig | TorchvisionConfig | MmdetConfig | Detectron2Config,
+    FileConfig  # a new detector is one more line here
+    | OnnxConfig
+    | HogConfig
+    | TransformersConfig
+    | TorchvisionConfig
+    | MmdetConfig
+    | Detectron2Config,
     Field(discriminator="kind"),
 ]
 FeaturesConfig = Annotated[
