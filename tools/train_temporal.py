@@ -1,28 +1,17 @@
-"""Train the temporal stage, an MMN over the moments of videos: that of a pipeline, or of a benchmark.
+"""Run `stvg train temporal`, or with a recipe of a benchmark `stvg mmn train`."""
 
-In a pipeline whose matcher is trained already, the weights of the joint mode are then fitted on val.
-"""
-
-from stvg.cli import ExitCode, recipe_parser, report_failures, run
+from stvg.cli import run
+from stvg.commands.train import main_mmn, main_temporal, training_parser
 
 
 def main() -> int:
-    """Parse and train."""
-    parser = recipe_parser(__doc__)
-    parser.add_argument("--resume", action="store_true", help="take an interrupted training up again")
-    arguments = parser.parse_intermixed_args()
+    """Train what the recipe describes."""
+    asked = training_parser(__doc__).parse_intermixed_args()
 
     from stvg.recipe.schema import BenchmarkRecipe, load_temporal_recipe
-    from stvg.training.benchmark import train_benchmark
-    from stvg.training.stages import fit_fusion, train_temporal
 
-    recipe = load_temporal_recipe(arguments.config, arguments.overrides)
-    if isinstance(recipe, BenchmarkRecipe):
-        train_benchmark(recipe, arguments.resume)
-        return ExitCode.DONE
-    failures = train_temporal(recipe, arguments.resume)
-    fit_fusion(recipe)
-    return report_failures(failures)
+    recipe = load_temporal_recipe(asked.config, asked.overrides)
+    return main_mmn() if isinstance(recipe, BenchmarkRecipe) else main_temporal()
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from pydantic.dataclasses import dataclass
 from stvg.config import STRICT
 from stvg.errors import InputError
 
-IMPORT_COMMAND = "tools/import_mmn_stvg.py"
+IMPORT_COMMAND = "stvg convert mmn-stvg"
 """Command that fills a store with imported features."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class ImportedConfig:
-    """Features of tubes that tools/import_mmn_stvg.py brings in; the defaults are MMN-STVG's."""
+    """Features of tubes that stvg convert mmn-stvg brings in; the defaults are MMN-STVG's."""
 
     kind: Literal["imported"] = "imported"
     """Which extractor this is: none."""

@@ -1,16 +1,18 @@
-"""The ablation of a split: every combination of parts, the controls, kinds of query, causes of error, as files."""
+"""Score every combination of temporal and spatial parts, oracles and controls included; say where the error is."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stvg.cli import recipe_parser, report_failures
+from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.evaluation.ablation import Ablation, AblationRow, Difference, compare, row_of
 from stvg.evaluation.breakdown import Group, break_down, query_properties
 from stvg.evaluation.error_analysis import ErrorBudget, error_budget, error_shares
 from stvg.evaluation.plots import draw_error_bars, draw_heat_map
-from stvg.evaluation.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown
+from stvg.evaluation.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown, rows_to_text
 from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically, write_text_atomically
 from stvg.recipe.build import build_fusion, load_localizer, load_matcher
@@ -118,3 +120,17 @@ def _write(ablated: Ablated, out: Path) -> None:
         groups_to_markdown(ablated.groups),
     )
     write_text_atomically(out / "ablation.md", "\n".join(sections))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ablate a split, print the table."""
+    parser = recipe_parser(__doc__, "stvg ablate")
+    parser.add_argument("--annotations", type=Path, required=True, metavar="F", help="HC-STVG annotations of the split")
+    parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="folder of its videos")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets ablation.json, .md, .png and more")
+    asked = parser.parse_intermixed_args(arguments)
+    recipe = load_config(Recipe, asked.config, asked.overrides)
+    ablated = ablate(recipe, asked.annotations, asked.videos, asked.out)
+    print(rows_to_text(ablated.rows))
+    print(f"see {asked.out}")
+    return report_failures(ablated.failures)

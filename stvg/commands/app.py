@@ -4,6 +4,7 @@
 that of a report with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
 """
 
+import argparse
 import html
 import logging
 import os
@@ -12,6 +13,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from stvg.api import MODES, GroundedVideo, KeptVideos, VideoGrounder
+from stvg.cli import ExitCode, recipe_parser
 from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.io.video import read_meta
 from stvg.recipe.build import build_explainer
 from stvg.recipe.schema import Recipe
+from stvg.viewer.app_theme import COLOURS, LOOK, STYLE
 
 logger = logging.getLogger(__name__)
+_DESCRIPTION = (
+    "Serve a form in the browser: choose or upload a video, type a sentence, see the answer. Needs the extra `app`."
+)
 ANSWERS_KEPT = 50
 """Pages of answers kept on disk; the oldest goes first."""
 SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
@@ -165,8 +172,7 @@ def build_app(desk: Desk, uploads: Path) -> Any:
         from starlette.staticfiles import StaticFiles
     except ImportError as error:
         raise InputError(
-            "tools/app.py: expected the package gradio, found none; "
-            f"pip install -c constraints.txt -e '.[app]' ({error})"
+            f"stvg app: expected the package gradio, found none; pip install -c constraints.txt -e '.[app]' ({error})"
         ) from error
 
     def ask(chosen: str | None, uploaded: str | None, text: str, mode: str, detector: str) -> tuple[str, str]:
@@ -221,8 +227,8 @@ def build_app(desk: Desk, uploads: Path) -> Any:
         max_file_size=desk.limits.megabytes * 1_000_000,
         ssr_mode=False,
         footer_links=["gradio"],
-        theme=gradio.themes.Default(**_LOOK).set(**_COLOURS),
-        head=f"<style>{_STYLE}</style>",  # what is given as css reaches no further than the form
+        theme=gradio.themes.Default(**LOOK).set(**COLOURS),
+        head=f"<style>{STYLE}</style>",  # what is given as css reaches no further than the form
     )
 
 
@@ -255,30 +261,30 @@ def _leave(*_: object) -> None:
     raise SystemExit(0)
 
 
-_LOOK = {
-    "primary_hue": "emerald",
-    "neutral_hue": "gray",
-    "font": ["system-ui", "sans-serif"],
-    "font_mono": ["ui-monospace", "monospace"],
-}
-_COLOURS = {
-    "body_background_fill": "#f6f6f3",
-    "body_background_fill_dark": "#121518",
-    "block_background_fill_dark": "#1b1f24",
-    "input_background_fill_dark": "#121518",
-    "button_primary_background_fill": "#1b2026",
-    "button_primary_background_fill_hover": "#3a434d",
-    "button_primary_text_color": "#ffffff",
-    "button_primary_background_fill_dark": "#e9ebee",
-    "button_primary_background_fill_hover_dark": "#ffffff",
-    "button_primary_text_color_dark": "#121518",
-}
-"""Those of the report's page (stvg/viewer/page/static/page.css), so that form and answer are one."""
-_STYLE = """
-.gradio-container { max-width: 87rem !important; }
-@media (max-width: 44rem) { .gradio-container > .main { padding: 1rem .75rem !important; } }
-#page, #line, #page .html-container, #line .html-container { padding: 0 !important; }
-.answer { display: block; width: 100%; height: min(62rem, 88vh); border: 0; }
-.refused { color: #b3372c; font-weight: 600; } .answered { opacity: .75; }
-@media (prefers-color-scheme: dark) { .refused { color: #ff8a7d; } }
-"""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the app until it is interrupted."""
+    asked = _parser().parse_intermixed_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="stvg-app-") as work:
+        answers, uploads = Path(work, "answers"), Path(work, "uploads")
+        answers.mkdir()
+        desk = make_desk(asked.config, asked.overrides, asked.detector, answers)
+        serve(build_app(desk, uploads), asked.host, asked.port)
+    return ExitCode.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = recipe_parser(_DESCRIPTION, "stvg app")
+    parser.add_argument(
+        "--detector",
+        action="append",
+        default=[],
+        metavar="YAML",
+        help="a further detector to choose from, as '{kind: hog}' or '{kind: onnx, path: x.onnx}'; may be repeated",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default %(default)s: this machine alone; there is no log-in)",
+    )
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default %(default)s)")
+    return parser

@@ -1,32 +1,66 @@
-"""The whole road on the demo world, as the command lines walk it one by one."""
+"""Run every step on a synthetic data set: make it, prepare, train, ground test, score, ablate, report.
 
+`stvg demo world` makes the data set alone.
+"""
+
+import argparse
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from spatial.detectors.onnx import OnnxConfig
+from stvg.cli import ExitCode, add_world_sizes
 from stvg.commands.ablate import Ablated, ablate
-from stvg.commands.compare_detectors import DetectorRow, compare_detectors
-from stvg.commands.compare_detectors import rows_to_text as detectors_to_text
 from stvg.commands.ground import ground_split
 from stvg.commands.prepare import preprocess
 from stvg.commands.view import read_answered, split_entries, trained_asker
 from stvg.config import load_config, override
 from stvg.datasets.synthetic.make import make_world
-from stvg.evaluation.metrics import score, summarise
-from stvg.evaluation.tables import difference_to_text, rows_to_text
+from stvg.evaluation.metrics import bootstrap_interval, score, summarise
+from stvg.evaluation.tables import SCORE_HEAD, align, difference_to_text, rows_to_text, score_cells
 from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically
-from stvg.io.submission import read_submission
-from stvg.recipe.build import build_explainer
+from stvg.io.submission import read_submission, write_submission
+from stvg.models.fetch import DETECTOR
+from stvg.recipe.build import build_explainer, build_grounder
 from stvg.recipe.schema import Recipe
+from stvg.recipe.splits import prepare_wherever, video_paths
 from stvg.training.stages import train_both
+from stvg.types import Annotation, ClipSize, Prediction, Scores
 from stvg.viewer.page.results import read_results
 from stvg.viewer.page.write import write_report
 
 logger = logging.getLogger(__name__)
+CLIPS = 20
+"""Test clips that the demo also grounds with a detector: two cores look at about 70 frames a second."""
+STORE = "detector_comparison"
+_WORLD = "Make the demo world: a small HC-STVG with mp4 files, annotations, test queries and public detections."
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorRow:
+    """The scores of the same queries on the tubes of one detector, fractions in [0, 1]."""
+
+    detections: str
+    scores: Scores
+    m_viou_ci: tuple[float, float]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the row as plain data."""
+        s = self.scores
+        return {
+            "detections": self.detections,
+            "num_queries": len(s.per_query),
+            "m_tiou": s.m_tiou,
+            "m_viou": s.m_viou,
+            "viou@0.3": s.viou_at[0.3],
+            "viou@0.5": s.viou_at[0.5],
+            "m_viou_ci": list(self.m_viou_ci),
+        }
 
 
 def run_demo(
@@ -72,9 +106,7 @@ def _compare_detectors(recipe: Recipe, detector: Path | None, submission: Path, 
     if detector is None:
         return []
     if not detector.is_file():
-        logger.info(
-            "no detector at %s (tools/get_detector.py gets one): the demo's detections are files alone", detector
-        )
+        logger.info("no detector at %s (stvg models gets one): the demo's detections are files alone", detector)
         return []
     with _stage("ground the first test clips with a detector"):
         return compare_detectors(recipe, detector, submission, out)
@@ -99,3 +131,86 @@ def _print_results(ablated: Ablated, compared: list[DetectorRow], paths: list[Pa
         *map(str, paths),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def compare_detectors(
+    recipe: Recipe, model: Path, submission: Path, out: Path, clips: int = CLIPS
+) -> list[DetectorRow]:
+    """Ground the first `clips` clips of test with the ONNX detector `model` in place of the recipe's; score both.
+
+    `submission` holds the answers with the recipe's own detections. Everything but the detector is the same, networks
+    and stride too, so the rows differ by the tubes alone. Writes `out`/detectors.json and the other answers,
+    `out`/detector_results.json.
+
+    Raises:
+        InputError: a file is missing or unusable, or a video could not be read.
+    """
+    annotations = read_annotations(recipe.data.annotations("test"))[:clips]
+    asked = {item.query.query_id for item in annotations}
+    before = [answer for answer in read_submission(submission) if answer.query_id in asked]
+    after = _ground_with(replace(recipe, detector=OnnxConfig(path=model)), annotations, out / "detector_results.json")
+    names = ("public detections, from files", f"{model.name}, run on the pixels")
+    rows = [_row(name, annotations, answers, recipe.seed) for name, answers in zip(names, (before, after), strict=True)]
+    write_json_atomically(out / "detectors.json", [row.to_json() for row in rows], indent=1)
+    return rows
+
+
+def detectors_to_text(rows: list[DetectorRow]) -> str:
+    """Return the rows as an aligned table for a terminal."""
+    body = [(row.detections, str(len(row.scores.per_query)), *score_cells(row.scores, row.m_viou_ci)) for row in rows]
+    return align([("detections", "clips", *SCORE_HEAD), *body], num_words=1)
+
+
+def _ground_with(recipe: Recipe, annotations: tuple[Annotation, ...], out: Path) -> tuple[Prediction, ...]:
+    """Return the answers, as the file `out` then has them; a clip in which nobody is found gets the centre box."""
+    paths = video_paths((item.query.video_id for item in annotations), recipe.data.videos)
+    read, failures = prepare_wherever(recipe, STORE, paths)
+    for failure in failures:
+        logger.warning("%s stays unanswered: %s", failure.video_id, failure.reason)
+    failed = {failure.video_id for failure in failures}
+    grounder, predictions, sizes = build_grounder(recipe), [], {}
+    for item in annotations:
+        if item.query.video_id not in failed:
+            video = read(item.query.video_id)
+            sizes[item.query.video_id] = ClipSize(video.meta.width, video.meta.height, video.meta.num_frames)
+            predictions.extend(grounder.ground([item.query], video))
+    write_submission(out, predictions, sizes)
+    return read_submission(out)
+
+
+def _row(name: str, annotations: tuple[Annotation, ...], answers: Sequence[Prediction], seed: int) -> DetectorRow:
+    scores = score(annotations, answers)
+    return DetectorRow(name, scores, bootstrap_interval([item.viou for item in scores.per_query], seed))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo."""
+    parser = argparse.ArgumentParser("stvg demo", description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("configs/demo.yaml"), help="recipe (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of everything but the submission")
+    parser.add_argument("--submission", type=Path, default=Path("submissions/demo/results.json"))
+    add_world_sizes(parser)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the world (default %(default)s)")
+    parser.add_argument(
+        "--detector",
+        type=Path,
+        metavar="ONNX",
+        default=DETECTOR,
+        help="also ground the first test clips with this NanoDet, if it is there (default %(default)s)",
+    )
+    asked = parser.parse_args(arguments)
+    counts = {"train": asked.train, "val": asked.val, "test": asked.test}
+    run_demo(asked.config, asked.out, asked.submission, counts, asked.seed, asked.detector)
+    return ExitCode.DONE
+
+
+def main_world(arguments: Sequence[str] | None = None) -> int:
+    """Make the demo world alone."""
+    parser = argparse.ArgumentParser("stvg demo world", description=_WORLD)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the world to; finished clips are kept")
+    add_world_sizes(parser)
+    parser.add_argument("--seed", type=int, default=0, help="decides everything (default %(default)s)")
+    parser.add_argument("--workers", type=int, help="processes (default: all cores)")
+    asked = parser.parse_args(arguments)
+    make_world(asked.out, asked.train, asked.val, asked.test, asked.seed, asked.workers)
+    return ExitCode.DONE

@@ -1,5 +1,11 @@
-"""Ground a whole split, or one sentence in one video, with the trained stages."""
+"""Ground a whole split, or one sentence in one video.
 
+Beside the results of a split stands their manifest: what they were made with. A run that was killed is taken up where
+it was. Videos that cannot be read are listed (exit code 3) and left unanswered, or with --fallback answered with the
+centre box over the whole clip.
+"""
+
+import argparse
 import hashlib
 import json
 import logging
@@ -11,7 +17,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stvg.config import dump_config
+from stvg.cli import ExitCode, add_how_to_prepare, recipe_parser, refuse, refuse_without_ray, report_failures
+from stvg.commands.prepare import prepare_options
+from stvg.config import dump_config, load_config
 from stvg.datasets.hcstvg.fallback import centre_answer, likely_size
 from stvg.datasets.hcstvg.index import index_path, read_index
 from stvg.errors import InputError
@@ -26,7 +34,7 @@ from stvg.pipeline import Grounder
 from stvg.prepare.runner import HowToPrepare
 from stvg.recipe.build import build_grounder, build_preparer
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import Reader, prepare_wherever, video_paths
+from stvg.recipe.splits import Reader, how_to_prepare, prepare_wherever, video_paths
 from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
 from stvg.types import ClipSize, Failure, Prediction, Query, VideoMeta
 from stvg.viewer.overlay import write_overlay
@@ -205,3 +213,40 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> Predictio
 
 def _size(meta: VideoMeta) -> ClipSize:
     return ClipSize(meta.width, meta.height, meta.num_frames)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ground a split, or one sentence in one video; list what failed."""
+    parser = _parser()
+    asked = parser.parse_intermixed_args(arguments)
+    split, single = (asked.annotations, asked.videos), (asked.video, asked.query)
+    if (None in split) == (None in single) or any(split) == any(single):
+        parser.error("expected either --annotations and --videos, or --video and --query")
+    if asked.annotations is None:
+        refuse(asked, ["--workers", "--ray", "--ray-gpus", "--retry-failed", "--fallback"], "with --annotations")
+    refuse_without_ray(asked)
+    recipe = load_config(Recipe, asked.config, asked.overrides)
+    if asked.annotations is not None:
+        how = how_to_prepare(recipe, prepare_options(asked))
+        return report_failures(ground_split(recipe, *split, asked.out, how, asked.fallback).failures)
+    prediction = ground_video(recipe, asked.video, asked.query, asked.out)
+    if prediction is None:
+        return report_failures([Failure(str(asked.video), NOBODY)])
+    span = prediction.tube.span
+    print(
+        f"{asked.video.name}: frames {span.start + 1} to {span.stop}, tube {prediction.tube.tube_id}, "
+        f"score {prediction.score:.3g}; see {asked.out}"
+    )
+    return ExitCode.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = recipe_parser(__doc__, "stvg ground")
+    parser.add_argument("--annotations", type=Path, metavar="F", help="annotations or test queries of a split")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the split's videos")
+    parser.add_argument("--video", type=Path, metavar="V", help="one video")
+    parser.add_argument("--query", metavar="TEXT", help="one sentence")
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="results.json of a split, or a folder")
+    parser.add_argument("--fallback", action="store_true", help="answer also for videos that cannot be read")
+    add_how_to_prepare(parser)
+    return parser

@@ -1,12 +1,20 @@
-"""Prepare the videos of one split, or of all splits of a data root."""
+"""Prepare videos once: detect, track, link, extract tube and clip features.
 
+Finished videos are skipped. A video that cannot be prepared is recorded with its reason, listed each time (exit code
+3), and tried again only when its file or the config changes, or with --retry-failed.
+"""
+
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from stvg.cli import add_how_to_prepare, recipe_parser, refuse, refuse_without_ray, report_failures
+from stvg.config import load_config, override
 from stvg.errors import InputError
 from stvg.io.annotations import read_queries
 from stvg.prepare.runner import HowToPrepare
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import SPLITS, prepare_split, video_paths
+from stvg.recipe.splits import SPLITS, PrepareOptions, how_to_prepare, prepare_split, video_paths
 from stvg.types import Failure
 
 
@@ -28,3 +36,26 @@ def preprocess(
         paths = video_paths((query.video_id for query in asked), videos or recipe.data.videos)
         failures += prepare_split(recipe, name, paths, how)
     return failures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prepare one split, or all splits of the config's data.root; list the videos that failed."""
+    parser = recipe_parser(__doc__, "stvg prepare")
+    parser.add_argument("--annotations", type=Path, metavar="F", help="annotations or test queries of one split")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of its videos (default data.root/videos)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="in place of output.root; gets prepared/<split>.h5")
+    parser.add_argument("--overwrite", action="store_true", help="prepare finished videos again")
+    add_how_to_prepare(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    if asked.annotations is None:
+        refuse(asked, ["--videos"], "with --annotations")
+    refuse_without_ray(asked)
+    overrides = asked.overrides + ([override("output.root", asked.out)] if asked.out else [])
+    recipe = load_config(Recipe, asked.config, overrides)
+    how = how_to_prepare(recipe, prepare_options(asked), asked.overwrite)
+    return report_failures(preprocess(recipe, asked.annotations, asked.videos, how))
+
+
+def prepare_options(asked: argparse.Namespace) -> PrepareOptions:
+    """Return what the options of stvg.cli.add_how_to_prepare say."""
+    return PrepareOptions(asked.workers, asked.ray, asked.ray_gpus, asked.retry_failed)

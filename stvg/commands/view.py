@@ -1,5 +1,6 @@
-"""A split's answers as a report, and per query an overlay video, a contact sheet and figures."""
+"""Show the answers of a split: a report for the browser, and an overlay video and pictures of each query."""
 
+import argparse
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from stvg.cli import refuse, report_failures
+from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.evaluation.error_analysis import ErrorShares, error_shares
 from stvg.evaluation.metrics import score
@@ -71,7 +74,7 @@ def visualize(
     """Write the report of a submission into `out`, and under `out`/queries the drawings of each query.
 
     `annotations` may be annotations or test queries; without them there are no sentences. `recipe` names the trained
-    stages that are asked again for their maps; `ablation` is a folder of tools/ablate.py, shown at the top. `workers`
+    stages that are asked again for their maps; `ablation` is a folder of stvg ablate, shown at the top. `workers`
     processes draw; None: one per core. Return the page and what failed: queries whose video cannot be read are left
     out.
 
@@ -156,3 +159,47 @@ def _read_metas(paths: Mapping[str, Path]) -> tuple[dict[str, VideoMeta], list[F
         except InputError as error:
             failures.append(Failure(video_id, str(error)))
     return metas, failures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the report of a submission, print where it is."""
+    parser = _parser()
+    asked = parser.parse_intermixed_args(arguments)
+    if asked.overrides and not asked.config:
+        parser.error("key=value needs --config")
+    if asked.page_only:
+        refuse(asked, ["--overwrite", "--workers"], "without --page-only")
+    recipe = load_config(Recipe, asked.config, asked.overrides) if asked.config else None
+    page, failures = visualize(
+        asked.predictions,
+        asked.annotations,
+        asked.videos,
+        asked.out,
+        recipe=recipe,
+        ablation=asked.ablation,
+        drawings=not asked.page_only,
+        overwrite=asked.overwrite,
+        workers=asked.workers,
+    )
+    code = report_failures(failures)
+    if recipe is None:
+        print("no --config: without the trained stages there are no maps and no candidates")
+    print(f"see {page}")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("stvg view", description=__doc__)
+    parser.add_argument("--predictions", type=Path, required=True, metavar="P", help="submission, a results.json")
+    parser.add_argument("--annotations", type=Path, metavar="A", help="annotations, or test queries (sentences alone)")
+    parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="folder of the split's videos")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--config", type=Path, metavar="C", help="recipe of trained stages, for the maps and candidates"
+    )
+    parser.add_argument("--ablation", type=Path, metavar="DIR", help="folder of stvg ablate, to show at the top")
+    parser.add_argument("--page-only", action="store_true", help="write the report without videos and pictures")
+    parser.add_argument("--overwrite", action="store_true", help="draw again what is there already")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that draw (default: all cores)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the recipe to replace")
+    return parser

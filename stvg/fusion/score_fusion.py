@@ -175,5 +175,5 @@ def read_fitted_weights(path: Path) -> JointWeights | None:
         return None
     found = read_json(path)
     if not isinstance(found, dict) or "weights" not in found:
-        raise InputError(f"{path}: expected fitted weights as tools/train_matcher.py writes them, found none")
+        raise InputError(f"{path}: expected fitted weights as stvg train writes them, found none")
     return parse_config(JointWeights, found["weights"], str(path))

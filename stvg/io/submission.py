@@ -77,7 +77,7 @@ def read_submission(path: Path) -> tuple[Prediction, ...]:
     submission = read_json(path)
     problems = find_problems(submission)
     if problems:
-        more = f" (and {len(problems) - 1} more: tools/validate_submission.py lists all)" if problems[1:] else ""
+        more = f" (and {len(problems) - 1} more: stvg validate lists all)" if problems[1:] else ""
         raise InputError(f"{path}: {problems[0]}{more}")
     return tuple(_to_prediction(key, item) for key, item in submission.items())
 

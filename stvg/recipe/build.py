@@ -89,7 +89,7 @@ def load_localizer(recipe: Recipe) -> MMNLocalizer:
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = load_network(recipe, recipe.temporal, temporal_folder(recipe), "tools/train_temporal.py")
+    network, sentences = load_network(recipe, recipe.temporal, temporal_folder(recipe), "stvg train temporal")
     return MMNLocalizer(network, sentences, temporal_streams(recipe), recipe.temporal.power)
 
 
@@ -99,7 +99,7 @@ def load_matcher(recipe: Recipe) -> MMNTubeMatcher:
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = load_network(recipe, recipe.matcher, matcher_folder(recipe), "tools/train_matcher.py")
+    network, sentences = load_network(recipe, recipe.matcher, matcher_folder(recipe), "stvg train matcher")
     return MMNTubeMatcher(network, sentences, recipe.matcher.network.num_pre_clips)
 
 

@@ -47,7 +47,7 @@ def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None = None) -> Mome
         InputError: a checkpoint is missing, or belongs to another config.
     """
     stage = recipe.temporal if checkpoint is None else replace(recipe.temporal, checkpoint=checkpoint)
-    return make_ranker(recipe, *load_network(recipe, stage, temporal_folder(recipe), "tools/train_temporal.py"))
+    return make_ranker(recipe, *load_network(recipe, stage, temporal_folder(recipe), "stvg mmn train"))
 
 
 def load_temporal(config: str | Path, checkpoint: str | Path | None = None) -> MomentRanker:

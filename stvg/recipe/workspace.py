@@ -34,7 +34,7 @@ def prepared_store(recipe: Recipe, split: str) -> PreparedStore:
     parts = (*(() if imported else made_by), recipe.features)
     text = json.dumps([dump_config(part) for part in parts], sort_keys=True)
     path = recipe.output.root / "prepared" / f"{split}.h5"
-    command = IMPORT_COMMAND if imported else "tools/preprocess.py"
+    command = IMPORT_COMMAND if imported else "stvg prepare"
     return PreparedStore(path, hashlib.sha256(text.encode()).hexdigest(), command)
 
 

@@ -38,7 +38,7 @@ def read_description(path: Path, command: str) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, describe: dict[str, Any], path: Path, command: str) -> None:
-    """Load what `save_weights` wrote, or tools/convert_checkpoint.py, into a model of the same config.
+    """Load what `save_weights` wrote, or stvg convert checkpoint, into a model of the same config.
 
     Raises:
         InputError: no such file (`command` is what makes it), not safetensors, weights of another config, or not

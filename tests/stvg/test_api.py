@@ -15,7 +15,7 @@ from stvg.io.submission import read_submission
 from stvg.io.video import read_meta
 
 ROOT = Path(__file__).parents[2]
-DOC = ROOT / "docs" / "looking.md"
+DOC = ROOT / "docs" / "viewing.md"
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_nobody_is_said(road, grounder, tmp_path):
 
 
 def test_the_documented_example_runs(road, tmp_path, monkeypatch):
-    """Every Python block of docs/looking.md, one after the other, with the tiny demo's config, video and sentence."""
+    """Every Python block of docs/viewing.md, one after the other, with the tiny demo's config, video and sentence."""
     video, text = asked(road)
     replaced = {
         'load("configs/demo.yaml")': f"load({str(road.config)!r}, {road.options[2:]!r})",

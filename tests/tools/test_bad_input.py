@@ -82,7 +82,7 @@ def test_single_video_that_cannot_be_read(tool, road, tmp_path, make, message):
         pytest.param(
             ["output.root=elsewhere"],
             SENTENCE,
-            ("elsewhere/temporal/best.safetensors", "run tools/train_temporal.py"),
+            ("elsewhere/temporal/best.safetensors", "run stvg train temporal"),
             id="no checkpoint",
         ),
         pytest.param(
@@ -157,7 +157,7 @@ def test_a_data_root_without_annotations(tool, road, tmp_path, name, parts):
 def test_training_on_what_is_not_prepared_names_the_command(tool, road, tmp_path, name):
     done = tool(name, *road.options, f"output.root={tmp_path}")
     assert done.code == 2
-    assert done.stderr.splitlines()[-1].endswith("found none; run tools/preprocess.py")
+    assert done.stderr.splitlines()[-1].endswith("found none; run stvg prepare")
     assert list(tmp_path.iterdir()) == []
 
 

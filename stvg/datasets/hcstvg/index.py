@@ -74,6 +74,5 @@ def read_index(path: Path) -> DataIndex:
         return TypeAdapter(DataIndex).validate_python(read_json(path))
     except ValidationError as error:
         raise InputError(
-            f"{path}: expected the index of a data set, as tools/prepare_hcstvg.py writes it, got: "
-            f"{error.errors()[0]['msg']}"
+            f"{path}: expected the index of a data set, as stvg data writes it, got: {error.errors()[0]['msg']}"
         ) from error

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def read_results(folder: Path, scores: Scores | None) -> SplitResults:
-    """Return the results in the folder of `tools/ablate.py`; files that are not there are left out.
+    """Return the results in the folder of `stvg ablate`; files that are not there are left out.
 
     Raises:
         InputError: a file cannot be read, or has another form.
@@ -40,7 +40,7 @@ def _read(path: Path, parse: Callable[[Any], T]) -> list[T]:
         try:
             parsed.append(parse(item))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: expected the items that tools/ablate.py writes, got {item!r:.80}") from error
+            raise InputError(f"{path}: expected the items that stvg ablate writes, got {item!r:.80}") from error
     return parsed
 
 

@@ -131,7 +131,7 @@ def fetched() -> Path:
     pytest.importorskip("onnx")
     standing = Path(__file__).parents[3] / DETECTOR
     if not standing.is_file():
-        pytest.skip(f"{DETECTOR} is not there: tools/get_detector.py fetches it (145 MB)")
+        pytest.skip(f"{DETECTOR} is not there: stvg models fetches it (145 MB)")
     return standing
 
 
@@ -177,7 +177,7 @@ def test_the_command_names_the_file_and_how_to_use_it(tmp_path: Path) -> None:
     """Run with an empty PATH, it ends with one line and exit code 2."""
     root = Path(__file__).parents[3]
 
-    command = [sys.executable, str(root / "tools" / "get_detector.py"), "--out", str(tmp_path / "m.onnx")]
+    command = [sys.executable, "-m", "stvg", "models", "--out", str(tmp_path / "m.onnx")]
     done = subprocess.run(command, capture_output=True, text=True, env={"PATH": ""}, cwd=root, check=False)  # noqa: S603
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: expected npm on the PATH")

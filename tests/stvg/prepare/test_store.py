@@ -101,7 +101,7 @@ def test_what_counts_as_stored(store, packed, recipe, name, source, expected):
 @pytest.mark.parametrize(("recipe", "name"), [("other", "a.mp4"), ("recipe", "b.mp4")])
 def test_reading_what_is_not_stored_names_the_command(store, recipe, name):
     store.write_part(prepared(), "source")
-    with pytest.raises(InputError, match=f"expected {name} prepared with this config.*tools/preprocess.py"):
+    with pytest.raises(InputError, match=f"expected {name} prepared with this config.*stvg prepare"):
         PreparedStore(store.path, recipe).read(name)
 
 

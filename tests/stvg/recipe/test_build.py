@@ -85,7 +85,7 @@ def test_a_gpu_is_looked_for_only_by_parts_that_run_in_torch():
 
 
 def test_imported_features_have_no_extractor():
-    with pytest.raises(InputError, match=r"got imported; run tools/import_mmn_stvg\.py"):
+    with pytest.raises(InputError, match="got imported; run stvg convert mmn-stvg"):
         build_preparer(recipe(features={"kind": "imported"}))
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stvg.commands.training_cost import training_cost
 from stvg.datasets.hcstvg.items import read_split
 from stvg.datasets.hcstvg.layout import PrepareRequest
 from stvg.datasets.hcstvg.sources import Sources, find_sources
@@ -16,6 +15,7 @@ from stvg.prepare.store import PreparedStore
 from stvg.recipe.build import build_preparer
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import prepared_store
+from stvg.training.cost import training_cost
 
 
 @dataclass(frozen=True, slots=True)

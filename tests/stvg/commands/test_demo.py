@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stvg.commands.compare_detectors import STORE, DetectorRow, compare_detectors, rows_to_text
-from stvg.commands.demo import run_demo
+from stvg.commands.demo import STORE, DetectorRow, compare_detectors, detectors_to_text, run_demo
 from stvg.config import load_config
 from stvg.evaluation.metrics import score
 from stvg.io.annotations import read_annotations
@@ -88,7 +87,7 @@ def test_the_table_is_aligned() -> None:
         DetectorRow(name, Scores("official", 0.5, 0.25, {0.3: 0.0, 0.5: 1.0}, one), (0.25, 0.25))
         for name in ("files", "a longer name")
     ]
-    assert rows_to_text(rows).splitlines() == [
+    assert detectors_to_text(rows).splitlines() == [
         "detections     clips  m_tIoU  m_vIoU  95 % interval  vIoU@0.3  vIoU@0.5",
         "files              1    50.0    25.0   25.0 to 25.0       0.0     100.0",
         "a longer name      1    50.0    25.0   25.0 to 25.0       0.0     100.0",
@@ -101,5 +100,5 @@ def test_without_the_file_the_demo_says_so_in_one_line(road: Any, caplog: pytest
     clips = {"train": 1, "val": 1, "test": 2}
     run_demo(road.config, road.out, road.submission, clips, 3, road.root / "none.onnx")
     (line,) = (record.getMessage() for record in caplog.records if "no detector at" in record.getMessage())
-    assert "tools/get_detector.py" in line
+    assert "(stvg models gets one)" in line
     assert not (road.out / "detectors.json").exists()

@@ -185,7 +185,7 @@ def golden_recipe(root, config, text):
 
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="needs tube_mmn.npz in ../shared/golden")
-def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp_path, numbered_text):
+def test_official_weights_tubes_and_features_give_the_official_results(tool, command, tmp_path, numbered_text):
     """The golden file as the files that its authors have: .pth, tubes, features; and then their own results.json."""
     with np.load(GOLDEN) as file:
         golden = {name: file[name] for name in file.files}
@@ -220,8 +220,9 @@ def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp
     recipe = golden_recipe(tmp_path, config, numbered_text(tmp_path / "text", config["bert"], used))
     assert tool("convert_checkpoint", tmp_path / "pool_model_20e.pth", tmp_path / "winner.safetensors").code == 0
     annotations, results = ["--annotations", tmp_path / "val.json"], tmp_path / "results.json"
-    done = tool(
-        "import_mmn_stvg",
+    done = command(
+        "convert",
+        "mmn-stvg",
         *recipe,
         *annotations,
         "--tubes",
@@ -243,8 +244,8 @@ def test_official_weights_tubes_and_features_give_the_official_results(tool, tmp
 
 
 @pytest.mark.parametrize("form", ["detected", "prepared"])
-def test_what_the_network_sees_is_what_the_official_code_gives_it(tool, world, form):
-    assert tool("import_mmn_stvg", *getattr(world, form)("train")).code == 0
+def test_what_the_network_sees_is_what_the_official_code_gives_it(command, world, form):
+    assert command("convert", "mmn-stvg", *getattr(world, form)("train")).code == 0
     for stem in world.stems("train"):
         video = world.read("train", stem)
         assert (video.meta.num_frames, video.meta.fps, video.meta.width, video.meta.height) == (FRAMES, 3.0, 640, 360)
@@ -262,13 +263,13 @@ def test_what_the_network_sees_is_what_the_official_code_gives_it(tool, world, f
             np.testing.assert_allclose(own.scores, 0.9 if form == "detected" else 1.0, rtol=1e-6)
 
 
-def test_imported_train_infer(tool, world):
+def test_imported_train_infer(tool, command, world):
     for split, arguments in (
         ("train", world.detected("train")),
         ("val", world.prepared("val")),
         ("test", world.detected("test")),
     ):
-        done = tool("import_mmn_stvg", *arguments)
+        done = command("convert", "mmn-stvg", *arguments)
         assert (done.code, done.stdout) == (0, ""), split
     trained = tool("train_matcher", "--config", world.config)
     assert trained.code == 0, trained.stderr
@@ -290,16 +291,16 @@ def test_imported_train_infer(tool, world):
     for other, message in (
         (["matcher.network.hidden_size=4"], "hidden_size is 8 there, 4 here"),
         (["features.names=[csn]"], "features.names is ['csn', 'flow'] there, ['csn'] here"),
-        (["fusion.mode=two_stage"], "expected trained weights, found none; run tools/train_temporal.py"),
+        (["fusion.mode=two_stage"], "expected trained weights, found none; run stvg train temporal"),
     ):
         done = tool("infer_stvg", "--config", world.config, *other, *ground)
         assert done.code == 2
         assert message in done.stderr
 
 
-def test_a_temporal_stage_on_people_can_be_trained_on_imported_tubes(tool, world):
+def test_a_temporal_stage_on_people_can_be_trained_on_imported_tubes(tool, command, world):
     for split in ("train", "val"):
-        tool("import_mmn_stvg", *world.prepared(split))
+        command("convert", "mmn-stvg", *world.prepared(split))
     done = tool("train_temporal", "--config", world.config)
     assert done.code == 2
     assert done.stderr == "error: temporal.streams: expected people with features.kind imported, got video\n"
@@ -309,42 +310,42 @@ def test_a_temporal_stage_on_people_can_be_trained_on_imported_tubes(tool, world
     assert (world.out / "temporal" / "best.safetensors").is_file()
 
 
-def test_finished_videos_are_skipped_and_parts_may_come_one_after_another(tool, world):
+def test_finished_videos_are_skipped_and_parts_may_come_one_after_another(tool, command, world):
     arguments = world.detected("train")
     folder = world.root / "train_tubes_1"
     later = world.root / "train_tubes_2" / "3_v_tubes.pkl"
     later.parent.mkdir()
     (folder / "3_v_tubes.pkl").rename(later)
-    done = tool("import_mmn_stvg", *arguments)
+    done = command("convert", "mmn-stvg", *arguments)
     assert done.code == 3
     line = last_line(done)
     assert line.startswith(f"failed: 3_v.mp4: expected 3_v_tubes.pkl or 3_v.pkl in {folder}, found neither")
     done = tool("train_matcher", "--config", world.config)
     assert done.code == 2
-    assert "expected 3_v.mp4 prepared with this config, found none; run tools/import_mmn_stvg.py" in done.stderr
+    assert "expected 3_v.mp4 prepared with this config, found none; run stvg convert mmn-stvg" in done.stderr
     before = world.read("train", "0_v").tube_features[0]
     world.csn["0_v"][0][0][1:] = 9.0
     world.detected("train")
     (folder / "3_v_tubes.pkl").unlink()
-    assert tool("import_mmn_stvg", *arguments, "--tubes", later.parent).code == 0
+    assert command("convert", "mmn-stvg", *arguments, "--tubes", later.parent).code == 0
     assert len(world.read("train", "3_v").tubes) == 2
     np.testing.assert_array_equal(world.read("train", "0_v").tube_features[0], before)
-    assert tool("import_mmn_stvg", *arguments, "--tubes", later.parent, "--overwrite").code == 0
+    assert command("convert", "mmn-stvg", *arguments, "--tubes", later.parent, "--overwrite").code == 0
     assert not np.array_equal(world.read("train", "0_v").tube_features[0], before)
     assert [path.name for path in (world.out / "prepared").iterdir()] == ["train.h5"]
 
 
-def test_missing_videos_can_be_stored_without_tubes(tool, world):
+def test_missing_videos_can_be_stored_without_tubes(command, world):
     arguments = world.detected("train")
     (world.root / "train_tubes_1" / "3_v_tubes.pkl").unlink()
     dump({0: []}, world.root / "train_tubes_1" / "2_v_tubes.pkl")
-    assert tool("import_mmn_stvg", *arguments, "--allow-missing").code == 0
+    assert command("convert", "mmn-stvg", *arguments, "--allow-missing").code == 0
     assert [len(world.read("train", stem).tubes) for stem in world.stems("train")] == [2, 2, 0, 0]
 
 
-def test_frames_counted_from_zero(tool, world):
+def test_frames_counted_from_zero(command, world):
     arguments = world.detected("train")
-    done = tool("import_mmn_stvg", *arguments, "--first-frame", 0)
+    done = command("convert", "mmn-stvg", *arguments, "--first-frame", 0)
     assert done.code == 2, "every video has a tube that ends in frame 60"
     assert last_line(done).endswith("tube 1: expected frames in 0 to 59 (counted from 0), got 2 to 60")
     for _, tubes in world.tubes.values():
@@ -355,11 +356,11 @@ def test_frames_counted_from_zero(tool, world):
             for of_tube in of_tubes:
                 for row in of_tube:
                     row[0] -= 1
-    assert tool("import_mmn_stvg", *world.detected("train"), "--first-frame", 0).code == 0
+    assert command("convert", "mmn-stvg", *world.detected("train"), "--first-frame", 0).code == 0
     assert world.read("train", "0_v").tubes[0].start_frame == 4
 
 
-def test_the_videos_own_length_counts_where_they_are_at_hand(tool, world):
+def test_the_videos_own_length_counts_where_they_are_at_hand(command, world):
     from stvg.datasets.synthetic.make import write_video
 
     for stem in world.stems("test"):
@@ -369,10 +370,10 @@ def test_the_videos_own_length_counts_where_they_are_at_hand(tool, world):
     queries = {f"{stem}.mp4": SENTENCES[0] for stem in world.stems("test")}
     arguments = world.detected("test")
     (world.data / "test.json").write_text(json.dumps(queries))
-    done = tool("import_mmn_stvg", *arguments)
+    done = command("convert", "mmn-stvg", *arguments)
     assert done.code == 2
     assert "got test queries; name the folder of their videos (--videos)" in done.stderr
-    assert tool("import_mmn_stvg", *arguments, "--videos", world.data / "videos").code == 0
+    assert command("convert", "mmn-stvg", *arguments, "--videos", world.data / "videos").code == 0
     meta = world.read("test", "6_v").meta
     assert (meta.num_frames, meta.fps, meta.width, meta.height) == (FRAMES, 10.0, 64, 48)
 
@@ -449,9 +450,9 @@ def without_flow(world):
         ),
     ],
 )
-def test_a_video_that_cannot_be_imported_is_listed_and_the_others_go_on(tool, world, change, message):
+def test_a_video_that_cannot_be_imported_is_listed_and_the_others_go_on(command, world, change, message):
     change(world)
-    done = tool("import_mmn_stvg", *world.detected("train"))
+    done = command("convert", "mmn-stvg", *world.detected("train"))
     assert done.code == 3
     line = last_line(done)
     assert done.stderr.count("failed: ") == 1
@@ -461,9 +462,9 @@ def test_a_video_that_cannot_be_imported_is_listed_and_the_others_go_on(tool, wo
     assert len(world.read("train", "0_v").tubes) == 2
 
 
-def test_feature_frames_can_be_ignored(tool, world):
+def test_feature_frames_can_be_ignored(command, world):
     late_rows(world)
-    assert tool("import_mmn_stvg", *world.detected("train"), "--ignore-feature-frames").code == 0
+    assert command("convert", "mmn-stvg", *world.detected("train"), "--ignore-feature-frames").code == 0
     expected = torch.cat([official_clips(kind["1_v"][1]) for kind in (world.csn, world.flow)], dim=1)
     np.testing.assert_allclose(tube_clips(world.read("train", "1_v"), 32)[1], expected, rtol=1e-5, atol=1e-6)
 
@@ -493,10 +494,10 @@ def truncate(path):
         pytest.param(lambda w: w.annotate("train", img_num=0), "img_num: expected a whole number >= 1", id="no length"),
     ],
 )
-def test_files_that_stop_everything(tool, world, spoil, message):
+def test_files_that_stop_everything(command, world, spoil, message):
     arguments = world.detected("train")
     spoil(world)
-    done = tool("import_mmn_stvg", *arguments)
+    done = command("convert", "mmn-stvg", *arguments)
     assert done.code == 2
     line = last_line(done)
     assert line.startswith("error: ")
@@ -514,31 +515,31 @@ def test_files_that_stop_everything(tool, world, spoil, message):
         (["matcher.text=1"], "matcher.text: "),
     ],
 )
-def test_arguments_that_do_not_fit(tool, world, extra, message):
-    done = tool("import_mmn_stvg", *world.detected("train"), *extra)
+def test_arguments_that_do_not_fit(command, world, extra, message):
+    done = command("convert", "mmn-stvg", *world.detected("train"), *extra)
     assert done.code == 2
     assert message in done.stderr
 
 
-def test_another_kind_of_features_is_refused(tool, world):
+def test_another_kind_of_features_is_refused(command, world):
     recipe = yaml.safe_load(world.config.read_text())
     world.config.write_text(yaml.safe_dump(recipe | {"features": {"kind": "classic"}}))
-    done = tool("import_mmn_stvg", *world.detected("train"))
+    done = command("convert", "mmn-stvg", *world.detected("train"))
     assert (done.code, done.stderr) == (2, "error: features.kind: expected imported, got classic\n")
 
 
-def test_names_that_differ_in_their_extension_alone(tool, world):
+def test_names_that_differ_in_their_extension_alone(command, world):
     arguments = world.detected("train")
     items = json.loads((world.data / "train.json").read_text())
     items["0_v.mkv"] = items["0_v.mp4"]
     (world.data / "train.json").write_text(json.dumps(items))
-    done = tool("import_mmn_stvg", *arguments)
+    done = command("convert", "mmn-stvg", *arguments)
     assert done.code == 2
     assert "expected names that differ without their extension, got 0_v.mp4 and 0_v.mkv" in done.stderr
 
 
-def test_what_is_not_imported_cannot_be_prepared(tool, world):
-    assert tool("import_mmn_stvg", *world.detected("test")).code == 0
+def test_what_is_not_imported_cannot_be_prepared(tool, command, world):
+    assert command("convert", "mmn-stvg", *world.detected("test")).code == 0
     (world.data / "train.json").unlink()
     (world.data / "val.json").unlink()
     assert tool("preprocess", "--config", world.config).code == 0, "all are there"
@@ -547,4 +548,4 @@ def test_what_is_not_imported_cannot_be_prepared(tool, world):
     done = tool("preprocess", "--config", world.config)
     assert done.code == 3
     assert last_line(done).startswith("failed: 9_v.mp4: ")
-    assert last_line(done).endswith("found none; run tools/import_mmn_stvg.py")
+    assert last_line(done).endswith("found none; run stvg convert mmn-stvg")
