@@ -13,6 +13,7 @@ from spatial.detectors.hog import HogConfig
 from spatial.detectors.mmdet import MmdetConfig
 from spatial.detectors.mot_file import FileConfig
 from spatial.detectors.onnx import OnnxConfig
+from spatial.detectors.phrase import PhraseConfig
 from spatial.detectors.torchvision import TorchvisionConfig
 from spatial.detectors.transformers import TransformersConfig
 from spatial.features.classic import ClassicConfig
@@ -34,6 +35,7 @@ DetectorConfig = Annotated[
     FileConfig  # a new detector is one more line here
     | OnnxConfig
     | HogConfig
+    | PhraseConfig
     | TransformersConfig
     | TorchvisionConfig
     | MmdetConfig
