@@ -19,16 +19,16 @@ from stvg.types import (
 class Detector(Protocol):
     """Finds people in frames."""
 
-    def detect(self, footage: VideoFrames) -> list[Detections]:
-        """Return one Detections per frame of the footage, in its order, boxes in pixels of the original video."""
+    def detect(self, video: VideoFrames) -> list[Detections]:
+        """Return one Detections per sampled frame of the video, in order, boxes in pixels of the original video."""
         ...
 
 
 class Tracker(Protocol):
     """Links detections over time."""
 
-    def track(self, footage: VideoFrames, detections: Sequence[Detections]) -> list[Tube]:
-        """Return tracklets, each of one identity in one shot; frames between the footage's frames are interpolated.
+    def track(self, video: VideoFrames, detections: Sequence[Detections]) -> list[Tube]:
+        """Return tracklets, each of one identity in one shot; frames between the sampled ones are interpolated.
 
         Detections that belong to no track may come as tracklets of one box, for the linker to use.
         """
@@ -38,7 +38,7 @@ class Tracker(Protocol):
 class Linker(Protocol):
     """Turns tracklets into the candidate tubes."""
 
-    def link(self, footage: VideoFrames, tracklets: Sequence[Tube]) -> tuple[Tube, ...]:
+    def link(self, video: VideoFrames, tracklets: Sequence[Tube]) -> tuple[Tube, ...]:
         """Return gap-free tubes, longest first, `tube_id` 0, 1, ... in that order."""
         ...
 
@@ -46,7 +46,7 @@ class Linker(Protocol):
 class FeatureExtractor(Protocol):
     """Describes a video and its tubes by arrays."""
 
-    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    def extract(self, video: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
         """Return clip features (C, D) of the whole video and, for each tube, its features (T_k, D')."""
         ...
 

@@ -217,16 +217,27 @@ class Scores:
 class VideoFrames:
     """The decoded frames that detection and features look at: every `stride`-th frame of a video, held in memory.
 
-    `frames` (N,) int64 original frame numbers; `images` (N, h, w, 3) uint8 RGB, perhaps smaller than the video;
-    `scale` = h / video height, so that a box in pixels of the video times `scale` lies on the images. `cuts` are the
-    frames at which a new shot begins (frame 0 not among them).
+    `frames` (N,) int64 original frame numbers; `images` (N, h, w, 3) uint8 RGB, perhaps smaller than the video, or None
+    where only detections are known; `scale` = h / video height, so that a box in pixels of the video times `scale` lies
+    on the images. `cuts` are the frames at which a new shot begins (frame 0 not among them).
     """
 
     meta: VideoMeta
     frames: IntArray
-    images: Image
+    images: Image | None
     scale: float
     cuts: tuple[int, ...]
+
+    @property
+    def pictures(self) -> Image:
+        """The images, for those who cannot do without.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.images is None:
+            raise ValueError(f"images of {self.meta.video_id}: expected pictures, got None")
+        return self.images
 
     @property
     def step(self) -> int:

@@ -1,4 +1,4 @@
-"""What detectors share: frames in batches, packages that are missing, answers that are NaN."""
+"""Run detectors in batches and check their weights and outputs."""
 
 import re
 from abc import ABC, abstractmethod
@@ -14,13 +14,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from spatial.detectors.postprocess import clean_detections
+from spatial.detectors.postprocess import BoxFilterConfig, clean_detections
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Detections, Image, VideoFrames
 
 _HEAD = re.compile(r"(^|\.)(box_predictor|bbox_head|rpn_head|head)(\.\d+)?$")
-"""Names of the modules that give boxes and scores in torchvision, mmdet and detectron2."""
+"""Matches the names of modules that output boxes and scores in torchvision, mmdet and detectron2."""
 
 
 @plain_dataclass(frozen=True, slots=True, eq=False)
@@ -32,13 +32,9 @@ class RawPeople:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class BatchConfig:
-    """What the configs of torchvision, mmdet, detectron2 and transformers have in common."""
+class BatchConfig(BoxFilterConfig):
+    """What the configs of detectors that run in torch share."""
 
-    threshold: float = 0.2
-    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
-    min_side: float = 8.0
-    """Least width and height of a person, in pixels of the original video."""
     batch_size: int = Field(default=8, ge=1)
     """Frames per forward pass."""
     half: bool = False
@@ -52,29 +48,29 @@ class NotANumberError(Exception):
 class BatchDetector(ABC):
     """Finds people in batches of pictures; a subclass says in `_find` what it finds in one batch.
 
-    `source` names the detector in errors; `threshold` is the least score and `min_side` the least width and height of
-    a person, in pixels of the original video; `batch_size` is the most pictures at once.
+    `config` says which boxes are kept; `source` names the detector in errors; `batch_size` is the most pictures at
+    once.
     """
 
-    def __init__(self, source: str, *, threshold: float, min_side: float, batch_size: int) -> None:
-        self._source, self._threshold, self._min_side, self._batch = source, threshold, min_side, batch_size
+    def __init__(self, config: BoxFilterConfig, source: str, batch_size: int = 1) -> None:
+        self._filter, self._source, self._batch = config, source, batch_size
 
-    def detect(self, footage: VideoFrames) -> list[Detections]:
-        """Return the people of each frame of the footage, boxes in pixels of the original video.
+    def detect(self, video: VideoFrames) -> list[Detections]:
+        """Return the people of each sampled frame, boxes in pixels of the original video.
 
         Raises:
             InputError: a result that is not finite, or cannot be read.
         """
-        height, width = footage.images.shape[1:3]
-        to_video = np.array([footage.meta.width / width, footage.meta.height / height] * 2, dtype=np.float32)
+        height, width = video.pictures.shape[1:3]
+        to_video = np.array([video.meta.width / width, video.meta.height / height] * 2, dtype=np.float32)
         found: list[Detections] = []
-        for start in range(0, len(footage.images), self._batch):
-            frames = footage.frames[start : start + self._batch].tolist()
+        for start in range(0, len(video.pictures), self._batch):
+            frames = video.frames[start : start + self._batch].tolist()
             try:
-                people = self._find(footage.images[start : start + self._batch])
+                people = self._find(video.pictures[start : start + self._batch])
             except NotANumberError as error:
                 raise InputError(
-                    f"{footage.meta.path}: frames {frames[0]} to {frames[-1]}: expected finite scores from "
+                    f"{video.meta.path}: frames {frames[0]} to {frames[-1]}: expected finite scores from "
                     f"{self._source}, got NaN or infinity"
                 ) from error
             found.extend(
@@ -82,10 +78,9 @@ class BatchDetector(ABC):
                     frame,
                     one.boxes_xyxy * to_video,
                     one.scores,
-                    footage.meta,
+                    video.meta,
                     source=self._source,
-                    min_score=self._threshold,
-                    min_side=self._min_side,
+                    keep=self._filter,
                 )
                 for frame, one in zip(frames, people, strict=True)
             )

@@ -1,4 +1,4 @@
-"""People from the detectors of Detectron2: Faster R-CNN, RetinaNet, Mask R-CNN of its model zoo, or your own."""
+"""Detect people with Detectron2: Faster R-CNN, RetinaNet, Mask R-CNN."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from spatial.detectors.base import (
     people_of,
     watch_heads,
 )
+from stvg.compute.device import ready_device
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.pickles.plain_pickle import read_pickle
@@ -27,6 +28,7 @@ INSTALL = (
     "pip install 'setuptools<81' wheel ninja torch==2.14.1 torchvision==0.29.1, then pip install --no-build-isolation "
     "from a checkout of facebookresearch/detectron2 (it is not on PyPI)"
 )
+"""Commands for the error where Detectron2 is missing."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -45,35 +47,35 @@ class Detectron2Config(BatchConfig):
     max_size: int | None = Field(default=None, ge=32)
     """Pixels that the longer side may have then; None: the config's."""
 
+    def build(self, device: str) -> "Detectron2Detector":
+        """Return the detector on `device`.
+
+        Raises:
+            InputError: as Detectron2Detector, or no such device.
+        """
+        return Detectron2Detector(self, ready_device(device))
+
 
 class Detectron2Detector(BatchDetector):
-    """Runs a model of Detectron2 on `device`; see Detectron2Config for the other arguments."""
+    """Runs a model of Detectron2 on `device`.
 
-    def __init__(
-        self,
-        config: str,
-        weights: Path,
-        *,
-        device: str = "cpu",
-        person_class: int = 0,
-        min_size: int | None = None,
-        max_size: int | None = None,
-        threshold: float = 0.2,
-        min_side: float = 8.0,
-        batch_size: int = 8,
-        half: bool = False,
-    ) -> None:
-        super().__init__(str(weights), threshold=threshold, min_side=min_side, batch_size=batch_size)
-        self._predictor = _load(config, weights, device, threshold, min_size, max_size)
+    Raises:
+        InputError: a missing package, no such config, or weights of another model.
+    """
+
+    def __init__(self, config: Detectron2Config, device: str = "cpu") -> None:
+        super().__init__(config, str(config.weights), config.batch_size)
+        self._predictor = _load(config, device)
         watch_heads(self._predictor.model)
-        self._device, self._half, self._person = device, half, person_class
+        self._config, self._device = config, device
 
     def _find(self, images: Image) -> list[RawPeople]:
         """Return the people of (n, h, w, 3) pictures, in one pass: DefaultPredictor's own call takes one picture."""
-        with forward_only(self._device, self._half):
+        with forward_only(self._device, self._config.half):
             results = self._predictor.model([self._input(image) for image in images])
         found = (result["instances"] for result in results)
-        return [people_of(one.pred_classes, one.pred_boxes.tensor, one.scores, self._person) for one in found]
+        person = self._config.person_class
+        return [people_of(one.pred_classes, one.pred_boxes.tensor, one.scores, person) for one in found]
 
     def _input(self, image: Image) -> dict[str, Any]:
         """Return what the model takes of an RGB picture, as DefaultPredictor prepares it."""
@@ -85,7 +87,7 @@ class Detectron2Detector(BatchDetector):
         return {"image": pixels, "height": image.shape[0], "width": image.shape[1]}
 
 
-def _load(config: str, weights: Path, device: str, threshold: float, min_size: int | None, max_size: int | None) -> Any:
+def _load(config: Detectron2Config, device: str) -> Any:
     """Return a DefaultPredictor with the weights.
 
     The file is read here, without executing anything: Detectron2 itself would unpickle it.
@@ -101,21 +103,22 @@ def _load(config: str, weights: Path, device: str, threshold: float, min_size: i
         raise missing_package("detectron2", "the package detectron2", INSTALL, error) from error
     cfg = get_cfg()
     try:
-        file = config if Path(config).is_file() else model_zoo.get_config_file(config)
+        name = config.config
+        file = name if Path(name).is_file() else model_zoo.get_config_file(name)
         cfg.merge_from_file(file, allow_unsafe=False)  # or its YAML could name Python to execute
     except (RuntimeError, KeyError, AssertionError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"detector detectron2: config: expected a file or a name of the model zoo, got {config!r}: {reason}"
+            f"detector detectron2: config: expected a file or a name of the model zoo, got {config.config!r}: {reason}"
         ) from error
     cfg.MODEL.WEIGHTS = ""  # nothing is fetched
     cfg.MODEL.DEVICE = device
-    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = cfg.MODEL.RETINANET.SCORE_THRESH_TEST = threshold
-    if min_size is not None:
-        cfg.INPUT.MIN_SIZE_TEST = min_size
-    if max_size is not None:
-        cfg.INPUT.MAX_SIZE_TEST = max_size
+    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = cfg.MODEL.RETINANET.SCORE_THRESH_TEST = config.threshold
+    if config.min_size is not None:
+        cfg.INPUT.MIN_SIZE_TEST = config.min_size
+    if config.max_size is not None:
+        cfg.INPUT.MAX_SIZE_TEST = config.max_size
     predictor = DefaultPredictor(cfg)
-    read = read_pickle(weights)
-    load_strictly(predictor.model, read.get("model", read) if isinstance(read, dict) else read, str(weights))
+    read = read_pickle(config.weights)
+    load_strictly(predictor.model, read.get("model", read) if isinstance(read, dict) else read, str(config.weights))
     return predictor

@@ -1,4 +1,7 @@
-"""People from the detectors of MMDetection 3 (mmdet, or its fork onedl-mmdetection): RTMDet, DINO, Faster R-CNN."""
+"""Detect people with MMDetection 3: RTMDet, DINO, Faster R-CNN and others.
+
+The package is mmdet, or its fork onedl-mmdetection.
+"""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +19,7 @@ from spatial.detectors.base import (
     people_of,
     watch_heads,
 )
+from stvg.compute.device import ready_device
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
@@ -24,6 +28,7 @@ INSTALL = (
     "pip install 'setuptools<81' wheel ninja psutil && MMCV_WITH_OPS=1 FORCE_CUDA=0 pip install --no-build-isolation "
     "mmcv==2.1.0 && pip install mmdet==3.3.0 (FORCE_CUDA=1 for a GPU)"
 )
+"""Commands for the error where mmdet is missing."""
 _LOG_PARTS = (
     "mmengine.logging.history_buffer.HistoryBuffer",
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
@@ -33,7 +38,7 @@ _LOG_PARTS = (
     "builtins.getattr",
     "__builtin__.getattr",
 )
-"""What the training logs inside published checkpoints name. None of it is ever called: a stand-in is."""
+"""Names of classes and functions in the training logs of published checkpoints; a stand-in is unpickled for each."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -50,39 +55,39 @@ class MmdetConfig(BatchConfig):
     size: tuple[int, int] | None = None
     """Width and height that pictures are resized to and padded to, in place of the config's."""
 
+    def build(self, device: str) -> "MmdetDetector":
+        """Return the detector on `device`.
+
+        Raises:
+            InputError: as MmdetDetector, or no such device.
+        """
+        return MmdetDetector(self, ready_device(device))
+
 
 class MmdetDetector(BatchDetector):
-    """Runs a model of MMDetection on `device`; see MmdetConfig for the other arguments."""
+    """Runs a model of MMDetection on `device`.
 
-    def __init__(
-        self,
-        config: str,
-        weights: Path,
-        *,
-        device: str = "cpu",
-        person_class: int = 0,
-        size: tuple[int, int] | None = None,
-        threshold: float = 0.2,
-        min_side: float = 8.0,
-        batch_size: int = 8,
-        half: bool = False,
-    ) -> None:
-        super().__init__(str(weights), threshold=threshold, min_side=min_side, batch_size=batch_size)
-        self._model, self._pipeline = _load(config, weights, size, device)
+    Raises:
+        InputError: a missing package, no such config, or weights of another model.
+    """
+
+    def __init__(self, config: MmdetConfig, device: str = "cpu") -> None:
+        super().__init__(config, str(config.weights), config.batch_size)
+        self._model, self._pipeline = _load(config, device)
         watch_heads(self._model)
-        self._device, self._half, self._person = device, half, person_class
+        self._config, self._device = config, device
 
     def _find(self, images: Image) -> list[RawPeople]:
         """Return the people of (n, h, w, 3) pictures, in one pass: mmdet's inference_detector makes one for each."""
         ready = [self._pipeline({"img": np.ascontiguousarray(image[..., ::-1]), "img_id": 0}) for image in images]
         batch = {key: [one[key] for one in ready] for key in ("inputs", "data_samples")}
-        with forward_only(self._device, self._half):
+        with forward_only(self._device, self._config.half):
             samples = self._model.test_step(batch)
         found = (sample.pred_instances for sample in samples)
-        return [people_of(one.labels, one.bboxes, one.scores, self._person) for one in found]
+        return [people_of(one.labels, one.bboxes, one.scores, self._config.person_class) for one in found]
 
 
-def _load(config: str, weights: Path, size: tuple[int, int] | None, device: str) -> tuple[Any, Any]:
+def _load(config: MmdetConfig, device: str) -> tuple[Any, Any]:
     """Return the model with its weights, and what makes a BGR picture its input.
 
     Raises:
@@ -96,14 +101,14 @@ def _load(config: str, weights: Path, size: tuple[int, int] | None, device: str)
         from mmengine.registry import DefaultScope
     except (ImportError, AssertionError) as error:  # AssertionError: mmdet checks the version of mmcv
         raise missing_package("mmdet", "the packages mmdet and mmcv with its operators", INSTALL, error) from error
-    cfg = Config.fromfile(str(_config_file(config)))
-    state = read_checkpoint(weights)
+    cfg = Config.fromfile(str(_config_file(config.config)))
+    state = read_checkpoint(config.weights)
     if "init_cfg" in cfg.model.get("backbone", {}):
         cfg.model.backbone.init_cfg = None  # or it fetches weights that ours replace
-    if size is not None:
-        _resize(cfg, size)
+    if config.size is not None:
+        _resize(cfg, config.size)
     model = init_detector(cfg, None, device=device, palette="coco")
-    load_strictly(model, state, str(weights))
+    load_strictly(model, state, str(config.weights))
     steps = get_test_pipeline_cfg(cfg.copy())
     steps[0].type = "mmdet.LoadImageFromNDArray"
     with DefaultScope.overwrite_default_scope("mmdet"):
@@ -146,7 +151,7 @@ def read_checkpoint(path: Path) -> object:
 
 
 class _Log:
-    """Stands for a part of a training log, which nobody reads; holds nothing."""
+    """Stands in for the classes of training logs; holds nothing."""
 
     def __new__(cls, *_: object) -> "_Log":
         return super().__new__(cls)

@@ -1,4 +1,4 @@
-"""People read from files: public detections in MOTChallenge text, one file per video."""
+"""Read public detections from MOTChallenge text, one file per video."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.postprocess import clean_detections
+from spatial.detectors.postprocess import BoxFilterConfig, clean_detections
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.io.mot import MotRows, read_mot
@@ -14,38 +14,38 @@ from stvg.types import Detections, VideoFrames
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class FileConfig:
+class FileConfig(BoxFilterConfig):
     """People read from public detections."""
 
     kind: Literal["file"] = "file"
     folder: Path | None = None
     """Holds one MOTChallenge text per video, named as the video with .txt for its extension; None: the folder
     detections/ beside the folder of the videos."""
-    threshold: float = 0.2
-    """Least score, in [0, 1]; scores outside are clipped. The tracker starts tracks only from its own, higher one."""
-    min_side: float = 8.0
-    """Least width and height of a person, in pixels of the video."""
+
+    def build(self, device: str) -> "FileDetector":
+        """Return the detector, which runs nothing on any `device`."""
+        return FileDetector(self)
 
 
 class FileDetector:
-    """Looks the people of a video up in a folder of public detections; see FileConfig for the arguments."""
+    """Looks the people of a video up in a folder of public detections; scores outside [0, 1] are clipped."""
 
-    def __init__(self, folder: Path | None = None, *, threshold: float = 0.2, min_side: float = 8.0) -> None:
-        self._folder, self._threshold, self._min_side = folder, threshold, min_side
+    def __init__(self, config: FileConfig) -> None:
+        self._config = config
 
-    def detect(self, footage: VideoFrames) -> list[Detections]:
-        """Return the file's boxes in each frame of the footage; its other frames and its ids are not used.
+    def detect(self, video: VideoFrames) -> list[Detections]:
+        """Return the file's boxes in each sampled frame; its other frames and its ids are not used.
 
         Raises:
             InputError: no file for this video, not MOT text, or a frame past the video's end.
         """
-        path = detections_path(self._folder, footage.meta.path)
+        path = detections_path(self._config.folder, video.meta.path)
         if not path.is_file():
             raise InputError(
-                f"{path}: expected the public detections of {footage.meta.video_id}, found none "
+                f"{path}: expected the public detections of {video.meta.video_id}, found none "
                 "(detector.kind is file; another detector needs no such file)"
             )
-        return detections_in(read_mot(path), footage, path, threshold=self._threshold, min_side=self._min_side)
+        return detections_in(read_mot(path), video, path, self._config)
 
 
 def detections_path(folder: Path | None, video: Path) -> Path:
@@ -53,23 +53,21 @@ def detections_path(folder: Path | None, video: Path) -> Path:
     return (folder or video.parent.parent / "detections") / f"{video.stem}.txt"
 
 
-def detections_in(
-    rows: MotRows, footage: VideoFrames, path: Path, *, threshold: float, min_side: float
-) -> list[Detections]:
-    """Return the rows of the file `path` as one Detections per frame of the footage.
+def detections_in(rows: MotRows, video: VideoFrames, path: Path, keep: BoxFilterConfig) -> list[Detections]:
+    """Return the rows of the file `path` that `keep` lets through, as one Detections per sampled frame of the video.
 
     Raises:
         InputError: a row past the video's end.
     """
-    meta = footage.meta
+    meta = video.meta
     if len(rows) and int(rows.frames.max()) >= meta.num_frames:
         raise InputError(
             f"{path}: expected detections of {meta.video_id}, frames 1 to {meta.num_frames}, "
             f"got frame {int(rows.frames.max()) + 1}"
         )
     order = np.argsort(rows.frames, kind="stable")
-    starts = np.searchsorted(rows.frames[order], footage.frames, side="left")
-    stops = np.searchsorted(rows.frames[order], footage.frames, side="right")
+    starts = np.searchsorted(rows.frames[order], video.frames, side="left")
+    stops = np.searchsorted(rows.frames[order], video.frames, side="right")
     return [
         clean_detections(
             frame,
@@ -77,8 +75,7 @@ def detections_in(
             rows.scores[order[start:stop]].clip(0, 1),
             meta,
             source=str(path),
-            min_score=threshold,
-            min_side=min_side,
+            keep=keep,
         )
-        for frame, start, stop in zip(footage.frames.tolist(), starts, stops, strict=True)
+        for frame, start, stop in zip(video.frames.tolist(), starts, stops, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""People from a detector in ONNX, run by onnxruntime: exports of NanoDet, YOLOX and the DETR family."""
+"""Detect people with ONNX exports of NanoDet, YOLOX and the DETR family."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from spatial.detectors.base import BatchDetector, RawPeople
 from spatial.detectors.onnx_decoders import DECODERS, DecoderName, Fit, Outputs
-from spatial.detectors.postprocess import suppress
+from spatial.detectors.postprocess import BoxFilterConfig, suppress
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image
@@ -21,14 +21,14 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
-"""Element types of inputs, as onnxruntime names them."""
+"""NumPy types of inputs by onnxruntime's names."""
 _MASK, _SIZES = "pixel_mask", "orig_target_sizes"
-"""Inputs beside the picture that exports of the DETR family have: (batch, height, width), 1 where the picture is; and
-(batch, 2), width and height that boxes are to be given in."""
+"""Names of further inputs in exports of the DETR family: (batch, height, width), 1 where the picture is; and
+(batch, 2), width and height of the pixels in which boxes are returned."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class OnnxConfig:
+class OnnxConfig(BoxFilterConfig):
     """People from an ONNX file."""
 
     kind: Literal["onnx"] = "onnx"
@@ -45,12 +45,8 @@ class OnnxConfig:
     tests/stvg/datasets/synthetic/test_world_detector.py). The notes beside NanoDet stretch; YOLOX letterboxes."""
     size: tuple[int, int] | None = None
     """Width and height of the input, for models that leave them open."""
-    threshold: float = 0.2
-    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
     nms_iou: float = 0.6
     """IoU above which the weaker of two boxes is dropped; the DETR family needs no such step and gets none."""
-    min_side: float = 8.0
-    """Least width and height of a person, in pixels of the original video."""
     person_class: int = 0
     """Index of the class "person"; 1 where the classes are COCO's 91 (DETR, RF-DETR)."""
     batch_size: int = Field(default=8, ge=1)
@@ -61,36 +57,32 @@ class OnnxConfig:
     """Where the model runs; cuda needs the package onnxruntime-gpu. In half precision where the
     model was exported so."""
 
+    def build(self, device: str) -> "OnnxDetector":
+        """Return the detector; it runs on the config's own device, since onnxruntime is not torch.
+
+        Raises:
+            InputError: as OnnxDetector.
+        """
+        return OnnxDetector(self)
+
 
 class OnnxDetector(BatchDetector):
-    """Runs an ONNX detector over the footage; see OnnxConfig for the arguments."""
+    """Runs an ONNX detector over the frames of a video.
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        decoder: DecoderName = "nanodet",
-        fit: Fit | None = None,
-        size: tuple[int, int] | None = None,
-        threshold: float = 0.2,
-        nms_iou: float = 0.6,
-        min_side: float = 8.0,
-        person_class: int = 0,
-        batch_size: int = 8,
-        threads: int = 1,
-        device: Literal["cpu", "cuda"] = "cpu",
-    ) -> None:
-        self._path, self._family, self._decoder, self._person = path, decoder, DECODERS[decoder], person_class
-        self._fit = fit or self._decoder.fit
-        self._nms_iou = nms_iou
-        self._session = _open_session(path, threads, device)
-        self._picture, shape = _picture_input(self._session.get_inputs(), path)
+    Raises:
+        InputError: no onnxruntime, no such file, not an ONNX model, or one with other inputs.
+    """
+
+    def __init__(self, config: OnnxConfig) -> None:
+        self._config, self._decoder = config, DECODERS[config.decoder]
+        self._fit = config.fit or self._decoder.fit
+        self._session = _open_session(config.path, config.threads, config.device)
+        self._picture, shape = _picture_input(self._session.get_inputs(), config.path)
         self._inputs = {item.name: np.dtype(_TYPES[item.type]) for item in self._session.get_inputs()}
         self._outputs = [item.name for item in self._session.get_outputs()]
-        self._width, self._height = _input_size(shape, size, path)
+        self._width, self._height = _input_size(shape, config.size, config.path)
         self._fixed_batch = isinstance(shape[0], int)
-        batch_size = shape[0] if isinstance(shape[0], int) else batch_size
-        super().__init__(str(path), threshold=threshold, min_side=min_side, batch_size=batch_size)
+        super().__init__(config, str(config.path), shape[0] if isinstance(shape[0], int) else config.batch_size)
 
     def _find(self, images: Image) -> list[RawPeople]:
         """Return the people of up to one batch of pictures (n, h, w, 3).
@@ -126,14 +118,17 @@ class OnnxDetector(BatchDetector):
     def _read(self, outputs: Outputs) -> tuple[FloatArray, FloatArray]:
         """Return one picture's people from its outputs: boxes (N, 4) xyxy in pixels of the input, scores (N,)."""
         try:
-            boxes, scores = self._decoder.decode(outputs, self._width, self._height, self._person, self._threshold)
+            boxes, scores = self._decoder.decode(
+                outputs, self._width, self._height, self._config.person_class, self._config.threshold
+            )
         except (ValueError, KeyError, IndexError) as error:
             shapes = ", ".join(str(output.shape) for output in outputs.values())
             raise InputError(
-                f"{self._path}: expected the outputs of a {self._family} model with class {self._person}, got {shapes}"
+                f"{self._config.path}: expected the outputs of a {self._config.decoder} model with class "
+                f"{self._config.person_class}, got {shapes}"
             ) from error
         if self._decoder.suppresses and np.isfinite(boxes).all():
-            kept = suppress(boxes, scores, self._nms_iou)
+            kept = suppress(boxes, scores, self._config.nms_iou)
             boxes, scores = boxes[kept], scores[kept]
         return boxes, scores
 
@@ -150,7 +145,7 @@ def _picture_input(inputs: list[Any], path: Path) -> tuple[str, list[int | str]]
     """Return name and shape (batch, 3, height, width) of the input that takes the pictures.
 
     Raises:
-        InputError: no such input, or other ones that nobody knows how to fill.
+        InputError: no such input, or others of unknown meaning.
     """
     others = [item for item in inputs if len(item.shape) != 4]
     pictures = [item for item in inputs if len(item.shape) == 4]

@@ -1,4 +1,4 @@
-"""How each family of ONNX detectors wants its pixels and says its boxes."""
+"""Prepare pixels and decode outputs for each family of ONNX detectors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,14 @@ Fit = Literal["letterbox", "stretch"]
 Outputs = Mapping[str, npt.NDArray[Any]]
 """One picture's outputs by name, in the model's order, without the batch axis."""
 _STRIDES = (8, 16, 32)
+"""Pixels of the input per cell, for each output level of NanoDet and YOLOX."""
 _NANODET_BINS = 11
+"""Bins of the distribution over each distance from a cell to a side of the box."""
 _GREY = 114
+"""Pixel value beside a letterboxed picture."""
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
 _IMAGENET_STD = (58.395, 57.12, 57.375)
+"""Mean and standard deviation of ImageNet's pixels, RGB, 0 to 255."""
 
 
 @dataclass(frozen=True, slots=True)

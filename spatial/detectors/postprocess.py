@@ -1,10 +1,22 @@
-"""What every detector does with its raw boxes: check, clip to the picture, drop the weak and the tiny, suppress."""
+"""Check, clip, filter and suppress the raw boxes of detectors."""
 
 import numpy as np
 import numpy.typing as npt
+from pydantic.dataclasses import dataclass
 
+from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Detections, IntArray, VideoMeta
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class BoxFilterConfig:
+    """Which of a detector's boxes are kept: what the configs of all detectors share."""
+
+    threshold: float = 0.2
+    """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
+    min_side: float = 8.0
+    """Least width and height of a person, in pixels of the original video."""
 
 
 def clean_detections(
@@ -14,14 +26,13 @@ def clean_detections(
     meta: VideoMeta,
     *,
     source: str,
-    min_score: float,
-    min_side: float,
+    keep: BoxFilterConfig,
 ) -> Detections:
     """Return the usable ones of raw detections, strongest first.
 
     `boxes_xyxy` (N, 4) pixels of the original video and `scores` (N,) in [0, 1] become float32; boxes are clipped to
-    the picture and then dropped where a side is under `min_side` pixels or the score under `min_score`. `source` names
-    the detector in errors.
+    the picture and then dropped where a side is under `keep.min_side` pixels or the score under `keep.threshold`.
+    `source` names the detector in errors.
 
     Raises:
         InputError: a box or a score that is not finite.
@@ -32,8 +43,8 @@ def clean_detections(
         if not np.isfinite(array).all():
             raise InputError(f"{meta.path}: frame {frame}: expected finite {name} from {source}, got NaN or infinity")
     boxes = boxes.clip(0, np.array([meta.width, meta.height] * 2, dtype=np.float32))
-    keep = (values >= min_score) & ((boxes[:, 2:] - boxes[:, :2]) >= min_side).all(axis=1)
-    order = np.flatnonzero(keep)[np.argsort(-values[keep], kind="stable")]
+    kept = (values >= keep.threshold) & ((boxes[:, 2:] - boxes[:, :2]) >= keep.min_side).all(axis=1)
+    order = np.flatnonzero(kept)[np.argsort(-values[kept], kind="stable")]
     return Detections(frame, boxes[order], values[order].clip(0, 1))
 
 

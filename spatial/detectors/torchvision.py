@@ -1,4 +1,4 @@
-"""People from the object detectors of torchvision: Faster R-CNN, RetinaNet, FCOS, SSD."""
+"""Detect people with torchvision: Faster R-CNN, RetinaNet, FCOS, SSD."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +16,14 @@ from spatial.detectors.base import (
     people_of,
     watch_heads,
 )
+from stvg.compute.device import ready_device
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.pickles.torch_file import read_torch_file
 from stvg.types import Image
 
 INSTALL = "pip install torch==2.14.1 torchvision==0.29.1 (the two must fit each other)"
+"""Command for the error where torchvision is missing."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -43,44 +45,43 @@ class TorchvisionConfig(BatchConfig):
     max_size: int | None = Field(default=None, ge=32)
     """Pixels that the longer side may have then; None: the model's own."""
 
+    def build(self, device: str) -> "TorchvisionDetector":
+        """Return the detector on `device`.
+
+        Raises:
+            InputError: as TorchvisionDetector, or no such device.
+        """
+        return TorchvisionDetector(self, ready_device(device))
+
 
 class TorchvisionDetector(BatchDetector):
-    """Runs a model of torchvision.models.detection on `device`; see TorchvisionConfig for the other arguments."""
+    """Runs a model of torchvision.models.detection on `device`.
 
-    def __init__(
-        self,
-        name: str = "fasterrcnn_resnet50_fpn_v2",
-        *,
-        device: str = "cpu",
-        weights: Path | None = None,
-        num_classes: int = 91,
-        person_class: int = 1,
-        min_size: int | None = None,
-        max_size: int | None = None,
-        threshold: float = 0.2,
-        min_side: float = 8.0,
-        batch_size: int = 8,
-        half: bool = False,
-    ) -> None:
-        model = _load(name, weights, num_classes)
-        _resize(model, name, min_size, max_size)
+    Raises:
+        InputError: no torchvision, no such model, weights of another one, or a size for a model whose size is fixed.
+    """
+
+    def __init__(self, config: TorchvisionConfig, device: str = "cpu") -> None:
+        super().__init__(config, config.name, config.batch_size)
+        model = _load(config)
+        _resize(model, config)
         watch_heads(model)
-        super().__init__(name, threshold=threshold, min_side=min_side, batch_size=batch_size)
         self._model = model.to(device).eval()
-        self._device, self._half, self._person = device, half, person_class
+        self._config, self._device = config, device
 
     def _find(self, images: Image) -> list[RawPeople]:
         """Return the people of (n, h, w, 3) pictures."""
         import torch
 
         pixels = torch.tensor(images, device=self._device).permute(0, 3, 1, 2).float() / 255
-        with forward_only(self._device, self._half):
+        with forward_only(self._device, self._config.half):
             results = self._model(list(pixels))
-        return [people_of(result["labels"], result["boxes"], result["scores"], self._person) for result in results]
+        person = self._config.person_class
+        return [people_of(result["labels"], result["boxes"], result["scores"], person) for result in results]
 
 
-def _load(name: str, weights: Path | None, num_classes: int) -> Any:
-    """Return a model with its weights.
+def _load(config: TorchvisionConfig) -> Any:
+    """Return the model with its weights.
 
     Raises:
         InputError: no torchvision, no such model, weights of another one, or published weights that cannot be had.
@@ -89,17 +90,17 @@ def _load(name: str, weights: Path | None, num_classes: int) -> Any:
         from torchvision.models import detection, get_model, get_model_weights, list_models
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision built for another torch
         raise missing_package("torchvision", "the package torchvision", INSTALL, error) from error
-    if name not in (known := list_models(module=detection)):
-        raise InputError(f"detector torchvision: name: expected one of {', '.join(known)}, got {name!r}")
-    if weights is not None:
-        model = get_model(name, weights=None, weights_backbone=None, num_classes=num_classes)
-        load_strictly(model, read_torch_file(weights), str(weights))
+    if config.name not in (known := list_models(module=detection)):
+        raise InputError(f"detector torchvision: name: expected one of {', '.join(known)}, got {config.name!r}")
+    if config.weights is not None:
+        model = get_model(config.name, weights=None, weights_backbone=None, num_classes=config.num_classes)
+        load_strictly(model, read_torch_file(config.weights), str(config.weights))
         return model
-    published = get_model_weights(name).DEFAULT
+    published = get_model_weights(config.name).DEFAULT
     try:
         # Read once as plain tensors: the model's own reading, which follows, would also execute what a file names.
         published.get_state_dict(progress=False, check_hash=True, weights_only=True)
-        return get_model(name, weights=published)
+        return get_model(config.name, weights=published)
     except Exception as error:  # the network, a wrong hash, a damaged file: torch promises no set of exceptions
         reason = " ".join(str(error).split())
         raise InputError(
@@ -108,17 +109,19 @@ def _load(name: str, weights: Path | None, num_classes: int) -> Any:
         ) from error
 
 
-def _resize(model: Any, name: str, min_size: int | None, max_size: int | None) -> None:
+def _resize(model: Any, config: TorchvisionConfig) -> None:
     """Set to which size the model brings its pictures.
 
     Raises:
         InputError: a model whose size is fixed.
     """
-    if (min_size, max_size) == (None, None):
+    if (config.min_size, config.max_size) == (None, None):
         return
     if getattr(model.transform, "fixed_size", None) is not None:
-        raise InputError(f"detector torchvision: min_size, max_size: expected none for {name}, whose size is fixed")
-    if min_size is not None:
-        model.transform.min_size = (min_size,)
-    if max_size is not None:
-        model.transform.max_size = max_size
+        raise InputError(
+            f"detector torchvision: min_size, max_size: expected none for {config.name}, whose size is fixed"
+        )
+    if config.min_size is not None:
+        model.transform.min_size = (config.min_size,)
+    if config.max_size is not None:
+        model.transform.max_size = config.max_size

@@ -1,10 +1,11 @@
-"""People from any object detector of Hugging Face transformers: RT-DETR, RT-DETRv2, D-FINE, DETR and their like."""
+"""Detect people with transformers: RT-DETR, RT-DETRv2, D-FINE, DETR and others."""
 
 from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.base import BatchConfig, BatchDetector, NotANumberError, RawPeople, people_of
+from stvg.compute.device import ready_device
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
@@ -20,28 +21,30 @@ class TransformersConfig(BatchConfig):
     person_label: str = "person"
     """The class's name in the model's id2label, in any case."""
 
+    def build(self, device: str) -> "TransformersDetector":
+        """Return the detector on `device`.
+
+        Raises:
+            InputError: as TransformersDetector, or no such device.
+        """
+        return TransformersDetector(self, ready_device(device))
+
 
 class TransformersDetector(BatchDetector):
-    """Runs AutoModelForObjectDetection over the footage on `device`; see TransformersConfig for the other arguments."""
+    """Runs AutoModelForObjectDetection over the frames of a video on `device`.
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        device: str = "cpu",
-        threshold: float = 0.2,
-        min_side: float = 8.0,
-        person_label: str = "person",
-        batch_size: int = 8,
-        half: bool = False,
-    ) -> None:
+    Raises:
+        InputError: no transformers, no such model, or a model without the class.
+    """
+
+    def __init__(self, config: TransformersConfig, device: str = "cpu") -> None:
         import torch
 
-        super().__init__(name, threshold=threshold, min_side=min_side, batch_size=batch_size)
-        self._device, self._dtype = device, torch.float16 if half else torch.float32
-        self._processor, model = _load(name)
+        super().__init__(config, config.name, config.batch_size)
+        self._config, self._device, self._dtype = config, device, torch.float16 if config.half else torch.float32
+        self._processor, model = _load(config.name)
         self._model = model.to(device=device, dtype=self._dtype).eval()
-        self._person = _person_id(self._model.config.id2label, person_label, name)
+        self._person = _person_id(self._model.config.id2label, config.person_label, config.name)
 
     def _find(self, images: Image) -> list[RawPeople]:
         """Return the people of (n, h, w, 3) pictures, as the model's own processor reads them."""
@@ -54,7 +57,7 @@ class TransformersDetector(BatchDetector):
         if not torch.isfinite(outputs.logits).all():  # the threshold would drop NaN without a word
             raise NotANumberError
         results = self._processor.post_process_object_detection(
-            outputs, threshold=self._threshold, target_sizes=[images.shape[1:3]] * len(images)
+            outputs, threshold=self._config.threshold, target_sizes=[images.shape[1:3]] * len(images)
         )
         return [people_of(result["labels"], result["boxes"], result["scores"], self._person) for result in results]
 

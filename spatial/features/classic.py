@@ -1,4 +1,4 @@
-"""Features without weights: colours, gradients, form and optical flow. Runs anywhere, also on real film."""
+"""Extract features by image processing: colours, gradients, shape and optical flow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.features.descriptors.bilinear import DOING_DIM, bind, doing_vector, signed_sqrt
+from spatial.features.descriptors.bilinear import ACTION_DIM, action_descriptor, bind, signed_sqrt
 from spatial.features.descriptors.colour import NUM_BINS, NUM_ZONES, zone_colours
 from spatial.features.descriptors.crops import TubeSamples, cut_crops, sample_tube
 from spatial.features.descriptors.motion import MOTION_DIM, FlowFields, flow_fields, motion_features
@@ -24,13 +24,17 @@ from spatial.features.descriptors.shape import (
 from stvg.config import STRICT
 from stvg.types import FloatArray, Tube, VideoFrames
 
-LOOK_DIM = 3 * NUM_BINS
+APPEARANCE_DIM = 3 * NUM_BINS
+"""Colours of head, torso and legs: the appearance that is bound to actions."""
 COLOUR_DIM = NUM_ZONES * NUM_BINS
+"""Columns of zone colours in a tube's features."""
 TUBE_DIM = COLOUR_DIM + HOG_DIM + GEOMETRY_DIM + MOTION_DIM
+"""Columns of a tube's features."""
 _MARGIN = 0.25
-"""Surroundings shown on the left and right of a person, as a fraction of the box's width."""
+"""Surroundings in the crop on the left and right of a person, as a fraction of the box's width."""
 _COLOUR_SCALE, _HOG_SCALE, _GEOMETRY_SCALE, _MOTION_SCALE = 4.0, 8.0, 10.0, 6.0
 _SCENE_SCALE, _BOUND_SCALE = 8.0, 1.0
+"""Factors that bring the groups of features to about the same mean squared norm."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -45,6 +49,10 @@ class ClassicConfig:
     """Standard deviation of the window in which a box's velocity is measured, in seconds."""
     bilinear: bool = True
     """Whether clip features bind each person's colours to that person's motion."""
+
+    def build(self, device: str) -> "ClassicFeatures":
+        """Return the extractor; it runs on the CPU whatever the `device`."""
+        return ClassicFeatures(self)
 
 
 @plain_dataclass(frozen=True, slots=True, eq=False)
@@ -80,53 +88,53 @@ class ClassicFeatures:
     number of columns. The person's place is not among them; size is one column of form (height relative to the image).
     """
 
-    def __init__(self, *, flow_width: int = 160, smoothing_s: float = 0.3, bilinear: bool = True) -> None:
-        self._flow_width = flow_width
-        self._smoothing_s = smoothing_s
-        self._bilinear = bilinear
+    def __init__(self, config: ClassicConfig) -> None:
+        self._config = config
         self.tube_dim = TUBE_DIM
-        self.clip_dim = SCENE_DIM + (LOOK_DIM * DOING_DIM if bilinear else 0)
+        self.clip_dim = SCENE_DIM + (APPEARANCE_DIM * ACTION_DIM if config.bilinear else 0)
 
-    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
-        """Return clip features (N, clip_dim), a row per image of the footage, and for each tube (T_k, tube_dim) rows.
+    def extract(self, video: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+        """Return clip features (N, clip_dim), a row per sampled frame, and for each tube (T_k, tube_dim) rows.
 
         A tube has one row for each image it covers, at least one. All float32 and finite.
 
         Raises:
-            ValueError: the footage has no images.
+            ValueError: the video has no pictures.
         """
-        samples = [sample_tube(footage, tube) for tube in tubes]
-        fields = flow_fields(footage, samples, self._flow_width)
-        people = [self._describe(footage, fields, one) for one in samples]
-        clip = _SCENE_SCALE * scene_features(footage.images, fields)
-        if self._bilinear:
+        samples = [sample_tube(video, tube) for tube in tubes]
+        fields = flow_fields(video, samples, self._config.flow_width)
+        people = [self._describe(video, fields, one) for one in samples]
+        clip = _SCENE_SCALE * scene_features(video.pictures, fields)
+        if self._config.bilinear:
             clip = np.concatenate([clip, _bound_features(people, len(clip))], axis=1)
         return clip, tuple(person.row_features() for person in people)
 
-    def _describe(self, footage: VideoFrames, fields: FlowFields, samples: TubeSamples) -> _Person:
+    def _describe(self, video: VideoFrames, fields: FlowFields, samples: TubeSamples) -> _Person:
         upright = body_height(samples)
-        size = footage.images.shape[2], footage.images.shape[1]
+        size = video.pictures.shape[2], video.pictures.shape[1]
         side = round(CROP_SIZE[0] * _MARGIN)
-        wide = cut_crops(footage.images, samples, (_MARGIN, 0.0), (CROP_SIZE[0] + 2 * side, CROP_SIZE[1]))
+        wide = cut_crops(video.pictures, samples, (_MARGIN, 0.0), (CROP_SIZE[0] + 2 * side, CROP_SIZE[1]))
         return _Person(
             samples,
             zone_colours(wide[:, ::2, ::2], _MARGIN),
             oriented_gradients(wide[:, :, side:-side]),
             box_geometry(samples, size, upright),
-            motion_features(footage, fields, samples, upright, self._smoothing_s),
+            motion_features(video, fields, samples, upright, self._config.smoothing_s),
         )
 
 
 def _bound_features(people: list[_Person], num_images: int) -> FloatArray:
-    """Return each image's people, looks times doings, (num_images, LOOK_DIM * DOING_DIM)."""
+    """Return the pooled products of appearance and action per image, (num_images, APPEARANCE_DIM * ACTION_DIM)."""
     if not people:
-        return np.zeros((num_images, LOOK_DIM * DOING_DIM), dtype=np.float32)
-    looks = [_looks(person.colours) for person in people]
-    doings = [doing_vector(person.gradients, person.geometry, person.motion) for person in people]
-    return _BOUND_SCALE * signed_sqrt(bind(looks, doings, [person.samples.index for person in people], num_images))
+        return np.zeros((num_images, APPEARANCE_DIM * ACTION_DIM), dtype=np.float32)
+    appearances = [_appearance(person.colours) for person in people]
+    actions = [action_descriptor(person.gradients, person.geometry, person.motion) for person in people]
+    return _BOUND_SCALE * signed_sqrt(
+        bind(appearances, actions, [person.samples.index for person in people], num_images)
+    )
 
 
-def _looks(colours: FloatArray) -> FloatArray:
+def _appearance(colours: FloatArray) -> FloatArray:
     """Return the colours of head, torso and both leg zones together, (R, 57)."""
     legs = colours[:, 2:].mean(axis=1, keepdims=True)
-    return np.concatenate([colours[:, :2], legs], axis=1).reshape(len(colours), LOOK_DIM)
+    return np.concatenate([colours[:, :2], legs], axis=1).reshape(len(colours), APPEARANCE_DIM)

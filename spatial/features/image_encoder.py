@@ -1,4 +1,4 @@
-"""Features from any image encoder that transformers can load, by hub name or folder."""
+"""Extract features with an image encoder of transformers."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -7,11 +7,17 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.features.descriptors.beside_motion import put_beside_motion, scale_embeddings
 from spatial.features.descriptors.crops import cut_crops, sample_tube
-from spatial.features.descriptors.motion import MOTION_DIM, flow_fields, motion_features
+from spatial.features.descriptors.motion import (
+    MOTION_DIM,
+    append_motion,
+    flow_fields,
+    motion_features,
+    scale_embeddings,
+)
 from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
+from stvg.compute.device import ready_device
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image, Tube, VideoFrames
@@ -37,6 +43,14 @@ class ImageEncoderConfig:
     smoothing_s: float = Field(default=0.3, gt=0)
     """Standard deviation of the window in which a box's velocity is measured, in seconds."""
 
+    def build(self, device: str) -> "ImageEncoderFeatures":
+        """Return the extractor with the model on `device`.
+
+        Raises:
+            InputError: as load_image_encoder, or no such device.
+        """
+        return ImageEncoderFeatures(self, *load_image_encoder(self.model), ready_device(device))
+
 
 class ImageEncoderFeatures:
     """Embeddings of crops and of whole images, each with the optical flow that a still image lacks.
@@ -47,41 +61,28 @@ class ImageEncoderFeatures:
     """
 
     def __init__(
-        self,
-        encoder: "torch.nn.Module",
-        processor: Any,
-        *,
-        device: str = "cpu",
-        batch_size: int = 32,
-        margin: float = 0.1,
-        flow_width: int = 160,
-        smoothing_s: float = 0.3,
+        self, config: ImageEncoderConfig, encoder: "torch.nn.Module", processor: Any, device: str = "cpu"
     ) -> None:
-        self._encoder = encoder.eval().to(device)
-        self._processor = processor
+        self._config, self._encoder, self._processor = config, encoder.eval().to(device), processor
         self._device = device
-        self._batch_size = batch_size
-        self._margin = margin
-        self._flow_width = flow_width
-        self._smoothing_s = smoothing_s
 
-    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
-        """Return clip features (N, E + 18), a row per image of the footage, and for each tube (T_k, E + 66) rows.
+    def extract(self, video: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+        """Return clip features (N, E + 18), a row per sampled frame, and for each tube (T_k, E + 66) rows.
 
         A tube has one row for each image it covers, at least one. All float32.
 
         Raises:
-            ValueError: the footage has no images.
+            ValueError: the video has no pictures.
         """
-        samples = [sample_tube(footage, tube) for tube in tubes]
-        fields = flow_fields(footage, samples, self._flow_width)
-        clip = put_beside_motion(self._embed(footage.images), scene_motion(fields), CAMERA_MOTION_DIM)
+        samples = [sample_tube(video, tube) for tube in tubes]
+        fields = flow_fields(video, samples, self._config.flow_width)
+        clip = append_motion(self._embed(video.pictures), scene_motion(fields), CAMERA_MOTION_DIM)
         side = self._crop_side()
         rows = []
         for one in samples:
-            crops = cut_crops(footage.images, one, (self._margin, self._margin), (side, side))
-            motion = motion_features(footage, fields, one, body_height(one), self._smoothing_s)
-            rows.append(put_beside_motion(self._embed(crops), motion, MOTION_DIM))
+            crops = cut_crops(video.pictures, one, (self._config.margin, self._config.margin), (side, side))
+            motion = motion_features(video, fields, one, body_height(one), self._config.smoothing_s)
+            rows.append(append_motion(self._embed(crops), motion, MOTION_DIM))
         return clip, tuple(rows)
 
     def _embed(self, images: Image) -> FloatArray:
@@ -90,8 +91,8 @@ class ImageEncoderFeatures:
 
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(images), self._batch_size):
-                batch = list(images[start : start + self._batch_size])
+            for start in range(0, len(images), self._config.batch_size):
+                batch = list(images[start : start + self._config.batch_size])
                 pixels = self._processor(images=batch, return_tensors="pt")["pixel_values"].to(self._device)
                 parts.append(_pooled(self._encoder(pixel_values=pixels)).float().cpu().numpy())
         return scale_embeddings(np.concatenate(parts))

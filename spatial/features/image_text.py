@@ -1,4 +1,4 @@
-"""Embeddings of people and sentences in one space, by a CLIP-like model of transformers.
+"""Embed people and sentences in one space, by a CLIP-like model.
 
 CLIP, SigLIP and their like learnt to give a picture and its caption near embeddings. With them a tube can be compared
 with a sentence as it stands (spatial.matching.zero_shot).
@@ -13,12 +13,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.features.descriptors.crops import cut_crops, sample_tube
+from stvg.compute.device import ready_device
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image, Tube, VideoFrames
 
 _SIDE = 224
-"""Pixels of a crop's sides before the model's own processor sizes it, where the model's config does not say."""
+"""Width and height of crops, in pixels, for models whose config does not give an image size."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -33,6 +34,14 @@ class ImageTextConfig:
     """Images encoded at once."""
     margin: float = Field(default=0.1, ge=0)
     """Context around a tube's box, added on each side, as a fraction of its width and height."""
+
+    def build(self, device: str) -> "ImageTextFeatures":
+        """Return the extractor with the model on `device`.
+
+        Raises:
+            InputError: as load_image_text_model, or no such device.
+        """
+        return ImageTextFeatures(self, load_image_text_model(self.model, ready_device(device)))
 
 
 class ImageTextModel:
@@ -75,25 +84,25 @@ class ImageTextModel:
 
 
 class ImageTextFeatures:
-    """Unit embeddings (E columns) of tube crops and of whole pictures; see ImageTextConfig for the arguments."""
+    """Unit embeddings (E columns) of tube crops and of whole pictures."""
 
-    def __init__(self, model: ImageTextModel, *, batch_size: int = 32, margin: float = 0.1) -> None:
-        self._model, self._batch, self._margin = model, batch_size, margin
+    def __init__(self, config: ImageTextConfig, model: ImageTextModel) -> None:
+        self._config, self._model = config, model
 
-    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
-        """Return clip features (N, E), a row per image of the footage, and for each tube (T_k, E) rows, float32.
+    def extract(self, video: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+        """Return clip features (N, E), a row per sampled frame, and for each tube (T_k, E) rows, float32.
 
         A tube has one row for each image it covers, at least one.
 
         Raises:
-            ValueError: the footage has no images.
+            ValueError: the video has no pictures.
         """
-        clip = self._model.embed_images(footage.images, self._batch)
-        size, margin = (self._model.side, self._model.side), (self._margin, self._margin)
+        clip = self._model.embed_images(video.pictures, self._config.batch_size)
+        size, margin = (self._model.side, self._model.side), (self._config.margin, self._config.margin)
         rows = []
         for tube in tubes:
-            crops = cut_crops(footage.images, sample_tube(footage, tube), margin, size)
-            rows.append(self._model.embed_images(crops, self._batch))
+            crops = cut_crops(video.pictures, sample_tube(video, tube), margin, size)
+            rows.append(self._model.embed_images(crops, self._config.batch_size))
         return clip, tuple(rows)
 
 

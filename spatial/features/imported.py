@@ -1,13 +1,15 @@
-"""Tube features made elsewhere: nothing is computed, a store is filled by an import."""
+"""Configure tube features that were computed elsewhere and are imported."""
 
-from typing import Literal
+from typing import Literal, NoReturn
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from stvg.config import STRICT
+from stvg.errors import InputError
 
 IMPORT_COMMAND = "stvg convert mmn-stvg"
+"""Command that fills a store with imported features."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,6 +22,17 @@ class ImportedConfig:
     """What the parts of a row are, in the order of their columns."""
     width: int = Field(default=2048, ge=1)
     """Columns of a row, all parts together."""
+
+    def build(self, device: str) -> NoReturn:
+        """Refuse to build an extractor: there is none.
+
+        Raises:
+            InputError: always; it names the command that fills the store.
+        """
+        raise InputError(
+            "features.kind: expected an extractor for videos that are not prepared yet, got imported; "
+            f"run {IMPORT_COMMAND}"
+        )
 
 
 def imported_source(video_id: str) -> str:

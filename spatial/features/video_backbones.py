@@ -1,4 +1,4 @@
-"""Video networks of transformers (VideoMAE, TimeSformer, ViViT, X-CLIP) and of torchvision: clips to vectors."""
+"""Load video networks of transformers and torchvision that embed clips."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from stvg.types import FloatArray, Image
 Library = Literal["transformers", "torchvision"]
 INSTALL = "pip install torch==2.14.1 torchvision==0.29.1"
 _FRAMES, _SIDE = 16, 224
-"""Images of a clip, and pixels of their sides, where a network does not say."""
+"""Images per clip, and their width and height in pixels, for networks whose config does not give them."""
 _HEADS = ("fc", "head", "classifier")
-"""Names of the last layer of torchvision's video networks, whose input is the embedding."""
+"""Attribute names of the classification layer of torchvision's video networks; its input is the embedding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

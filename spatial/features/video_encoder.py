@@ -1,4 +1,4 @@
-"""Two streams: what a video network sees of each person over time, beside how the person moves.
+"""Extract features with a video network over person-centred clips, and motion.
 
 Appearance: a network trained on actions (Kinetics) over clips that follow one person. Motion: histograms of optical
 flow in the person's box, and the box's own motion. Both are concatenated row by row, as the challenge's winner did with
@@ -13,13 +13,19 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.features.descriptors.beside_motion import put_beside_motion, scale_embeddings
 from spatial.features.descriptors.crops import TubeSamples, cut_crops, fit_boxes, sample_tube
 from spatial.features.descriptors.flow_histograms import HISTOGRAM_DIM, flow_histograms
-from spatial.features.descriptors.motion import MOTION_DIM, flow_fields, motion_features
+from spatial.features.descriptors.motion import (
+    MOTION_DIM,
+    append_motion,
+    flow_fields,
+    motion_features,
+    scale_embeddings,
+)
 from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
-from spatial.features.video_backbones import Library, VideoEncoder
+from spatial.features.video_backbones import Library, VideoEncoder, load_video_encoder
+from stvg.compute.device import ready_device
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Float64Array, FloatArray, IntArray, Tube, VideoFrames
@@ -51,67 +57,64 @@ class VideoNetworkConfig:
     smoothing_s: float = Field(default=0.3, gt=0)
     """Standard deviation of the window in which a box's velocity is measured, in seconds."""
 
+    def build(self, device: str) -> "VideoNetworkFeatures":
+        """Return the extractor with the network on `device`.
+
+        Raises:
+            InputError: as load_video_encoder, or no such device.
+        """
+        encoder = load_video_encoder(self.library, self.model, self.weights, ready_device(device))
+        return VideoNetworkFeatures(self, encoder)
+
 
 class VideoNetworkFeatures:
-    """Embeddings of person-centred clips beside motion; see VideoNetworkConfig for the arguments.
+    """Embeddings of person-centred clips beside motion.
 
     `tube_dim` = E + 108 + 66: embedding, flow histograms, motion of flow and box (spatial.features.descriptors.motion).
     `clip_dim` = E + 18: the embedding of the whole pictures and their motion. Each group has a norm of about sqrt(E).
     """
 
-    def __init__(
-        self,
-        encoder: VideoEncoder,
-        *,
-        window_s: float = 2.0,
-        every_s: float = 0.5,
-        batch_size: int = 4,
-        margin: float = 0.1,
-        flow_width: int = 160,
-        smoothing_s: float = 0.3,
-    ) -> None:
-        self._encoder, self._window_s, self._every_s = encoder, window_s, every_s
-        self._batch_size, self._margin = batch_size, margin
-        self._flow_width, self._smoothing_s = flow_width, smoothing_s
+    def __init__(self, config: VideoNetworkConfig, encoder: VideoEncoder) -> None:
+        self._config, self._encoder = config, encoder
 
-    def extract(self, footage: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
-        """Return clip features (N, E + 18), a row per image of the footage, and for each tube (T_k, E + 174) rows.
+    def extract(self, video: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+        """Return clip features (N, E + 18), a row per sampled frame, and for each tube (T_k, E + 174) rows.
 
         A tube has one row for each image it covers, at least one. All float32.
 
         Raises:
-            ValueError: the footage has no images.
+            ValueError: the video has no pictures.
             InputError: the network gives NaN or infinity.
         """
-        samples = [sample_tube(footage, tube) for tube in tubes]
-        fields = flow_fields(footage, samples, self._flow_width)
-        clip = put_beside_motion(self._embed(footage, _whole(footage), 0.0), scene_motion(fields), CAMERA_MOTION_DIM)
+        samples = [sample_tube(video, tube) for tube in tubes]
+        fields = flow_fields(video, samples, self._config.flow_width)
+        clip = append_motion(self._embed(video, _whole(video), 0.0), scene_motion(fields), CAMERA_MOTION_DIM)
         rows = []
         for one in samples:
             height = body_height(one)
-            moving = motion_features(footage, fields, one, height, self._smoothing_s)
+            moving = motion_features(video, fields, one, height, self._config.smoothing_s)
             motion = np.concatenate([flow_histograms(fields, one, height), moving], axis=1)
-            seen = self._embed(footage, _squared(one), self._margin)
-            rows.append(put_beside_motion(seen, motion, HISTOGRAM_DIM + MOTION_DIM))
+            seen = self._embed(video, _squared(one), self._config.margin)
+            rows.append(append_motion(seen, motion, HISTOGRAM_DIM + MOTION_DIM))
         return clip, tuple(rows)
 
-    def _embed(self, footage: VideoFrames, samples: TubeSamples, margin: float) -> FloatArray:
+    def _embed(self, video: VideoFrames, samples: TubeSamples, margin: float) -> FloatArray:
         """Return the embedding of the clip nearest to each row, (R, E) float32 of norm sqrt(E)."""
-        seconds = footage.frames[samples.index] / footage.meta.fps
-        middles, nearest = clip_middles(seconds, self._every_s)
+        seconds = video.frames[samples.index] / video.meta.fps
+        middles, nearest = clip_middles(seconds, self._config.every_s)
         side = self._encoder.side
         parts = []
-        for start in range(0, len(middles), self._batch_size):
-            batch = middles[start : start + self._batch_size]
-            rows = np.stack([clip_rows(seconds, middle, self._window_s, self._encoder.frames) for middle in batch])
+        for start in range(0, len(middles), self._config.batch_size):
+            batch = middles[start : start + self._config.batch_size]
+            rows = np.stack(
+                [clip_rows(seconds, middle, self._config.window_s, self._encoder.frames) for middle in batch]
+            )
             chosen = TubeSamples(samples.index[rows.ravel()], samples.boxes_xyxy[rows.ravel()])
-            crops = cut_crops(footage.images, chosen, (margin, margin), (side, side))
+            crops = cut_crops(video.pictures, chosen, (margin, margin), (side, side))
             parts.append(self._encoder.embed(crops.reshape(*rows.shape, side, side, 3)))
         embeddings = np.concatenate(parts)
         if not np.isfinite(embeddings).all():
-            raise InputError(
-                f"{footage.meta.path}: expected finite features from the video network, got NaN or infinity"
-            )
+            raise InputError(f"{video.meta.path}: expected finite features from the video network, got NaN or infinity")
         return scale_embeddings(embeddings)[nearest]
 
 
@@ -139,15 +142,15 @@ def clip_rows(seconds: Float64Array, middle_s: float, window_s: float, count: in
     return np.asarray(np.abs(seconds[None] - times[:, None]).argmin(axis=1), dtype=np.int64)
 
 
-def _whole(footage: VideoFrames) -> TubeSamples:
+def _whole(video: VideoFrames) -> TubeSamples:
     """Return the whole of every image as if it were a tube."""
-    height, width = footage.images.shape[1:3]
-    boxes = np.tile(np.array([0, 0, width, height], dtype=np.float32), (len(footage.images), 1))
-    return TubeSamples(np.arange(len(footage.images)), fit_boxes(boxes, width, height))
+    height, width = video.pictures.shape[1:3]
+    boxes = np.tile(np.array([0, 0, width, height], dtype=np.float32), (len(video.pictures), 1))
+    return TubeSamples(np.arange(len(video.pictures)), fit_boxes(boxes, width, height))
 
 
 def _squared(samples: TubeSamples) -> TubeSamples:
-    """Return the boxes widened or heightened to squares about their centres, so that nobody is distorted."""
+    """Return the boxes enlarged to squares about their centres, so that crops are not distorted."""
     low, high = samples.boxes_xyxy[:, :2], samples.boxes_xyxy[:, 2:]
     centre, half = (low + high) / 2, (high - low).max(axis=1, keepdims=True) / 2
     return TubeSamples(samples.index, np.concatenate([centre - half, centre + half], axis=1))

@@ -1,4 +1,4 @@
-"""Grounding without training: the similarity of tube crops to the sentence, by a CLIP-like model.
+"""Ground sentences without training, by the similarity of tube crops to them.
 
 Who: the tube whose crops are nearest to the sentence on average, in competition with the other tubes. When: the span in
 which the similarity stands out from the rest of the tube, by a scan statistic. A model of still pictures knows clothes,

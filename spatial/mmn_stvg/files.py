@@ -1,4 +1,4 @@
-"""The files of person tubes and their features that MMN-STVG reads, in both of its forms.
+"""Read MMN-STVG's files of person tubes and their features, in both forms.
 
 Source: STVGDataset and STVGTestset of atao99/MMN-STVG (tan/data/datasets/stvg.py and stvgtest.py), which read the
 first form (fromprep=False) and write the second, from which they then train. STEM is a video's name without extension.

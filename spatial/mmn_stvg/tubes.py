@@ -1,4 +1,4 @@
-"""Tubes and tube features of MMN-STVG's files brought to our own conventions.
+"""Convert tubes and tube features of MMN-STVG's files to our conventions.
 
 Frames become 0-based, every frame of a tube gets a box, and the rows of features become equal parts of their tube.
 """
@@ -13,7 +13,7 @@ from stvg.types import Float64Array, FloatArray, Tube
 from temporal.mmn.clip_features import average_clips
 
 PARTS = 32
-"""Parts to which kinds of features with different numbers of rows are averaged: MMN-STVG's number of clips."""
+"""Number of equal parts to which features with different numbers of rows are averaged: MMN-STVG's number of clips."""
 
 
 def make_tube(index: int, rows: Float64Array, first_frame: int, num_frames: int) -> Tube:

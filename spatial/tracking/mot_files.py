@@ -1,4 +1,4 @@
-"""MOTChallenge text in, MOTChallenge text out: detections of one video become its tubes."""
+"""Track a MOTChallenge file of detections into a file of tubes."""
 
 import logging
 from collections.abc import Sequence
@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from spatial.detectors.mot_file import detections_in
+from spatial.detectors.postprocess import BoxFilterConfig
 from spatial.tracking.linker import OfflineLinker
-from spatial.tracking.tracker import EngineTracker
+from spatial.tracking.tracker import BidirectionalTracker
 from stvg.errors import InputError
 from stvg.io.mot import MotRows, read_mot, write_mot
 from stvg.io.video import read_footage
@@ -16,7 +17,7 @@ from stvg.types import Tube, VideoFrames, VideoMeta
 
 logger = logging.getLogger(__name__)
 _PICTURE_SIDE = 320
-"""Pixels of the longer side: cuts and the colours of clothes are read off the pictures here, nothing finer."""
+"""Pixels of the pictures' longer side: enough for shot boundaries and the colours of clothes."""
 
 
 def track_file(
@@ -24,7 +25,7 @@ def track_file(
 ) -> int:
     """Track and link the detections of the file, write the tubes to `out`, and return how many there are.
 
-    With the video its cuts, frame rate and size are known, and what people look like; else `fps` counts, there are no
+    With the video its cuts, frame rate and size are known, and people's appearance; else `fps` counts, there are no
     cuts, motion alone tells people apart, and boxes are not clipped on the right and at the bottom. Only every
     `stride`-th frame's detections are used, from the first on.
 
@@ -34,9 +35,10 @@ def track_file(
     if not (0 < fps < np.inf) or stride < 1:
         raise InputError(f"arguments: expected fps > 0 and stride >= 1, got {fps} and {stride}")
     rows = read_mot(detections)
-    footage = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
-    items = detections_in(rows, footage, detections, threshold=threshold, min_side=min_side)
-    tubes = OfflineLinker().link(footage, EngineTracker().track(footage, items))
+    frames = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
+    kept = BoxFilterConfig(threshold=threshold, min_side=min_side)
+    items = detections_in(rows, frames, detections, kept)
+    tubes = OfflineLinker().link(frames, BidirectionalTracker().track(frames, items))
     write_mot(out, tube_rows(tubes))
     logger.info("%s: %d detections, %d tubes", detections, len(rows), len(tubes))
     return len(tubes)
@@ -61,9 +63,9 @@ def tube_rows(tubes: Sequence[Tube]) -> MotRows:
 
 
 def _blank(rows: MotRows, path: Path, fps: float, stride: int) -> VideoFrames:
-    """Return footage without pictures that lasts as long as the detections."""
+    """Return frames without pictures for as long as the detections last."""
     count = int(rows.frames.max()) + 1 if len(rows) else 1
     sides = np.ceil(rows.boxes_xyxy[:, 2:].max(axis=0, initial=1.0)).astype(int)
     meta = VideoMeta(path.name, path, count, fps, int(sides[0]), int(sides[1]))
     frames = np.arange(0, count, stride, dtype=np.int64)
-    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / meta.height, ())
+    return VideoFrames(meta, frames, None, 1 / meta.height, ())

@@ -1,37 +1,20 @@
 """From a recipe to objects: the only place that knows concrete classes."""
 
-from typing import assert_never
-
-from spatial.detectors.detectron2 import Detectron2Config, Detectron2Detector
-from spatial.detectors.hog import HogConfig, HogDetector
-from spatial.detectors.mmdet import MmdetConfig, MmdetDetector
-from spatial.detectors.mot_file import FileConfig, FileDetector
-from spatial.detectors.onnx import OnnxConfig, OnnxDetector
-from spatial.detectors.torchvision import TorchvisionConfig, TorchvisionDetector
-from spatial.detectors.transformers import TransformersConfig, TransformersDetector
-from spatial.features.classic import ClassicConfig, ClassicFeatures
-from spatial.features.image_encoder import ImageEncoderConfig, ImageEncoderFeatures, load_image_encoder
-from spatial.features.image_text import ImageTextConfig, ImageTextFeatures, load_image_text_model
-from spatial.features.imported import IMPORT_COMMAND, ImportedConfig
-from spatial.features.video_backbones import load_video_encoder
-from spatial.features.video_encoder import VideoNetworkConfig, VideoNetworkFeatures
+from spatial.features.image_text import ImageTextConfig, load_image_text_model
+from spatial.features.imported import ImportedConfig
 from spatial.matching.matcher import MMNTubeMatcher
 from spatial.matching.zero_shot import ZeroShotLocalizer, ZeroShotMatcher
 from spatial.tracking.linker import OfflineLinker
-from spatial.tracking.tracker import EngineTracker
+from spatial.tracking.tracker import BidirectionalTracker
+from stvg.compute.device import ready_device
 from stvg.errors import InputError
 from stvg.evaluation.baselines import WholeLocalizer
 from stvg.fusion.ranking import Explainer
 from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion, read_fitted_weights
-from stvg.interfaces import Detector, FeatureExtractor, MomentLocalizer, TubeMatcher
+from stvg.interfaces import MomentLocalizer, TubeMatcher
 from stvg.pipeline import Grounder, Preparer
-from stvg.recipe.networks import config_values, load_network, ready_device
-from stvg.recipe.schema import (
-    DetectorConfig,
-    Device,
-    FeaturesConfig,
-    Recipe,
-)
+from stvg.recipe.networks import load_network
+from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
 from temporal.localizer import MMNLocalizer
 from temporal.sequences import PeopleStreams, Streams, VideoStream
@@ -45,54 +28,13 @@ def build_preparer(recipe: Recipe) -> Preparer:
         InputError: a model file is missing, or the features are imported ones.
     """
     return Preparer(
-        detector=_detector(recipe.detector, recipe.device),
-        tracker=EngineTracker(**config_values(recipe.tracking)),
-        linker=OfflineLinker(**config_values(recipe.linking)),
-        features=_features(recipe.features, recipe.device),
+        detector=recipe.detector.build(recipe.device),
+        tracker=BidirectionalTracker(recipe.tracking),
+        linker=OfflineLinker(recipe.linking),
+        features=recipe.features.build(recipe.device),
         stride=recipe.video.stride,
         max_side=recipe.video.max_side,
     )
-
-
-def _detector(config: DetectorConfig, device: Device) -> Detector:
-    values = config_values(config)
-    match config:
-        case FileConfig():
-            return FileDetector(**values)
-        case OnnxConfig():
-            return OnnxDetector(**values)
-        case HogConfig():
-            return HogDetector(**values)
-        case TransformersConfig():
-            return TransformersDetector(**values, device=ready_device(device))
-        case TorchvisionConfig():
-            return TorchvisionDetector(**values, device=ready_device(device))
-        case MmdetConfig():
-            return MmdetDetector(**values, device=ready_device(device))
-        case Detectron2Config():
-            return Detectron2Detector(**values, device=ready_device(device))
-    assert_never(config)
-
-
-def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
-    values = config_values(config)
-    match config:
-        case ClassicConfig():
-            return ClassicFeatures(**values)
-        case ImageEncoderConfig():
-            encoder, processor = load_image_encoder(values.pop("model"))
-            return ImageEncoderFeatures(encoder, processor, **values, device=ready_device(device))
-        case VideoNetworkConfig():
-            library, model, weights = (values.pop(name) for name in ("library", "model", "weights"))
-            return VideoNetworkFeatures(load_video_encoder(library, model, weights, ready_device(device)), **values)
-        case ImageTextConfig():
-            return ImageTextFeatures(load_image_text_model(values.pop("model"), ready_device(device)), **values)
-        case ImportedConfig():
-            raise InputError(
-                "features.kind: expected an extractor for videos that are not prepared yet, got imported; "
-                f"run {IMPORT_COMMAND}"
-            )
-    assert_never(config)
 
 
 def build_grounder(recipe: Recipe) -> Grounder:

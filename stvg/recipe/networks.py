@@ -4,8 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from stvg.compute.allocator import keep_freed_memory
-from stvg.compute.device import usable
+from stvg.compute.device import ready_device
 from stvg.config import dump_config
 from stvg.errors import InputError
 from stvg.recipe.schema import BenchmarkRecipe, Recipe, StageConfig, TemporalConfig
@@ -66,13 +65,6 @@ def load_network(
     network, sentences = build_network(stage, input_size, recipe.device)
     load_weights(network, described, path, command)
     return network, sentences
-
-
-def ready_device(device: str) -> str:
-    """Return the device of a network, which is there; on the CPU this process then keeps freed memory for tensors."""
-    if usable(device) == "cpu":
-        keep_freed_memory()
-    return device
 
 
 def config_values(config: Any) -> dict[str, Any]:

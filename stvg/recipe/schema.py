@@ -13,6 +13,7 @@ from spatial.detectors.hog import HogConfig
 from spatial.detectors.mmdet import MmdetConfig
 from spatial.detectors.mot_file import FileConfig
 from spatial.detectors.onnx import OnnxConfig
+from spatial.detectors.phrase import PhraseConfig
 from spatial.detectors.torchvision import TorchvisionConfig
 from spatial.detectors.transformers import TransformersConfig
 from spatial.features.classic import ClassicConfig
@@ -31,7 +32,14 @@ from temporal.mmn.network import MMNConfig
 from temporal.training.loop import TrainingConfig
 
 DetectorConfig = Annotated[
-    FileConfig | OnnxConfig | HogConfig | TransformersConfig | TorchvisionConfig | MmdetConfig | Detectron2Config,
+    FileConfig  # a new detector is one more line here
+    | OnnxConfig
+    | HogConfig
+    | PhraseConfig
+    | TransformersConfig
+    | TorchvisionConfig
+    | MmdetConfig
+    | Detectron2Config,
     Field(discriminator="kind"),
 ]
 FeaturesConfig = Annotated[

@@ -38,11 +38,11 @@ class OnlineTracker:
         import supervision as sv
 
         tracker = self._new(footage)
-        sees = self.engine == "botsort" and min(footage.images.shape[1:3]) > 1
+        images = footage.images[shot] if self.engine == "botsort" and footage.images is not None else None
         tracks: dict[int, list[tuple[int, Any, float]]] = {}
-        for item, image in zip(items, footage.images[shot], strict=True):
+        for place, item in enumerate(items):
             boxes = item.boxes_xyxy.astype(np.float64) * footage.scale
-            frame = {"frame": image[..., ::-1].copy()} if sees else {}
+            frame = {} if images is None else {"frame": images[place][..., ::-1].copy()}
             found = tracker.update(sv.Detections(boxes, confidence=item.scores.copy()), **frame)
             for track_id, box, score in zip(found.tracker_id, found.xyxy, found.confidence, strict=True):
                 if track_id >= 0:

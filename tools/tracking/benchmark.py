@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from spatial.detectors.onnx import OnnxDetector
+from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from spatial.tracking.linker import OfflineLinker
-from spatial.tracking.tracker import EngineTracker
+from spatial.tracking.tracker import BidirectionalTracker
 from stvg.io.files import write_json_atomically, write_text_atomically
 from stvg.types import Tube
 from tracking.baselines import OnlineTracker
@@ -74,7 +74,7 @@ def benchmark_tracking(
         InputError: a missing package or file.
     """
     rows = filmed_rows(filmed, seeds)
-    detector = OnnxDetector(nanodet) if nanodet else None
+    detector = OnnxDetector(OnnxConfig(path=nanodet)) if nanodet else None
     for clip in drawn_clips(world, world_seed):
         rows += _rows("demo world", [clip])
         rows += _rows("demo world, planted cut", [with_planted_cut(clip, world_seed)])
@@ -113,7 +113,7 @@ def linking_speed(num_frames: int = 1000, num_people: int = 10, repeats: int = 3
     tracking, linking = [], []
     for _ in range(repeats):
         started = time.process_time()
-        tracklets = EngineTracker().track(clip.footage, clip.detections)
+        tracklets = BidirectionalTracker().track(clip.footage, clip.detections)
         between = time.process_time()
         OfflineLinker().link(clip.footage, tracklets)
         tracking.append(between - started)
@@ -173,4 +173,4 @@ def _online(tracker: OnlineTracker, clip: TrackingClip) -> Sequence[Tube]:
 
 
 def _offline(clip: TrackingClip) -> Sequence[Tube]:
-    return OfflineLinker().link(clip.footage, EngineTracker().track(clip.footage, clip.detections))
+    return OfflineLinker().link(clip.footage, BidirectionalTracker().track(clip.footage, clip.detections))

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spatial.detectors.postprocess import clean_detections
+from spatial.detectors.postprocess import BoxFilterConfig, clean_detections
 from stvg.datasets.synthetic.detections import DetectorErrors, detect_roughly
 from stvg.datasets.synthetic.make import footage_jobs
 from stvg.datasets.synthetic.rendering.frames import render_scene
@@ -22,10 +22,8 @@ from stvg.types import Detections, FloatArray, Image, VideoFrames, VideoMeta
 
 FILMED = ("TUD-Campus", "TUD-Stadtmitte")
 _FILMED_SIZE, _FILMED_FPS = (640, 480), 25.0
-_LEAST_SCORE, _LEAST_SIDE = 0.2, 8.0
-"""Of detections that any tracker is given: the detectors' defaults."""
 _STRIDE = 2
-"""Every so-manieth frame of a drawn scene is looked at, as in the demo."""
+"""Sampling step of drawn scenes, in frames, as in the demo."""
 _ZOOM = 1.3
 """A planted cut shows this much closer what the camera saw before."""
 
@@ -59,7 +57,7 @@ def filmed_clip(name: str, data: Path | None, seed: int) -> TrackingClip:
     rows = detect_roughly(boxes, np.isfinite(boxes[..., 0]).astype(np.float32), _FILMED_SIZE, rng, errors)
     meta = VideoMeta(name, Path(name), len(boxes), _FILMED_FPS, *_FILMED_SIZE)
     frames = np.arange(len(boxes), dtype=np.int64)
-    footage = VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / meta.height, ())
+    footage = VideoFrames(meta, frames, None, 1 / meta.height, ())
     return TrackingClip(f"{name} {seed}", footage, _by_frame(rows, footage), truth)
 
 
@@ -74,7 +72,7 @@ def crowd_clip(num_people: int, num_frames: int, seed: int) -> TrackingClip:
     size = 1280, 720
     rows = detect_roughly(boxes, np.ones(left.shape, np.float32), size, rng, _filmed_errors(num_people))
     meta = VideoMeta("crowd", Path("crowd"), num_frames, _FILMED_FPS, *size)
-    footage = VideoFrames(meta, frames, np.zeros((num_frames, 1, 1, 3), np.uint8), 1 / meta.height, ())
+    footage = VideoFrames(meta, frames, None, 1 / meta.height, ())
     return TrackingClip(f"crowd {seed}", footage, _by_frame(rows, footage), _truth(boxes))
 
 
@@ -110,7 +108,7 @@ def with_planted_cut(clip: TrackingClip, seed: int) -> TrackingClip:
     corner = rng.uniform((0, meta.height - size[1]), (meta.width - size[0], meta.height - size[1]))
     x, y = np.round(corner * clip.footage.scale).astype(int)
     width, height = np.round(size * clip.footage.scale).astype(int)
-    images = clip.footage.images.copy()
+    images = clip.footage.pictures.copy()
     for row in np.flatnonzero(clip.footage.frames >= cut):
         images[row] = cv2.resize(images[row, y : y + height, x : x + width], images.shape[2:0:-1])
     footage = VideoFrames(meta, clip.footage.frames, images, clip.footage.scale, (cut,))
@@ -157,8 +155,7 @@ def _by_frame(rows: MotRows, footage: VideoFrames) -> tuple[Detections, ...]:
                 rows.scores[here],
                 footage.meta,
                 source=footage.meta.video_id,
-                min_score=_LEAST_SCORE,
-                min_side=_LEAST_SIDE,
+                keep=BoxFilterConfig(),
             )
         )
     return tuple(items)

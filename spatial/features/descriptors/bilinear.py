@@ -1,7 +1,8 @@
-"""Clip features that bind who to what: products of a person's looks and doings, summed over the people in view.
+"""Describe who does what by outer products of appearance and action.
 
-A sum of looks next to a sum of doings could not tell "the man in red sits, the man in blue stands" from its converse;
-the sum of outer products can (bilinear pooling: Lin et al., ICCV 2015; Gao et al., CVPR 2016, without the sketch).
+Products are summed over the people in view (bilinear pooling: Lin et al., ICCV 2015; Gao et al., CVPR 2016, without the
+sketch). A sum of appearances next to a sum of actions could not tell "the man in red sits, the man in blue stands" from
+its converse.
 """
 
 import numpy as np
@@ -10,11 +11,12 @@ from spatial.features.descriptors.motion import CHANNELS, FLOW_DIM, GRID
 from spatial.features.descriptors.shape import HOG_DIM, ORIENTATIONS
 from stvg.types import FloatArray, IntArray
 
-DOING_DIM = 25
+ACTION_DIM = 25
+"""Length of an action descriptor."""
 
 
-def doing_vector(gradients: FloatArray, geometry: FloatArray, motion: FloatArray) -> FloatArray:
-    """Return what a person does at each row, reduced to (R, 25) float32.
+def action_descriptor(gradients: FloatArray, geometry: FloatArray, motion: FloatArray) -> FloatArray:
+    """Return the action descriptor of a person at each row, (R, 25) float32.
 
     `gradients` (R, 192), `geometry` (R, 6) and `motion` (R, 66) are what descriptors.shape and .motion return.
     Columns: 1 (the person is there); form of the box (4); velocities (6); flow dy and speed by height (4 + 4); arms:
@@ -36,11 +38,13 @@ def doing_vector(gradients: FloatArray, geometry: FloatArray, motion: FloatArray
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def bind(looks: list[FloatArray], doings: list[FloatArray], index: list[IntArray], num_images: int) -> FloatArray:
-    """Return, for each image, the sum over people of the outer product of looks and doings: (N, A * B) float32.
+def bind(
+    appearances: list[FloatArray], actions: list[FloatArray], index: list[IntArray], num_images: int
+) -> FloatArray:
+    """Return, for each image, the sum over people of the outer product of appearance and action: (N, A * B) float32.
 
-    For each person `looks` (R, A), `doings` (R, B) and the image of each row, `index` (R,). Rows of images without
-    people are zero.
+    For each person `appearances` (R, A), `actions` (R, B) and the image of each row, `index` (R,). Rows of images
+    without people are zero.
 
     >>> red, blue, sits = np.float32([[1, 0]]), np.float32([[0, 1]]), np.float32([[3]])
     >>> bind([red, blue], [sits, -sits], [np.array([0]), np.array([1])], 2).tolist()
@@ -49,11 +53,11 @@ def bind(looks: list[FloatArray], doings: list[FloatArray], index: list[IntArray
     Raises:
         ValueError: no people; their number of columns is then unknown.
     """
-    if not looks:
-        raise ValueError("looks: expected at least one person, got none")
-    pooled = np.zeros((num_images, looks[0].shape[1], doings[0].shape[1]), dtype=np.float32)
-    for look, doing, rows in zip(looks, doings, index, strict=True):
-        np.add.at(pooled, rows, look[:, :, None] * doing[:, None, :])
+    if not appearances:
+        raise ValueError("appearances: expected at least one person, got none")
+    pooled = np.zeros((num_images, appearances[0].shape[1], actions[0].shape[1]), dtype=np.float32)
+    for appearance, action, rows in zip(appearances, actions, index, strict=True):
+        np.add.at(pooled, rows, appearance[:, :, None] * action[:, None, :])
     return pooled.reshape(num_images, -1)
 
 

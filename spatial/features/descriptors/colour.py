@@ -1,4 +1,4 @@
-"""Colours of a person by body zone: soft histograms over the basic colour terms of language.
+"""Compute soft colour histograms of body zones over basic colour terms.
 
 The bins are anchored at the hues that basic colour terms name in many languages (Berlin and Kay, 1969), each light and
 dark (light orange is orange, dark orange is brown; light red is pink), and at black, gray and white. They come from the
@@ -27,8 +27,10 @@ HUE_ANCHORS = (
 """Hue angles in Lab under D65 at which a hue's membership is one; between neighbours it falls linearly to zero. Blue
 covers a wide angle: pale blues lie at its lower end, deep ones near purple."""
 BIN_NAMES = (*(f"{light} {hue}" for light in ("dark", "light") for hue in HUE_NAMES), "black", "gray", "white")
+"""Names of the histogram bins, in order."""
 NUM_BINS = len(BIN_NAMES)
 ZONE_NAMES = ("head", "torso", "upper legs", "lower legs")
+"""Body zones from top to bottom."""
 NUM_ZONES = len(ZONE_NAMES)
 _ZONE_CENTRES = (0.08, 0.33, 0.60, 0.83)
 _ZONE_WIDTHS = (0.05, 0.09, 0.06, 0.07)
@@ -36,7 +38,7 @@ _ZONE_WIDTHS = (0.05, 0.09, 0.06, 0.07)
 _COLUMN_WIDTH = 0.2
 """Standard deviation of the weight about the box's middle column, as a fraction of its width."""
 _CONTRAST = 12.0
-"""Distance from the surroundings, in 8-bit Lab units, from which on a pixel is likely the person."""
+"""Distance from the surrounding colours, in 8-bit Lab units, above which a pixel is likely the person."""
 
 
 def colour_memberships(colours: Image) -> FloatArray:

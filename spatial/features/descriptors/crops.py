@@ -1,4 +1,4 @@
-"""Which images and boxes describe a tube, and how a person is cut out of an image."""
+"""Sample a tube's boxes at the video's frames and cut crops from its pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,34 +9,34 @@ import numpy as np
 from stvg.types import FloatArray, Image, IntArray, Tube, VideoFrames
 
 MIN_SIDE = 2.0
-"""Smallest width and height of a box, in image pixels; smaller boxes are enlarged about their centre."""
+"""Minimum width and height of a box, in image pixels; smaller boxes are enlarged about their centre."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TubeSamples:
-    """A tube as the footage saw it: `index` (R,) int64 into `footage.images`, `boxes_xyxy` (R, 4) float32 on them."""
+    """A tube at the sampled frames: `index` (R,) int64 into the video's images, `boxes_xyxy` (R, 4) float32 on them."""
 
     index: IntArray
     boxes_xyxy: FloatArray
 
 
-def sample_tube(footage: VideoFrames, tube: Tube) -> TubeSamples:
-    """Return the tube's boxes at the footage's frames, in image pixels; R >= 1.
+def sample_tube(video: VideoFrames, tube: Tube) -> TubeSamples:
+    """Return the tube's boxes at the sampled frames, in image pixels; R >= 1.
 
-    A tube so short that no frame of the footage falls into it is described by the nearest one.
+    A tube so short that no sampled frame falls into it is described by the nearest one.
 
     Raises:
-        ValueError: the footage has no frames.
+        ValueError: the video has no sampled frames.
     """
-    if len(footage.frames) == 0:
-        raise ValueError(f"footage of {footage.meta.video_id}: expected at least one frame, got none")
+    if len(video.frames) == 0:
+        raise ValueError(f"video of {video.meta.video_id}: expected at least one frame, got none")
     span = tube.span
-    index = np.flatnonzero((footage.frames >= span.start) & (footage.frames < span.stop))
+    index = np.flatnonzero((video.frames >= span.start) & (video.frames < span.stop))
     if len(index) == 0:
-        index = np.array([np.abs(footage.frames - (span.start + span.stop - 1) / 2).argmin()])
-    rows = np.clip(footage.frames[index] - span.start, 0, span.length - 1)
-    height, width = footage.images.shape[1:3]
-    return TubeSamples(index.astype(np.int64), fit_boxes(tube.boxes_xyxy[rows] * footage.scale, width, height))
+        index = np.array([np.abs(video.frames - (span.start + span.stop - 1) / 2).argmin()])
+    rows = np.clip(video.frames[index] - span.start, 0, span.length - 1)
+    height, width = video.pictures.shape[1:3]
+    return TubeSamples(index.astype(np.int64), fit_boxes(tube.boxes_xyxy[rows] * video.scale, width, height))
 
 
 def fit_boxes(boxes_xyxy: FloatArray, width: int, height: int) -> FloatArray:

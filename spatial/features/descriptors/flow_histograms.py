@@ -1,4 +1,4 @@
-"""Histograms of optical flow: in which directions each part of a box moves, and how much of it stands still.
+"""Compute histograms of optical flow in the cells of a box.
 
 After Laptev et al., "Learning realistic human actions from movies" (CVPR 2008), over one pair of images and a grid of
 cells in the box. The camera's motion is taken off first.
@@ -11,9 +11,11 @@ from spatial.features.descriptors.motion import GRID, FlowFields, flow_in_boxes
 from stvg.types import FloatArray
 
 DIRECTIONS = 8
+"""Direction bins of a histogram."""
 HISTOGRAM_DIM = GRID[0] * GRID[1] * (DIRECTIONS + 1)
+"""Columns of flow_histograms: per cell the directions and one bin for standing still."""
 _STILL = 0.1
-"""Body heights a second under which a place stands still."""
+"""Speed, in body heights per second, below which a point counts as standing still."""
 
 
 def flow_histograms(fields: FlowFields, samples: TubeSamples, body_height: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Motion of a person: optical flow inside the box and the box's own velocity, both without the camera's motion."""
+"""Describe a person's motion by optical flow and box velocity, camera motion removed."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,25 @@ GrayImage = npt.NDArray[np.uint8]
 GRID = (4, 3)
 """Rows and columns of the cells in which flow is pooled."""
 CHANNELS = 5
-"""dx, dy, relative speed, divergence, change of brightness."""
+"""Values per cell: dx, dy, relative speed, divergence, change of brightness."""
 FLOW_DIM = GRID[0] * GRID[1] * CHANNELS
+"""Columns of pooled flow."""
 VELOCITY_DIM = 6
+"""Columns of velocity: mean flow, and the motion of the box."""
 MOTION_DIM = FLOW_DIM + VELOCITY_DIM
+"""Columns of motion_features."""
 _POINTS = 4
-"""Flow is read at _POINTS x _POINTS places per cell."""
+"""Flow is sampled at _POINTS x _POINTS points per cell."""
 _BACKGROUND_STEP = 4
-"""The camera's motion is fitted to every n-th pixel of the flow in both directions."""
+"""Stride, in flow pixels, of the grid to which the camera's motion is fitted."""
+_MOTION_SCALE = 3.0
+"""Factor of motion columns beside embeddings: their mean square is about a ninth on people who act, that of embeddings
+1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlowFields:
-    """Optical flow of a footage: `flow` (N, h, w, 2) float32, flow pixels per second; row i leads from image i on.
+    """Optical flow of a video: `flow` (N, h, w, 2) float32, flow pixels per second; row i leads from image i on.
 
     `ratio` (2,) is the size of the flow field relative to the image, (x, y). `camera` (N, 3, 2) float32 is what
     the camera does: flow of the background = [1, x, y] @ camera at flow pixel (x, y). `change` (N, h, w)
@@ -44,21 +50,21 @@ class FlowFields:
         return np.asarray(np.einsum("rk,rkd->rd", xy, self.camera[index]) / self.ratio, dtype=np.float32)
 
 
-def flow_fields(footage: VideoFrames, tubes: list[TubeSamples], flow_width: int) -> FlowFields:
+def flow_fields(video: VideoFrames, tubes: list[TubeSamples], flow_width: int) -> FlowFields:
     """Return the flow between successive images, at `flow_width` pixels across, and the camera's share of it.
 
     Dense inverse search (Kroeger et al., ECCV 2016). The last image before a cut repeats the flow before it.
     """
-    count, height, width = footage.images.shape[:3]
+    count, height, width = video.pictures.shape[:3]
     size = (flow_width, max(16, round(flow_width * height / width)))
     grays = [
         cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-        for image in footage.images
+        for image in video.pictures
     ]
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     solver.setFinestScale(1)  # the preset's 2 loses a fifth of a person's motion at this size
     steps = np.zeros((count, size[1], size[0], 2), dtype=np.float32)
-    together = np.diff(footage.shot_of()) == 0
+    together = np.diff(video.shot_of()) == 0
     for i in np.flatnonzero(together):
         steps[i] = solver.calc(grays[i], grays[i + 1], None)
     ratio = np.array([size[0] / width, size[1] / height], dtype=np.float32)
@@ -66,14 +72,14 @@ def flow_fields(footage: VideoFrames, tubes: list[TubeSamples], flow_width: int)
     change = np.zeros(steps.shape[:3], dtype=np.float32)
     for i in np.flatnonzero(together):
         change[i] = _change(grays[i], grays[i + 1], camera[i])
-    seconds = np.diff(footage.frames, append=footage.frames[-1] + 1)[:, None, None, None] / footage.meta.fps
+    seconds = np.diff(video.frames, append=video.frames[-1] + 1)[:, None, None, None] / video.meta.fps
     source = _last_pair(together)
     flow = np.asarray((steps / seconds)[source], dtype=np.float32)
     return FlowFields(flow, ratio, np.asarray((camera / seconds[..., 0])[source], dtype=np.float32), change[source])
 
 
 def motion_features(
-    footage: VideoFrames, fields: FlowFields, samples: TubeSamples, body_height: FloatArray, smoothing_s: float
+    video: VideoFrames, fields: FlowFields, samples: TubeSamples, body_height: FloatArray, smoothing_s: float
 ) -> FloatArray:
     """Return a tube's motion, (R, 66) float32 in [-1, 1]: FLOW_DIM columns of pooled flow, VELOCITY_DIM of the box.
 
@@ -85,9 +91,29 @@ def motion_features(
     values = flow_in_boxes(fields, samples)
     flow = values[..., :2] / body_height[:, None, None, None]
     mean = flow.mean(axis=(1, 2))
-    velocity = _box_velocity(footage, fields, samples, smoothing_s) / body_height[:, None]
+    velocity = _box_velocity(video, fields, samples, smoothing_s) / body_height[:, None]
     pooled = _pool(flow, values[..., 2:], mean, samples, body_height)
     return np.asarray(np.tanh(np.concatenate([pooled, mean, velocity], axis=1)), dtype=np.float32)
+
+
+def scale_embeddings(embeddings: FloatArray) -> FloatArray:
+    """Return the rows (R, E) with norm sqrt(E), float32, that is a mean square of 1.
+
+    >>> scale_embeddings(np.array([[3.0, 4.0, 0.0, 0.0]])).round(2)
+    array([[1.2, 1.6, 0. , 0. ]], dtype=float32)
+    """
+    norm = np.linalg.norm(embeddings, axis=1, keepdims=True) + 1e-6
+    return np.asarray(embeddings / norm * np.sqrt(embeddings.shape[1]), dtype=np.float32)
+
+
+def append_motion(embeddings: FloatArray, motion: FloatArray, motion_dim: int) -> FloatArray:
+    """Return embeddings (R, E) with motion (R, M) as further columns, (R, E + M) float32.
+
+    The embeddings are those of scale_embeddings; the motion, `motion_dim` columns of which count as one group, is
+    scaled to about their norm, so that both weigh alike.
+    """
+    scale = _MOTION_SCALE * np.sqrt(embeddings.shape[1] / motion_dim)
+    return np.concatenate([embeddings, scale * motion], axis=1).astype(np.float32)
 
 
 def _last_pair(together: BoolArray) -> IntArray:
@@ -198,13 +224,13 @@ def _pool(
     return np.asarray(cells.reshape(len(flow), -1))
 
 
-def _box_velocity(footage: VideoFrames, fields: FlowFields, samples: TubeSamples, smoothing_s: float) -> FloatArray:
+def _box_velocity(video: VideoFrames, fields: FlowFields, samples: TubeSamples, smoothing_s: float) -> FloatArray:
     """Return the velocity of centre x, top, bottom and width without the camera's, image pixels per second: (R, 4)."""
     x1, y1, x2, y2 = samples.boxes_xyxy.T
     edges = np.stack([(x1 + x2) / 2, y1, y2, x2 - x1], axis=1)
     velocity = np.zeros_like(edges)
-    shots = footage.shot_of()[samples.index]
-    seconds = np.asarray(footage.frames[samples.index] / footage.meta.fps, dtype=np.float64)
+    shots = video.shot_of()[samples.index]
+    seconds = np.asarray(video.frames[samples.index] / video.meta.fps, dtype=np.float64)
     for shot in np.unique(shots):
         rows = np.flatnonzero(shots == shot)
         velocity[rows] = _slopes(seconds[rows], edges[rows], smoothing_s)

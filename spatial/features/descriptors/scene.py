@@ -1,4 +1,4 @@
-"""What the whole image shows: its colours, where it moves, and what the camera does."""
+"""Describe whole pictures by colours, speed and camera motion."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,9 @@ from spatial.features.descriptors.motion import FlowFields
 from stvg.types import FloatArray, Image
 
 CAMERA_MOTION_DIM = 18
+"""Columns of scene_motion."""
 SCENE_DIM = NUM_BINS + CAMERA_MOTION_DIM
+"""Columns of scene_features."""
 _GRID = (4, 3)
 """Columns and rows of the cells in which speed is averaged."""
 

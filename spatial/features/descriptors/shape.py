@@ -1,4 +1,4 @@
-"""Shape and pose of a person: oriented gradients of the crop and the box's own form."""
+"""Describe a person's pose by oriented gradients and the shape of the box."""
 
 from functools import lru_cache
 from typing import Any
@@ -12,8 +12,11 @@ from stvg.types import FloatArray, Image
 CROP_SIZE = (32, 64)
 """Width and height of the crop, in pixels."""
 ORIENTATIONS = 6
+"""Unsigned gradient directions per cell."""
 HOG_DIM = 4 * 8 * ORIENTATIONS
+"""Columns of oriented_gradients: 4 x 8 cells."""
 GEOMETRY_DIM = 6
+"""Columns of box_geometry."""
 
 
 def oriented_gradients(crops: Image) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Joining pieces end to end: one assignment of tails to heads over all of them."""
+"""Link tracklets end to end by one assignment of tails to heads."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment

@@ -1,49 +1,48 @@
-"""Detections that nobody claimed, put into the gaps of the pieces whose path they lie on."""
+"""Fill the gaps of tracklets with unassigned detections on their path."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from spatial.tracking.linking.tracklets import Piece, chained
+from spatial.tracking.linking.tracklets import Tracklet, chained
 from stvg.geometry.boxes import pairwise_iou
 
 _ROUNDS = 2
-"""A filled gap is known better, so that more may fit."""
+"""Number of passes: a partly filled gap is interpolated better, so that further detections may fit."""
 
 
-def refill(pieces: Sequence[Piece], least: int, min_iou: float) -> list[Piece]:
-    """Return the pieces with detections of short ones moved into the gaps of long ones.
+def refill(tracklets: Sequence[Tracklet], least: int, min_iou: float) -> list[Tracklet]:
+    """Return the tracklets with detections of short ones moved into the gaps of long ones.
 
-    Long pieces have at least `least` detections; the others give theirs away, one by one, to pieces of the same shot
-    that last at that frame and have none there. In each frame one assignment by the IoU with the interpolated box,
-    which must be `min_iou`. Weak detections on a person's path are likely the person, whom the tracker did not dare to
-    follow.
+    Long tracklets have at least `least` detections. Those of the others are assigned, one by one, to long tracklets of
+    the same shot that last at that frame and have no detection there: in each frame one assignment by the IoU with the
+    interpolated box, which must be at least `min_iou`. Weak detections on a person's path are likely the person.
     """
-    long = [piece for piece in pieces if len(piece) >= least]
-    short = [piece for piece in pieces if len(piece) < least]
+    long = [tracklet for tracklet in tracklets if len(tracklet) >= least]
+    short = [tracklet for tracklet in tracklets if len(tracklet) < least]
     for _ in range(_ROUNDS):
-        singles = [piece.take(slice(row, row + 1)) for piece in short for row in range(len(piece))]
+        singles = [tracklet.take(slice(row, row + 1)) for tracklet in short for row in range(len(tracklet))]
         owners = _owners(long, singles, min_iou)
         if not owners:
             break
-        gained: dict[int, list[Piece]] = {}
+        gained: dict[int, list[Tracklet]] = {}
         for single, owner in owners.items():
             gained.setdefault(owner, []).append(singles[single])
-        long = [chained([piece, *gained.get(index, [])]) for index, piece in enumerate(long)]
+        long = [chained([tracklet, *gained.get(index, [])]) for index, tracklet in enumerate(long)]
         short = _left(short, set(owners))
     return long + short
 
 
-def _owners(long: Sequence[Piece], singles: Sequence[Piece], min_iou: float) -> dict[int, int]:
-    """Return which of the pieces gets which of the single detections."""
+def _owners(long: Sequence[Tracklet], singles: Sequence[Tracklet], min_iou: float) -> dict[int, int]:
+    """Return the index in `long` of the tracklet that each assigned detection goes to, by its index in `singles`."""
     by_place: dict[tuple[int, int], list[int]] = {}
     for index, single in enumerate(singles):
         by_place.setdefault((single.shot, int(single.frames[0])), []).append(index)
-    starts = np.array([piece.frames[0] for piece in long])
-    ends = np.array([piece.frames[-1] for piece in long])
-    shots = np.array([piece.shot for piece in long])
-    taken = [set(piece.frames.tolist()) for piece in long]
+    starts = np.array([tracklet.frames[0] for tracklet in long])
+    ends = np.array([tracklet.frames[-1] for tracklet in long])
+    shots = np.array([tracklet.shot for tracklet in long])
+    taken = [set(tracklet.frames.tolist()) for tracklet in long]
     owners: dict[int, int] = {}
     for (shot, frame), free in by_place.items():
         lasting = np.flatnonzero((starts < frame) & (frame < ends) & (shots == shot)).tolist()
@@ -59,13 +58,13 @@ def _owners(long: Sequence[Piece], singles: Sequence[Piece], min_iou: float) -> 
     return owners
 
 
-def _left(short: Sequence[Piece], gone: set[int]) -> list[Piece]:
-    """Return the pieces without the detections that went, numbered over all of them in order."""
-    left: list[Piece] = []
+def _left(short: Sequence[Tracklet], gone: set[int]) -> list[Tracklet]:
+    """Return the tracklets without the detections `gone`, numbered over all of them in order."""
+    left: list[Tracklet] = []
     number = 0
-    for piece in short:
-        kept = np.array([index not in gone for index in range(number, number + len(piece))])
-        number += len(piece)
+    for tracklet in short:
+        kept = np.array([index not in gone for index in range(number, number + len(tracklet))])
+        number += len(tracklet)
         if kept.any():
-            left.append(piece.take(kept))
+            left.append(tracklet.take(kept))
     return left

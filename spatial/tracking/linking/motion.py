@@ -1,10 +1,10 @@
-"""How well one piece continues another by motion: a log likelihood ratio.
+"""Score by motion how well one tracklet continues another.
 
-At each end of a piece, place and velocity are estimated together with their uncertainty: a straight line through the
-last detections, whose weights fall with age because people speed up and turn, and a prior on how fast people move.
-Over the gap the uncertainty grows as that of a motion whose acceleration is white noise. The two estimates are then
-compared under "the same person" and under "somebody else, anywhere". Lengths are in body heights, so that size,
-distance and resolution do not matter; times are in seconds.
+The score is a log-likelihood ratio. At each end of a tracklet, position and velocity are estimated together with their
+covariance: a straight line through the last detections, whose weights fall with age because people speed up and turn,
+and a prior on people's speed. Over the gap the covariance grows as that of a motion whose acceleration is white noise.
+The two estimates are then compared under "the same person" and under "another person, anywhere". Lengths are in body
+heights, so that size, distance and resolution do not matter; times are in seconds.
 """
 
 from collections.abc import Sequence
@@ -12,37 +12,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatial.tracking.linking.tracklets import Piece
+from spatial.tracking.linking.tracklets import Tracklet
 from stvg.types import Float64Array, IntArray, VideoMeta
 
 _WINDOW_S = 0.8
-"""Seconds at the end of a piece from which its motion is measured."""
+"""Length of the window at the end of a tracklet in which its motion is measured, in seconds."""
 _NOISE = 0.07
-"""Standard deviation of a detection's centre."""
+"""Standard deviation of a detection's centre, in body heights."""
 _ACCELERATION = 0.5
-"""Acceleration, per second squared, by which old detections of the window count less."""
+"""Acceleration, in body heights per second squared, by which the weight of older detections in the window falls."""
 _SPEED = 0.7
-"""Standard deviation of people's speed, per second."""
+"""Standard deviation of people's speed, in body heights per second: the prior."""
 _DRIFT = 0.15
-"""Spectral density of the acceleration: after g seconds unseen, the variance of the place has grown by
+"""Spectral density of the acceleration: after a gap of g seconds the position's variance has grown by
 _DRIFT x g^3 / 3."""
 _SIZE_NOISE, _SIZE_DRIFT, _SIZE_SPREAD = 0.08, 0.04, 0.5
-"""Of the logarithm of the height: standard deviation between detections, variance that a second adds (people bend and
-sit down), standard deviation between people."""
+"""Of the logarithm of the height: standard deviation between detections, variance added per second (people bend and sit
+down), standard deviation between people."""
 _ROOM = 30.0
-"""Area, in squared body heights, in which somebody else may be anywhere."""
+"""Area, in squared body heights, over which the position of another person is uniform."""
 _GAP_S = 1.5
-"""Each such time without a detection costs 1."""
-_EDGE, _LEFT_BY_EDGE = 0.01, 5.0
-"""A box ends at the left or right edge of the picture where it is nearer than this share of the width. Who is seen last
-there has likely left, and who is seen first there has likely just come: joining the two costs _LEFT_BY_EDGE, or a part
-of it where the time between is shorter than _RETURN_S seconds."""
-_RETURN_S = 0.5
+"""Seconds of gap that lower the log-likelihood ratio by 1."""
+_EDGE = 0.01
+"""A box touches the left or right edge of the picture if it is nearer than this fraction of the picture's width."""
+_LEFT_BY_EDGE, _RETURN_S = 5.0, 0.5
+"""Penalty for linking a tracklet that ends at an edge to one that starts at the same edge: that person has likely left,
+and another one come. In gaps shorter than _RETURN_S seconds it is reduced in proportion."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ends:
-    """One end of each of N pieces, with what is known of the motion there.
+    """One end of each of N tracklets, with what is known of the motion there.
 
     `times_s` (N,); `places` (N, 2) and `speeds` (N, 2) of the centre, in pixels and pixels per second; `heights` (N,)
     pixels; `spread` (N, 3): variance of the place, covariance, variance of the speed, in heights; `log_heights` (N, 2):
@@ -59,17 +59,17 @@ class Ends:
     sides: IntArray
 
 
-def ends_of(pieces: Sequence[Piece], meta: VideoMeta, *, last: bool) -> Ends:
-    """Return the state of each piece at its last detection, or at its first."""
-    rows = np.array([_end(piece, meta.fps, last) for piece in pieces], dtype=np.float64).reshape(-1, 11)
-    outer = np.array([piece.boxes_xyxy[-1 if last else 0, [0, 2]] for piece in pieces]).reshape(-1, 2)
+def ends_of(tracklets: Sequence[Tracklet], meta: VideoMeta, *, last: bool) -> Ends:
+    """Return the state of each tracklet at its last detection, or at its first."""
+    rows = np.array([_end(tracklet, meta.fps, last) for tracklet in tracklets], dtype=np.float64).reshape(-1, 11)
+    outer = np.array([tracklet.boxes_xyxy[-1 if last else 0, [0, 2]] for tracklet in tracklets]).reshape(-1, 2)
     left, right = outer[:, 0] < _EDGE * meta.width, outer[:, 1] > (1 - _EDGE) * meta.width
     sides = right.astype(np.int64) - left.astype(np.int64)
     return Ends(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5], rows[:, 6:9], rows[:, 9:], sides)
 
 
 def motion_ratio(tails: Ends, heads: Ends, before: IntArray, after: IntArray) -> Float64Array:
-    """Return, for pairs (K,) of a tail and a later head, log p(head | same person) - log p(head | somebody else).
+    """Return, for pairs (K,) of a tail and a later head, log p(head | same person) - log p(head | other person).
 
     Costs for the time between them and for leaving the picture are taken off. Only differences and signs have a
     meaning: above 0, they fit better than chance.
@@ -88,12 +88,12 @@ def motion_ratio(tails: Ends, heads: Ends, before: IntArray, after: IntArray) ->
     return np.asarray(same - other + size - cost)
 
 
-def _end(piece: Piece, fps: float, last: bool) -> list[float]:
+def _end(tracklet: Tracklet, fps: float, last: bool) -> list[float]:
     """Return the 11 numbers of one row of Ends: Bayesian linear regression with a prior of zero speed."""
     edge = -1 if last else 0
-    ages = (piece.frames - piece.frames[edge]) / fps
+    ages = (tracklet.frames - tracklet.frames[edge]) / fps
     near = np.abs(ages) <= _WINDOW_S
-    ages, boxes = ages[near], piece.boxes_xyxy[near]
+    ages, boxes = ages[near], tracklet.boxes_xyxy[near]
     heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1.0)
     height = float(np.sort(heights)[len(heights) // 2])
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -106,7 +106,7 @@ def _end(piece: Piece, fps: float, last: bool) -> list[float]:
     trust = 1 / (_SIZE_NOISE**2 + _SIZE_DRIFT * np.abs(ages))
     log_height = float(trust @ np.log(heights) / trust.sum())
     spread = [scale * second, -scale * first, scale * total]
-    return [piece.frames[edge] / fps, *place, *speed, height, *spread, log_height, 1 / trust.sum()]
+    return [tracklet.frames[edge] / fps, *place, *speed, height, *spread, log_height, 1 / trust.sum()]
 
 
 def _spread_after(spread: Float64Array, gap: Float64Array) -> Float64Array:

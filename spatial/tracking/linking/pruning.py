@@ -1,65 +1,66 @@
-"""What does not deserve to be a tube: second boxes on the same person, ghosts, stray detections at the ends."""
+"""Drop duplicates, false positives and stray detections among the linked tracklets."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from spatial.tracking.linking.tracklets import Piece, chained, common_boxes, covered_share
+from spatial.tracking.linking.tracklets import Tracklet, chained, common_boxes, covered_share
 from stvg.geometry.boxes import elementwise_iou
 
 _INNER = ((0.5, 0.85), (0.8, 0.95))
-"""Boxes of which so much lies under other ones are nobody's own if their mean score is at most so much of theirs: head
-and shoulders, a reflection, a box over two people. Who stands behind others is found as surely as they are."""
-_LONG_GHOST, _SHORT_GHOST = 0.6, 0.3
-"""The strength asked of a tube, as a share of the strongest tube's of the clip: the first plus the second, of which
-e times less is left with each second that the tube is seen."""
+"""(coverage, score ratio): a tracklet is a duplicate if at least this fraction of its boxes is covered by stronger ones
+and its mean score is at most this fraction of theirs. Such are head and shoulders, a reflection, a box over two people;
+a person who stands behind others scores as high as they do."""
+_LONG_STRENGTH, _SHORT_EXTRA = 0.6, 0.3
+"""Minimum strength of a tracklet seen for t seconds, as a fraction of the strongest one's of the video:
+_LONG_STRENGTH + _SHORT_EXTRA x exp(-t)."""
 
 
-def merge_duplicates(pieces: Sequence[Piece], same_iou: float, same_share: float) -> list[Piece]:
-    """Return the pieces with those merged that follow one person at the same time, surest first.
+def merge_duplicates(tracklets: Sequence[Tracklet], same_iou: float, same_share: float) -> list[Tracklet]:
+    """Return the tracklets with duplicates merged, strongest first.
 
-    Two of a shot do if they last at the same time for `same_share` of the shorter one's time, and their mean IoU there
+    Two of a shot are duplicates if they share at least `same_share` of the shorter one's time, and their mean IoU there
     is at least `same_iou`.
     """
-    kept: list[Piece] = []
-    for piece in sorted(pieces, key=_mass, reverse=True):
+    kept: list[Tracklet] = []
+    for tracklet in sorted(tracklets, key=_mass, reverse=True):
         for index, leader in enumerate(kept):
-            if _are_same(leader, piece, same_iou, same_share):
-                kept[index] = chained([leader, piece.take(~np.isin(piece.frames, leader.frames))])
+            if _are_same(leader, tracklet, same_iou, same_share):
+                kept[index] = chained([leader, tracklet.take(~np.isin(tracklet.frames, leader.frames))])
                 break
         else:
-            kept.append(piece)
+            kept.append(tracklet)
     return kept
 
 
-def drop_inner(pieces: Sequence[Piece], same_share: float) -> list[Piece]:
-    """Return the pieces without those whose boxes lie inside surer ones for `same_share` of the time, surest first."""
-    kept: list[Piece] = []
-    for piece in sorted(pieces, key=_mass, reverse=True):
-        if not any(_is_inner(piece, kept, inner, weaker, same_share) for inner, weaker in _INNER):
-            kept.append(piece)
+def drop_inner(tracklets: Sequence[Tracklet], same_share: float) -> list[Tracklet]:
+    """Return the tracklets without those covered by stronger ones for `same_share` of the time, strongest first."""
+    kept: list[Tracklet] = []
+    for tracklet in sorted(tracklets, key=_mass, reverse=True):
+        if not any(_is_inner(tracklet, kept, inner, weaker, same_share) for inner, weaker in _INNER):
+            kept.append(tracklet)
     return kept
 
 
-def _is_inner(piece: Piece, surer: Sequence[Piece], inner: float, weaker: float, same_share: float) -> bool:
-    """Whether surer pieces cover the share `inner` of most of its boxes, and score higher in these frames."""
-    inside = np.zeros(len(piece), dtype=np.bool_)
+def _is_inner(tracklet: Tracklet, stronger: Sequence[Tracklet], inner: float, weaker: float, same_share: float) -> bool:
+    """Tell whether stronger tracklets cover the fraction `inner` of most of its boxes and score higher."""
+    inside = np.zeros(len(tracklet), dtype=np.bool_)
     score = 0.0
-    for other in surer:
-        if other.shot == piece.shot and _common_length(other, piece) > 0:
-            lasts = (piece.frames >= other.frames[0]) & (piece.frames <= other.frames[-1])
-            covers = lasts & (covered_share(piece.boxes_xyxy, other.boxes_at(piece.frames)) >= inner)
+    for other in stronger:
+        if other.shot == tracklet.shot and _common_length(other, tracklet) > 0:
+            lasts = (tracklet.frames >= other.frames[0]) & (tracklet.frames <= other.frames[-1])
+            covers = lasts & (covered_share(tracklet.boxes_xyxy, other.boxes_at(tracklet.frames)) >= inner)
             inside |= covers
             score = max(score, float(other.scores.mean())) if covers.any() else score
-    return float(inside.mean()) >= same_share and float(piece.scores.mean()) <= weaker * score
+    return float(inside.mean()) >= same_share and float(tracklet.scores.mean()) <= weaker * score
 
 
-def _mass(piece: Piece) -> float:
-    return float(piece.scores.sum())
+def _mass(tracklet: Tracklet) -> float:
+    return float(tracklet.scores.sum())
 
 
-def _are_same(one: Piece, other: Piece, same_iou: float, same_share: float) -> bool:
-    """Whether the two lie on each other for most of the shorter one."""
+def _are_same(one: Tracklet, other: Tracklet, same_iou: float, same_share: float) -> bool:
+    """Tell whether the two coincide for most of the shorter one."""
     if one.shot != other.shot:
         return False
     if _common_length(one, other) < same_share * min(_length(one), _length(other)):
@@ -68,45 +69,51 @@ def _are_same(one: Piece, other: Piece, same_iou: float, same_share: float) -> b
     return float(elementwise_iou(boxes, other_boxes).mean()) >= same_iou
 
 
-def is_real(piece: Piece, strongest: float, seen_s: float, *, least: int, least_s: float, min_score: float) -> bool:
-    """Tell whether a piece, seen for `seen_s` seconds, is no ghost.
+def is_real(
+    tracklet: Tracklet, strongest: float, seen_s: float, *, least: int, least_s: float, min_score: float
+) -> bool:
+    """Tell whether a tracklet, seen for `seen_s` seconds, is a person and no false positive.
 
-    It is one with under `least` detections that together last under `least_s`, with a strength under `min_score`, or
-    much weaker than the clip's `strongest` piece; the shorter it is, the stronger it must be.
+    False positives have under `least` detections that together last under `least_s`, a strength under `min_score`, or
+    much less strength than the video's strongest tracklet (`strongest`); the shorter one is, the stronger it must be.
     """
-    if len(piece) < least and seen_s < least_s:
+    if len(tracklet) < least and seen_s < least_s:
         return False
-    least_strength = strongest * (_LONG_GHOST + _SHORT_GHOST * float(np.exp(-seen_s)))
-    return piece.strength >= max(min_score, least_strength)
+    least_strength = strongest * (_LONG_STRENGTH + _SHORT_EXTRA * float(np.exp(-seen_s)))
+    return tracklet.strength >= max(min_score, least_strength)
 
 
-def dense_parts(piece: Piece, step: int, density: float) -> list[Piece]:
-    """Return the piece cut at its longest gaps until each part is seen for the share `density` of its time, or more.
+def dense_parts(tracklet: Tracklet, step: int, density: float) -> list[Tracklet]:
+    """Return the tracklet cut at its longest gaps until each part is detected for the fraction `density` of its time.
 
-    `step` frames lie from one detection to the next at best. Who is seen so little was joined wrongly: the parts may be
-    people, even if the whole is none.
+    `step` is the number of frames between successive sampled ones. A tracklet with fewer detections was linked wrongly:
+    its parts may be people, even if the whole is none.
     """
-    if len(piece) * step >= density * (piece.frames[-1] - piece.frames[0] + step):
-        return [piece]
-    cut = int(np.diff(piece.frames).argmax()) + 1
-    return [part for side in (slice(0, cut), slice(cut, None)) for part in dense_parts(piece.take(side), step, density)]
+    if len(tracklet) * step >= density * (tracklet.frames[-1] - tracklet.frames[0] + step):
+        return [tracklet]
+    cut = int(np.diff(tracklet.frames).argmax()) + 1
+    return [
+        part for side in (slice(0, cut), slice(cut, None)) for part in dense_parts(tracklet.take(side), step, density)
+    ]
 
 
-def trim_ends(piece: Piece, max_gap: float, least: int) -> Piece:
-    """Return the piece without stray detections at its ends: runs of under `least` beyond a gap over `max_gap` frames.
+def trim_ends(tracklet: Tracklet, max_gap: float, least: int) -> Tracklet:
+    """Return the tracklet without stray detections at its ends.
+
+    These are runs of under `least` detections beyond a gap of over `max_gap` frames.
 
     The longest run always stays.
     """
-    breaks = np.flatnonzero(np.diff(piece.frames) > max_gap) + 1
-    runs = np.split(np.arange(len(piece)), breaks)
+    breaks = np.flatnonzero(np.diff(tracklet.frames) > max_gap) + 1
+    runs = np.split(np.arange(len(tracklet)), breaks)
     solid = [index for index, run in enumerate(runs) if len(run) >= min(least, max(map(len, runs)))]
-    return piece.take(np.concatenate(runs[solid[0] : solid[-1] + 1]))
+    return tracklet.take(np.concatenate(runs[solid[0] : solid[-1] + 1]))
 
 
-def _length(piece: Piece) -> int:
-    return int(piece.frames[-1] - piece.frames[0]) + 1
+def _length(tracklet: Tracklet) -> int:
+    return int(tracklet.frames[-1] - tracklet.frames[0]) + 1
 
 
-def _common_length(one: Piece, other: Piece) -> int:
+def _common_length(one: Tracklet, other: Tracklet) -> int:
     """Return for how many frames both last; not over 0 where they never do."""
     return int(min(one.frames[-1], other.frames[-1]) - max(one.frames[0], other.frames[0])) + 1

@@ -1,43 +1,44 @@
-"""People followed across shot cuts: who after the cut is who before it.
+"""Match the people before a shot cut with those after it.
 
-Motion says nothing here, since the camera is another one. Two things do: what people look like, and how they stand to
-each other. The second is weighed under hypotheses about the new view: that nothing is known of it; that it is the old
-one (a jump cut); or that it is the old one moved and zoomed, where every pair of a person before and one after proposes
-a move and a zoom, and the others then speak for it or against it.
+Motion says nothing here, since the camera is another one. Two things do: appearance, and how people stand to each
+other. The second is scored under hypotheses about the new view: that nothing is known of it; that it is the old one (a
+jump cut); or that it is the old one moved and zoomed, where every pair of a person before and one after proposes a
+translation and a zoom, and the other pairs are scored by how well they fit it.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from spatial.tracking.linking.appearance import Looks, look_ratio
+from spatial.tracking.linking.appearance import Appearance, appearance_ratio
 from spatial.tracking.linking.assignment import best_chains
-from spatial.tracking.linking.tracklets import Piece
+from spatial.tracking.linking.tracklets import Tracklet
 from stvg.types import Float64Array, IntArray
 
 _PLACE, _SIZE = 0.35, 0.2
-"""Standard deviations of where somebody stands in the new view, in body heights, and of the logarithm of the height."""
+"""Standard deviations of a person's position in the new view, in body heights, and of the logarithm of the height."""
 _FITS, _MISFIT = 1.5, -3.0
-"""The ratio of a pair that fits a view exactly, and the least of one that does not."""
+"""Log-likelihood ratio of a pair that fits a view exactly, and the lower bound for one that does not."""
 _EVIDENCE = 1.0
-"""What a pair's ratio must be over to be joined."""
+"""Minimum log-likelihood ratio of a matched pair."""
 _MARGIN = 1.0
-"""By how much it must beat the next best choice of either; twins stay apart where only their clothes are known."""
+"""Minimum lead of a matched pair's ratio over the next best match of either person: equal clothes decide nothing."""
 _MOVED, _UNMOVED = 1.5, 0.5
-"""What a hypothesis about the view costs. A moved view needs two pairs: the one that proposes it always fits."""
+"""Penalties of the hypotheses of a moved view and of the old one. A moved view needs two pairs: the one that proposes
+it always fits."""
 
 
 def pairs_across_cut(
-    before: Sequence[Piece], after: Sequence[Piece], looks: Looks, max_gap: float
+    before: Sequence[Tracklet], after: Sequence[Tracklet], appearance: Appearance, max_gap: float
 ) -> list[tuple[int, int]]:
-    """Return which piece before a cut, and which after it, are the same person: indices into both lists.
+    """Return the pairs of a tracklet before a cut and one after it of the same person: indices into both lists.
 
-    `looks` holds those of `before`, then those of `after`. A pair's detections are at most `max_gap` frames apart.
+    `appearance` holds those of `before`, then those of `after`. A pair's detections are at most `max_gap` frames apart.
     """
     if not before or not after:
         return []
     rows, columns = np.divmod(np.arange(len(before) * len(after)), len(after))
-    alike = look_ratio(looks, rows, len(before) + columns)
+    alike = appearance_ratio(appearance, rows, len(before) + columns)
     gaps = np.array([[head.frames[0] - tail.frames[-1] for head in after] for tail in before])
     alike[gaps.ravel() > max_gap] = -np.inf
     tails, heads = _standing(before, last=True), _standing(after, last=False)
@@ -61,10 +62,10 @@ def _joined(count: int, rows: IntArray, columns: IntArray, ratios: Float64Array)
     return pairs, float(ratios[pairs].sum())
 
 
-def _standing(pieces: Sequence[Piece], *, last: bool) -> Float64Array:
-    """Return centre x, lower edge and log height of each piece next to the cut, (N, 3): medians of 3 detections."""
+def _standing(tracklets: Sequence[Tracklet], *, last: bool) -> Float64Array:
+    """Return centre x, lower edge and log height of each tracklet next to the cut, (N, 3): medians of 3 detections."""
     near = slice(-3, None) if last else slice(0, 3)
-    boxes = np.stack([np.median(piece.boxes_xyxy[near], axis=0) for piece in pieces])
+    boxes = np.stack([np.median(tracklet.boxes_xyxy[near], axis=0) for tracklet in tracklets])
     heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1.0)
     return np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.log(heights)], axis=1)
 

@@ -1,8 +1,8 @@
-"""Smooth paths through shaky detections, as smooth as the detections themselves say.
+"""Smooth the boxes of a tracklet, with a strength chosen by cross-validation.
 
 Whittaker's smoother (Whittaker, 1923; Eilers, Analytical Chemistry 75, 2003): the path z that minimises
 sum w (y - z)^2 + s sum (second difference of z)^2, where w is 1 at frames with a detection and 0 in gaps. The strength
-s is chosen for each column by cross-validation, so exact boxes stay as they are, and jitter goes.
+s is chosen for each column, so that exact boxes stay as they are and jitter is removed.
 """
 
 import numpy as np
@@ -11,12 +11,13 @@ from scipy.linalg import solveh_banded
 from stvg.types import BoolArray, Float64Array, IntArray
 
 _STRENGTHS = 10.0 ** np.arange(-2.0, 5.1, 0.5)
+"""Candidate values of s."""
 _FOLDS = 4
-"""Each fold leaves out every so-manieth detection."""
+"""Number of folds: fold k holds out every 4th detection, from the k-th on."""
 _LEAST = 8
-"""Fewer detections than this say nothing about smoothness."""
+"""Minimum detections for cross-validation; with fewer nothing is smoothed."""
 _GAIN = 0.97
-"""Smoothing must lower the error of cross-validation at least to this share of the weakest smoothing's."""
+"""Smoothing is applied if it lowers the held-out error below this fraction of that with the weakest smoothing."""
 
 
 def smooth_path(places: IntArray, boxes_xyxy: Float64Array) -> Float64Array:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 from torch import nn
 
 from spatial.detectors.base import BatchDetector, NotANumberError, RawPeople, forward_only, load_strictly, watch_heads
-from spatial.detectors.detectron2 import Detectron2Config, Detectron2Detector
-from spatial.detectors.mmdet import MmdetConfig, MmdetDetector
-from spatial.detectors.torchvision import TorchvisionConfig, TorchvisionDetector
-from spatial.detectors.transformers import TransformersDetector
-from stvg.config import dump_config, parse_config
+from spatial.detectors.detectron2 import Detectron2Config
+from spatial.detectors.mmdet import MmdetConfig
+from spatial.detectors.postprocess import BoxFilterConfig
+from spatial.detectors.torchvision import TorchvisionConfig
+from spatial.detectors.transformers import TransformersConfig
 from stvg.errors import InputError
+from stvg.recipe.schema import DetectorConfig
 from stvg.types import Image, VideoFrames, VideoMeta
 
 
@@ -31,7 +33,7 @@ class Finds(BatchDetector):
     """Finds what `find` does."""
 
     def __init__(self, find: Callable[[Image], list[RawPeople]], batch_size: int) -> None:
-        super().__init__("net", threshold=0.2, min_side=8, batch_size=batch_size)
+        super().__init__(BoxFilterConfig(), "net", batch_size)
         self.find = find
 
     def _find(self, images: Image) -> list[RawPeople]:
@@ -63,6 +65,11 @@ def test_nan_names_the_frames_of_the_batch() -> None:
 
     with pytest.raises(InputError, match=r"v\.mp4: frames 6 to 9: expected finite scores from net, got NaN"):
         Finds(find, 2).detect(footage())
+
+
+def test_frames_without_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"images of v\.mp4: expected pictures, got None"):
+        Finds(lambda _: [], 2).detect(replace(footage(), images=None))
 
 
 class Net(nn.Module):
@@ -131,40 +138,28 @@ def test_other_weights_are_refused(change: dict[str, torch.Tensor | None], messa
         load_strictly(Net(), [1], "w.pth")
 
 
-MISSING: list[tuple[str, str, Callable[[], object]]] = [
-    ("torchvision", r"pip install torch==[\d.]+ torchvision==[\d.]+", TorchvisionDetector),
+MISSING: list[tuple[str, str, DetectorConfig]] = [
+    ("torchvision", r"pip install torch==[\d.]+ torchvision==[\d.]+", TorchvisionConfig()),
     (
         "mmdet",
         r"MMCV_WITH_OPS=1 .* mmcv==2\.1\.0 && pip install mmdet==3\.3\.0",
-        lambda: MmdetDetector("a.py", Path("a.pth")),
+        MmdetConfig(config="a.py", weights=Path("a.pth")),
     ),
-    ("detectron2", r"checkout of facebookresearch/detectron2", lambda: Detectron2Detector("a.yaml", Path("a.pth"))),
-    ("transformers", r"pip install transformers", lambda: TransformersDetector("a")),
+    (
+        "detectron2",
+        r"checkout of facebookresearch/detectron2",
+        Detectron2Config(config="a.yaml", weights=Path("a.pth")),
+    ),
+    ("transformers", r"pip install transformers", TransformersConfig(name="a")),
 ]
 
 
-@pytest.mark.parametrize(("package", "command", "make"), MISSING, ids=[one[0] for one in MISSING])
+@pytest.mark.parametrize(("package", "command", "config"), MISSING, ids=[one[0] for one in MISSING])
 def test_a_missing_package_is_one_line_that_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, package: str, command: str, make: Callable[[], object]
+    monkeypatch: pytest.MonkeyPatch, package: str, command: str, config: DetectorConfig
 ) -> None:
     for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
         monkeypatch.setitem(sys.modules, name, None)  # an import of it fails as if it were not installed
     with pytest.raises(InputError, match=rf"^detector {package}: expected .*{command}") as caught:
-        make()
+        config.build("cpu")
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("config", "detector", "needed"),
-    [
-        (TorchvisionConfig, TorchvisionDetector, {}),
-        (MmdetConfig, MmdetDetector, {"config": "a.py", "weights": "a.pth"}),
-        (Detectron2Config, Detectron2Detector, {"weights": "a.pth"}),
-    ],
-)
-def test_configs_have_the_detectors_defaults(config: type, detector: type, needed: dict[str, str]) -> None:
-    values = dump_config(parse_config(config, needed, "c.yaml"))
-    defaults = {**detector.__init__.__kwdefaults__}
-    assert defaults.pop("device") == "cpu"
-    assert set(values) - {"kind", "name", "config", "weights"} == set(defaults) - {"weights"}
-    assert {key: values[key] for key in defaults} == defaults

@@ -21,7 +21,7 @@ import torch
 import yaml
 from torch import nn
 
-from spatial.detectors.detectron2 import Detectron2Detector
+from spatial.detectors.detectron2 import Detectron2Config, Detectron2Detector
 from stvg.errors import InputError
 from stvg.types import VideoFrames, VideoMeta
 
@@ -136,7 +136,7 @@ def footage(count: int = 3) -> VideoFrames:
 
 
 def detector(weights: Path, config: str = "COCO-Detection/zoo.yaml", **others: Any) -> Detectron2Detector:
-    return Detectron2Detector(config, weights, **others)
+    return Detectron2Config(config=config, weights=weights, **others).build("cpu")
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])

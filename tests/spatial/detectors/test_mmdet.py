@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from spatial.detectors.mmdet import MmdetDetector, read_checkpoint
+from spatial.detectors.mmdet import MmdetConfig, MmdetDetector, read_checkpoint
 from stvg.errors import InputError
 from stvg.types import VideoFrames, VideoMeta
 
@@ -103,7 +103,8 @@ def model(tmp_path: Path) -> tuple[Any, Path]:
 @pytest.mark.filterwarnings("default")  # the library's own
 class TestRealModel:
     def detector(self, weights: Path, **others: Any) -> MmdetDetector:
-        return MmdetDetector(CONFIG, weights, **{"size": SIZE, "threshold": 0.0, "min_side": 0.0, **others})
+        values = {"config": CONFIG, "weights": weights, "size": SIZE, "threshold": 0.0, "min_side": 0.0, **others}
+        return MmdetConfig(**values).build("cpu")
 
     @pytest.mark.parametrize("batch_size", [1, 8])
     def test_boxes_are_the_models_own(self, model: tuple[Any, Path], batch_size: int) -> None:
@@ -133,7 +134,7 @@ class TestRealModel:
 
     def test_what_cannot_be_used_is_one_line(self, model: tuple[Any, Path], tmp_path: Path) -> None:
         with pytest.raises(InputError, match="config: expected a file, or the name of a config in"):
-            MmdetDetector("none", model[1])
+            self.detector(model[1], config="none")
         torch.save({"state_dict": {"other": torch.zeros(1)}}, tmp_path / "other.pth")
         with pytest.raises(InputError, match=r"other\.pth: expected weights of this model, \d+ missing"):
             self.detector(tmp_path / "other.pth")

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.detectors.mot_file import FileDetector
+from spatial.detectors.mot_file import FileConfig, FileDetector
 from stvg.errors import InputError
 from stvg.types import VideoFrames, VideoMeta
 
@@ -11,7 +11,7 @@ from stvg.types import VideoFrames, VideoMeta
 def footage(video_id: str = "5_x.mp4", stride: int = 2) -> VideoFrames:
     meta = VideoMeta(video_id, Path("videos") / video_id, 7, 10.0, 100, 80)
     frames = np.arange(0, 7, stride)
-    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / 80, ())
+    return VideoFrames(meta, frames, None, 1 / 80, ())
 
 
 def test_rows_of_the_footages_frames_in_any_order(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_rows_of_the_footages_frames_in_any_order(tmp_path: Path) -> None:
         "5,-1,10,10,20,20,0.1,-1,-1,-1\n"  # too weak
         "5,-1,10,10,3,20,0.9,-1,-1,-1\n"  # too narrow
     )
-    found = FileDetector(tmp_path, threshold=0.3).detect(footage())
+    found = FileDetector(FileConfig(folder=tmp_path, threshold=0.3)).detect(footage())
     assert [item.frame for item in found] == [0, 2, 4, 6]
     assert [len(item) for item in found] == [1, 0, 3, 0]
     assert found[0].boxes_xyxy.tolist() == [[0, 0, 20, 30]]
@@ -34,22 +34,22 @@ def test_rows_of_the_footages_frames_in_any_order(tmp_path: Path) -> None:
 
 def test_empty_file_is_a_video_without_people(tmp_path: Path) -> None:
     (tmp_path / "5_x.txt").touch()
-    assert [len(item) for item in FileDetector(tmp_path).detect(footage())] == [0, 0, 0, 0]
+    assert [len(item) for item in FileDetector(FileConfig(folder=tmp_path)).detect(footage())] == [0, 0, 0, 0]
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"5_x\.txt"):
-        FileDetector(tmp_path).detect(footage())
+        FileDetector(FileConfig(folder=tmp_path)).detect(footage())
 
 
 def test_file_of_a_longer_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / "5_x.txt").write_text("8,-1,0,0,20,30,0.4\n")
     with pytest.raises(InputError, match=r"5_x\.txt: expected detections of 5_x\.mp4, frames 1 to 7, got frame 8"):
-        FileDetector(tmp_path).detect(footage())
+        FileDetector(FileConfig(folder=tmp_path)).detect(footage())
 
 
 def test_video_id_cannot_leave_the_folder(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("1,-1,0,0,20,30,0.4\n")
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=r"folder/secret\.txt"):
-        FileDetector(tmp_path / "folder").detect(footage("../secret.mp4"))
+        FileDetector(FileConfig(folder=tmp_path / "folder")).detect(footage("../secret.mp4"))

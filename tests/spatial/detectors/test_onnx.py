@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spatial.detectors.onnx import OnnxConfig, OnnxDetector
-from stvg.config import dump_config, load_config, parse_config
+from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.io.video import read_footage
 from stvg.recipe.schema import Recipe
@@ -90,7 +90,9 @@ def yolox_outputs(score: float = 0.8) -> list[FloatArray]:
 def test_nanodet_boxes_in_pixels_of_the_video(
     tmp_path: Path, fit: str, width: int, height: int, expected: list[float], shrink: int
 ) -> None:
-    detector = OnnxDetector(constant_model(tmp_path / "m.onnx", nanodet_outputs()), fit=fit, min_side=1)
+    detector = OnnxDetector(
+        OnnxConfig(path=constant_model(tmp_path / "m.onnx", nanodet_outputs()), fit=fit, min_side=1)
+    )
     found = detector.detect(blank(3, width, height, shrink))
     assert [item.frame for item in found] == [0, 2, 4]
     for item in found:
@@ -101,7 +103,9 @@ def test_nanodet_boxes_in_pixels_of_the_video(
 @pytest.mark.parametrize("shrink", [1, 2])
 @pytest.mark.parametrize(("fit", "expected"), [("letterbox", [32, 8, 64, 64]), ("stretch", [32, 4, 64, 36])])
 def test_yolox_boxes_in_pixels_of_the_video(tmp_path: Path, fit: str, expected: list[float], shrink: int) -> None:
-    detector = OnnxDetector(constant_model(tmp_path / "m.onnx", yolox_outputs()), decoder="yolox", fit=fit, min_side=1)
+    detector = OnnxDetector(
+        OnnxConfig(path=constant_model(tmp_path / "m.onnx", yolox_outputs()), decoder="yolox", fit=fit, min_side=1)
+    )
     (item,) = detector.detect(blank(1, shrink=shrink))
     np.testing.assert_allclose(item.boxes_xyxy, [expected], atol=1e-3)
     np.testing.assert_allclose(item.scores, [0.8])
@@ -127,7 +131,9 @@ class SeesWhite:
 def test_what_is_seen_on_the_input_is_where_it_was_in_the_video(
     tmp_path: Path, width: int, height: int, fit: str
 ) -> None:
-    detector = OnnxDetector(constant_model(tmp_path / "m.onnx", yolox_outputs()), decoder="yolox", fit=fit, min_side=1)
+    detector = OnnxDetector(
+        OnnxConfig(path=constant_model(tmp_path / "m.onnx", yolox_outputs()), decoder="yolox", fit=fit, min_side=1)
+    )
     detector._session = SeesWhite()
     footage = blank(2, width, height)
     truth = np.array([width // 5, height // 4, width * 4 // 5, height])
@@ -146,7 +152,7 @@ def test_grey_beside_the_letterboxed_picture(tmp_path: Path) -> None:
             seen.extend(feed["image"])
             return [output[None] for output in nanodet_outputs()]
 
-    detector = OnnxDetector(constant_model(tmp_path / "m.onnx", nanodet_outputs()))
+    detector = OnnxDetector(OnnxConfig(path=constant_model(tmp_path / "m.onnx", nanodet_outputs())))
     detector._session = Records()
     footage = blank(1)
     footage.images[..., 0], footage.images[..., 2] = 200, 100
@@ -159,7 +165,7 @@ def test_grey_beside_the_letterboxed_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("batch", "batch_size"), [(1, 8), (4, 1), ("n", 1), ("n", 4), ("n", 100)])
 def test_batches_do_not_change_the_answer(tmp_path: Path, batch: int | str, batch_size: int) -> None:
     path = constant_model(tmp_path / "m.onnx", nanodet_outputs(), batch)
-    found = OnnxDetector(path, batch_size=batch_size, min_side=1).detect(blank(7))
+    found = OnnxDetector(OnnxConfig(path=path, batch_size=batch_size, min_side=1)).detect(blank(7))
     assert [item.frame for item in found] == list(range(0, 14, 2))
     assert all(np.allclose(item.boxes_xyxy, found[0].boxes_xyxy) and len(item) == 1 for item in found)
 
@@ -169,14 +175,14 @@ def test_not_finite_is_refused(tmp_path: Path, decoder: str) -> None:
     outputs = nanodet_outputs(score=np.nan) if decoder == "nanodet" else yolox_outputs(score=np.nan)
     path = constant_model(tmp_path / "m.onnx", outputs)
     with pytest.raises(InputError, match=r"v\.mp4: frame 0: expected finite scores from .*m\.onnx"):
-        OnnxDetector(path, decoder=decoder).detect(blank(1))
+        OnnxDetector(OnnxConfig(path=path, decoder=decoder)).detect(blank(1))
     outputs = nanodet_outputs() if decoder == "nanodet" else yolox_outputs()
     outputs[-1 if decoder == "yolox" else 3][...] = np.inf
     if decoder == "yolox":
         outputs[0][:, 4:] = 0.9
     path = constant_model(tmp_path / "m.onnx", outputs)
     with pytest.raises(InputError, match="expected finite boxes"), np.errstate(invalid="ignore"):
-        OnnxDetector(path, decoder=decoder).detect(blank(1))
+        OnnxDetector(OnnxConfig(path=path, decoder=decoder)).detect(blank(1))
 
 
 def test_outputs_of_another_model_are_refused(tmp_path: Path) -> None:
@@ -184,7 +190,7 @@ def test_outputs_of_another_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"m\.onnx: expected the outputs of a nanodet model with class 0, got \(84, 8\)"
     ):
-        OnnxDetector(path).detect(blank(1))
+        OnnxDetector(OnnxConfig(path=path)).detect(blank(1))
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "found no such file"), (b"hello", "expected an ONNX model")])
@@ -193,16 +199,8 @@ def test_unusable_model_file(tmp_path: Path, content: bytes | None, message: str
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=message) as caught:
-        OnnxDetector(path)
+        OnnxDetector(OnnxConfig(path=path))
     assert "\n" not in str(caught.value)
-
-
-def test_config_has_the_detectors_defaults() -> None:
-    config = parse_config(OnnxConfig, {"path": "m.onnx"}, "c.yaml")
-    assert set(dump_config(config)) - {"kind", "path"} == set(OnnxDetector.__init__.__kwdefaults__)
-    assert {key: getattr(config, key) for key in OnnxDetector.__init__.__kwdefaults__} == (
-        OnnxDetector.__init__.__kwdefaults__
-    )
 
 
 def test_overrides_put_it_in_place_of_public_detections() -> None:
@@ -215,7 +213,7 @@ def test_overrides_put_it_in_place_of_public_detections() -> None:
 @needs_files
 def test_nanodet_finds_the_two_men() -> None:
     footage = read_footage(CLIPS / "two_men.mp4", "two_men.mp4", 6, 640)
-    found = OnnxDetector(NANODET, threshold=0.35).detect(footage)
+    found = OnnxDetector(OnnxConfig(path=NANODET, threshold=0.35)).detect(footage)
     assert sum(len(item) >= 2 for item in found) >= 0.6 * len(found)
     first = found[0].boxes_xyxy[np.argsort(found[0].boxes_xyxy[:, 0])]
     np.testing.assert_allclose(first, [[656, 278, 898, 919], [916, 246, 1122, 875]], atol=25)  # measured by hand
@@ -225,5 +223,7 @@ def test_nanodet_finds_the_two_men() -> None:
 def test_nanodet_finds_hardly_anyone_in_noise() -> None:
     footage = blank(2, 640, 360)
     noise = np.random.default_rng(0).integers(0, 255, footage.images.shape, dtype=np.uint8)
-    found = OnnxDetector(NANODET, threshold=0.35).detect(VideoFrames(footage.meta, footage.frames, noise, 1.0, ()))
+    found = OnnxDetector(OnnxConfig(path=NANODET, threshold=0.35)).detect(
+        VideoFrames(footage.meta, footage.frames, noise, 1.0, ())
+    )
     assert sum(len(item) for item in found) == 0

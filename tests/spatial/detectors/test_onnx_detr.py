@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from spatial.detectors.onnx import OnnxDetector
+from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from spatial.detectors.onnx_decoders import DECODERS
-from spatial.detectors.transformers import TransformersDetector
+from spatial.detectors.transformers import TransformersConfig, TransformersDetector
 from stvg.errors import InputError
 from stvg.types import FloatArray, VideoFrames, VideoMeta
 
@@ -88,8 +88,10 @@ def test_an_export_of_transformers_answers_as_the_model_itself(rtdetr_folder: Pa
             output_names=["logits", "pred_boxes"],
         )
     seen = footage(3, SIDE, SIDE, noise=True)
-    ours = OnnxDetector(path, decoder="rtdetr", person_class=1, threshold=0.0, min_side=0.0).detect(seen)
-    theirs = TransformersDetector(str(rtdetr_folder), threshold=0.0, min_side=0.0).detect(seen)
+    ours = OnnxDetector(OnnxConfig(path=path, decoder="rtdetr", person_class=1, threshold=0.0, min_side=0.0)).detect(
+        seen
+    )
+    theirs = TransformersDetector(TransformersConfig(name=str(rtdetr_folder), threshold=0.0, min_side=0.0)).detect(seen)
     for one, other in zip(ours, theirs, strict=True):
         # post_process_object_detection keeps the best query-class pairs, ours every query: theirs are among ours
         assert 0 < len(other) <= len(one)
@@ -120,7 +122,9 @@ def test_shares_become_pixels_of_the_video(
     box: list[float],
 ) -> None:
     path = answering(tmp_path / "m.onnx", logits(*rows))
-    found = OnnxDetector(path, decoder=decoder, person_class=person, fit=fit, batch_size=2).detect(footage(3))
+    found = OnnxDetector(OnnxConfig(path=path, decoder=decoder, person_class=person, fit=fit, batch_size=2)).detect(
+        footage(3)
+    )
     assert [item.frame for item in found] == [0, 2, 4]
     for item in found:
         np.testing.assert_allclose(item.scores, expected, rtol=1e-5)
@@ -131,7 +135,7 @@ def test_other_names_are_told_apart_by_their_widths(tmp_path: Path) -> None:
     """RF-DETR calls them dets and labels."""
     told = logits([9, -9, -9], [-9, 9, -9])
     path = answering(tmp_path / "m.onnx", {"dets": told["pred_boxes"], "labels": told["logits"]})
-    (item,) = OnnxDetector(path, decoder="deformable_detr", person_class=1).detect(footage(1))
+    (item,) = OnnxDetector(OnnxConfig(path=path, decoder="deformable_detr", person_class=1)).detect(footage(1))
     np.testing.assert_allclose(item.boxes_xyxy, [[32, 120, 96, 168]], atol=1e-3)
 
 
@@ -142,7 +146,7 @@ def test_exports_with_post_processing(tmp_path: Path) -> None:
         "scores": np.array([0.5, 0.9, 0.75, 0.1], np.float32),
     }
     path = answering(tmp_path / "m.onnx", outputs, {"orig_target_sizes": (7, ["n", 2])})
-    (item,) = OnnxDetector(path, decoder="rtdetr").detect(footage(1))
+    (item,) = OnnxDetector(OnnxConfig(path=path, decoder="rtdetr")).detect(footage(1))
     assert item.boxes_xyxy.tolist() == [[128, 0, 256, 192], [32, 24, 64, 96]]
     assert item.scores.tolist() == [0.75, 0.5]
 
@@ -161,7 +165,7 @@ class Records:
 def test_mask_and_sizes_are_filled(tmp_path: Path) -> None:
     others = {"pixel_mask": (7, ["n", "h", "w"]), "orig_target_sizes": (7, ["n", 2])}
     path = answering(tmp_path / "m.onnx", logits([9, -9]), others, ("n", 3, "h", "w"))
-    detector = OnnxDetector(path, decoder="detr", size=(80, 40), fit="letterbox")
+    detector = OnnxDetector(OnnxConfig(path=path, decoder="detr", size=(80, 40), fit="letterbox"))
     detector._session = Records()
     detector.detect(footage(2, 40, 40))
     (feed,) = detector._session.fed
@@ -191,7 +195,7 @@ def test_pixels_as_each_family_wants_them(decoder: str, expected: FloatArray) ->
 
 def test_half_precision_where_the_model_has_it(tmp_path: Path) -> None:
     path = answering(tmp_path / "m.onnx", logits([9, -9]), float_type=10)
-    (item,) = OnnxDetector(path, decoder="rtdetr").detect(footage(1))
+    (item,) = OnnxDetector(OnnxConfig(path=path, decoder="rtdetr")).detect(footage(1))
     assert len(item) == 1
 
 
@@ -199,7 +203,7 @@ def test_near_boxes_are_not_suppressed(tmp_path: Path) -> None:
     """A DETR gives each person once: two people behind each other stay two."""
     both = logits([9, -9], [9, -9])
     both["pred_boxes"][1] = both["pred_boxes"][0]
-    (item,) = OnnxDetector(answering(tmp_path / "m.onnx", both), decoder="rtdetr").detect(footage(1))
+    (item,) = OnnxDetector(OnnxConfig(path=answering(tmp_path / "m.onnx", both), decoder="rtdetr")).detect(footage(1))
     assert len(item) == 2
 
 
@@ -209,7 +213,7 @@ def test_not_finite_is_refused(tmp_path: Path, place: str, decoder: str) -> None
     outputs = logits([9, -9])
     outputs[place][:] = np.nan
     with pytest.raises(InputError, match=r"v\.mp4: frame 0: expected finite (boxes|scores) from .*m\.onnx"):
-        OnnxDetector(answering(tmp_path / "m.onnx", outputs), decoder=decoder).detect(footage(1))
+        OnnxDetector(OnnxConfig(path=answering(tmp_path / "m.onnx", outputs), decoder=decoder)).detect(footage(1))
 
 
 @pytest.mark.parametrize(
@@ -227,13 +231,13 @@ def test_outputs_of_another_model_are_refused(
 ) -> None:
     path = answering(tmp_path / "m.onnx", outputs)
     with pytest.raises(InputError, match=f"expected the outputs of a rtdetr model with class {person}, got"):
-        OnnxDetector(path, decoder="rtdetr", person_class=person).detect(footage(1))
+        OnnxDetector(OnnxConfig(path=path, decoder="rtdetr", person_class=person)).detect(footage(1))
 
 
 def test_no_object_is_no_person(tmp_path: Path) -> None:
     path = answering(tmp_path / "m.onnx", logits([9, -9]))
     with pytest.raises(InputError, match="a detr model with class 1"):
-        OnnxDetector(path, decoder="detr", person_class=1).detect(footage(1))
+        OnnxDetector(OnnxConfig(path=path, decoder="detr", person_class=1)).detect(footage(1))
 
 
 @pytest.mark.parametrize(
@@ -250,4 +254,4 @@ def test_inputs_that_nobody_can_fill(
 ) -> None:
     path = answering(tmp_path / "m.onnx", logits([9, -9]), others, shape)
     with pytest.raises(InputError, match=message):
-        OnnxDetector(path, decoder="rtdetr", size=size)
+        OnnxDetector(OnnxConfig(path=path, decoder="rtdetr", size=size))

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.detectors.postprocess import clean_detections, suppress
+from spatial.detectors.postprocess import BoxFilterConfig, clean_detections, suppress
 from stvg.errors import InputError
 from stvg.geometry.boxes import pairwise_iou
 from stvg.types import VideoMeta
@@ -12,7 +12,7 @@ META = VideoMeta("v.mp4", Path("videos/v.mp4"), 10, 10.0, 100, 50)
 
 
 def clean(boxes: list[list[float]], scores: list[float]) -> tuple[list[list[float]], list[float]]:
-    found = clean_detections(3, boxes, scores, META, source="net", min_score=0.5, min_side=4)
+    found = clean_detections(3, boxes, scores, META, source="net", keep=BoxFilterConfig(threshold=0.5, min_side=4))
     assert found.frame == 3
     return found.boxes_xyxy.tolist(), found.scores.tolist()
 

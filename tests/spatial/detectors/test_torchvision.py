@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from spatial.detectors.torchvision import TorchvisionDetector
+from spatial.detectors.torchvision import TorchvisionConfig, TorchvisionDetector
 from stvg.errors import InputError
 from stvg.types import VideoFrames, VideoMeta
 
@@ -38,7 +38,8 @@ def saved(name: str, path: Path) -> tuple[Any, Path]:
 
 
 def detector(name: str, weights: Path, **others: Any) -> TorchvisionDetector:
-    return TorchvisionDetector(name, weights=weights, **{"num_classes": 2, "threshold": 0.0, "min_side": 0.0, **others})
+    values = {"name": name, "weights": weights, "num_classes": 2, "threshold": 0.0, "min_side": 0.0, **others}
+    return TorchvisionConfig(**values).build("cpu")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -114,7 +115,7 @@ def test_published_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
     with pytest.raises(InputError, match=r"expected the published weights https://.*, got: no network here"):
-        TorchvisionDetector(SSD)
+        TorchvisionConfig(name=SSD).build("cpu")
 
 
 def test_published_weights_are_read_as_plain_tensors_first(
@@ -128,5 +129,5 @@ def test_published_weights_are_read_as_plain_tensors_first(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", fetched)
     with pytest.raises(InputError, match="expected the published weights"):
-        TorchvisionDetector(SSD)
+        TorchvisionConfig(name=SSD).build("cpu")
     assert not evil.trace.exists()

@@ -1,11 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from transformers import RTDetrForObjectDetection, RTDetrImageProcessor
 
-from spatial.detectors.transformers import TransformersDetector
+from spatial.detectors.transformers import TransformersConfig, TransformersDetector
 from stvg.errors import InputError
 from stvg.types import VideoFrames, VideoMeta
 
@@ -17,8 +18,12 @@ def footage(count: int = 5) -> VideoFrames:
     )
 
 
+def detector(folder: Path, **options: Any) -> TransformersDetector:
+    return TransformersConfig(name=str(folder), **options).build("cpu")
+
+
 def test_boxes_are_the_models_own(rtdetr_folder: Path) -> None:
-    found = TransformersDetector(str(rtdetr_folder), threshold=0.0, min_side=0.0).detect(footage())
+    found = detector(rtdetr_folder, threshold=0.0, min_side=0.0).detect(footage())
     assert [item.frame for item in found] == [0, 3, 6, 9, 12]
     model, processor = (
         RTDetrForObjectDetection.from_pretrained(rtdetr_folder),
@@ -37,32 +42,31 @@ def test_boxes_are_the_models_own(rtdetr_folder: Path) -> None:
 
 def test_batch_size_does_not_change_the_answer(rtdetr_folder: Path) -> None:
     one, many = (
-        TransformersDetector(str(rtdetr_folder), threshold=0.0, min_side=0.0, batch_size=size).detect(footage())
-        for size in (1, 4)
+        detector(rtdetr_folder, threshold=0.0, min_side=0.0, batch_size=size).detect(footage()) for size in (1, 4)
     )
     for first, second in zip(one, many, strict=True):
         np.testing.assert_allclose(first.boxes_xyxy, second.boxes_xyxy, atol=1e-2)
 
 
 def test_threshold(rtdetr_folder: Path) -> None:
-    assert all(len(item) == 0 for item in TransformersDetector(str(rtdetr_folder), threshold=1.0).detect(footage()))
+    assert all(len(item) == 0 for item in detector(rtdetr_folder, threshold=1.0).detect(footage()))
 
 
 def test_missing_class_is_named(rtdetr_folder: Path) -> None:
     with pytest.raises(InputError, match="expected a class 'dog', found 2 classes: cat, Person"):
-        TransformersDetector(str(rtdetr_folder), person_label="dog")
+        detector(rtdetr_folder, person_label="dog")
 
 
 def test_missing_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a folder or hub name") as caught:
-        TransformersDetector(str(tmp_path / "none"))
+        detector(tmp_path / "none")
     assert "\n" not in str(caught.value)
 
 
 def test_not_finite_is_refused(rtdetr_folder: Path) -> None:
-    detector = TransformersDetector(str(rtdetr_folder))
+    made = detector(rtdetr_folder)
     with torch.no_grad():
-        for weight in detector._model.parameters():
+        for weight in made._model.parameters():
             weight.fill_(float("nan"))
     with pytest.raises(InputError, match=r"v\.mp4: frames 0 to 0: expected finite scores from"):
-        detector.detect(footage(1))
+        made.detect(footage(1))

@@ -65,20 +65,23 @@ class TestExtract:
 
     @pytest.mark.parametrize("bilinear", [True, False])
     def test_shapes_are_the_stated_ones(self, bilinear):
-        extractor = ClassicFeatures(bilinear=bilinear)
+        extractor = ClassicFeatures(ClassicConfig(bilinear=bilinear))
         clip, (rows,) = extractor.extract(footage(self.images), [tube([box(60 + 3 * i) for i in range(8)])])
         assert clip.shape == (8, extractor.clip_dim)
         assert rows.shape == (8, extractor.tube_dim)
         assert clip.dtype == rows.dtype == np.float32
 
     def test_documented_dimensions(self):
-        assert ClassicFeatures().tube_dim == 340
-        assert ClassicFeatures().clip_dim == 1462
-        assert ClassicFeatures(bilinear=False).clip_dim == 37
+        assert ClassicFeatures(ClassicConfig()).tube_dim == 340
+        assert ClassicFeatures(ClassicConfig()).clip_dim == 1462
+        assert ClassicFeatures(ClassicConfig(bilinear=False)).clip_dim == 37
 
     def test_is_deterministic(self):
         clip, tubes = footage(self.images), [tube([box(60 + 3 * i) for i in range(8)])]
-        first, second = ClassicFeatures().extract(clip, tubes), ClassicFeatures().extract(clip, tubes)
+        first, second = (
+            ClassicFeatures(ClassicConfig()).extract(clip, tubes),
+            ClassicFeatures(ClassicConfig()).extract(clip, tubes),
+        )
         np.testing.assert_array_equal(first[0], second[0])
         np.testing.assert_array_equal(first[1][0], second[1][0])
 
@@ -98,7 +101,7 @@ class TestExtract:
     )
     def test_degenerate_boxes_give_finite_rows(self, corners):
         one = Tube(0, 0, np.tile(np.float32(corners), (15, 1)), np.ones(15), np.ones(15, bool))
-        clip, (rows,) = ClassicFeatures().extract(footage(self.images), [one])
+        clip, (rows,) = ClassicFeatures(ClassicConfig()).extract(footage(self.images), [one])
         assert np.isfinite(clip).all()
         assert np.isfinite(rows).all()
         assert np.abs(rows).max() < 100
@@ -112,12 +115,12 @@ class TestExtract:
         ],
     )
     def test_odd_footage_gives_finite_rows(self, images, cuts):
-        clip, (rows,) = ClassicFeatures().extract(footage(images, cuts=cuts), [tube([box(60)])])
+        clip, (rows,) = ClassicFeatures(ClassicConfig()).extract(footage(images, cuts=cuts), [tube([box(60)])])
         assert np.isfinite(clip).all()
         assert np.isfinite(rows).all()
 
     def test_no_tubes(self):
-        clip, rows = ClassicFeatures().extract(footage(self.images), [])
+        clip, rows = ClassicFeatures(ClassicConfig()).extract(footage(self.images), [])
         assert rows == ()
         assert not clip[:, 37:].any()
         assert clip[:, :37].any()
@@ -126,12 +129,12 @@ class TestExtract:
         empty = footage([noise()])
         empty = VideoFrames(empty.meta, np.zeros(0, np.int64), empty.images[:0], 1.0, ())
         with pytest.raises(ValueError, match="at least one frame"):
-            ClassicFeatures().extract(empty, [tube([box(60)])])
+            ClassicFeatures(ClassicConfig()).extract(empty, [tube([box(60)])])
 
     def test_a_tube_has_a_row_per_image_it_covers(self):
         part = Tube(0, 5, np.tile(np.float32(box(60)), (4, 1)), np.ones(4), np.ones(4, bool))  # frames 5 to 8
         between = Tube(1, 5, np.float32([box(60)]), np.ones(1), np.ones(1, bool))  # only frame 5, between images
-        _, (rows, single) = ClassicFeatures().extract(footage(self.images), [part, between])
+        _, (rows, single) = ClassicFeatures(ClassicConfig()).extract(footage(self.images), [part, between])
         assert len(rows) == 2  # images of frames 6 and 8
         assert len(single) == 1
 
@@ -140,8 +143,8 @@ class TestExtract:
         meta = VideoMeta("a.mp4", Path("a.mp4"), 16, 10.0, 2 * WIDTH, 2 * HEIGHT)
         half = VideoFrames(meta, clip.frames, clip.images, 0.5, ())
         boxes = np.float32([box(60 + 3 * i) for i in range(8)])
-        _, (small,) = ClassicFeatures().extract(clip, [tube(boxes)])
-        _, (large,) = ClassicFeatures().extract(half, [tube(2 * boxes)])
+        _, (small,) = ClassicFeatures(ClassicConfig()).extract(clip, [tube(boxes)])
+        _, (large,) = ClassicFeatures(ClassicConfig()).extract(half, [tube(2 * boxes)])
         np.testing.assert_allclose(small, large, atol=1e-4)
 
 
@@ -197,7 +200,9 @@ class TestColour:
         rows = []
         for bottom in ((20, 160, 20), (230, 230, 230)):
             clip = footage([person(noise(), 100, bottom=bottom)])
-            rows.append(ClassicFeatures().extract(clip, [tube([box(100)])])[1][0][0, :COLOUR_DIM].reshape(4, -1))
+            rows.append(
+                ClassicFeatures(ClassicConfig()).extract(clip, [tube([box(100)])])[1][0][0, :COLOUR_DIM].reshape(4, -1)
+            )
         change = np.abs(rows[0] - rows[1]).sum(axis=1)
         assert change[3] > 1.0
         assert change[1] < 0.2 * change[3]
@@ -277,22 +282,22 @@ class TestMotion:
 
 
 class TestBinding:
-    looks = tuple(np.random.default_rng(n).normal(size=(n, 5)).astype(np.float32) for n in (3, 4, 1))
-    doings = tuple(np.random.default_rng(9 + n).normal(size=(n, 2)).astype(np.float32) for n in (3, 4, 1))
+    appearances = tuple(np.random.default_rng(n).normal(size=(n, 5)).astype(np.float32) for n in (3, 4, 1))
+    actions = tuple(np.random.default_rng(9 + n).normal(size=(n, 2)).astype(np.float32) for n in (3, 4, 1))
     index = (np.array([0, 1, 2]), np.array([1, 2, 3, 5]), np.array([1]))
 
     def test_equals_the_naive_sum_of_outer_products(self):
         naive = np.zeros((7, 5, 2), np.float32)
-        for look, doing, rows in zip(self.looks, self.doings, self.index, strict=True):
-            for one, other, image in zip(look, doing, rows, strict=True):
+        for appearance, action, rows in zip(self.appearances, self.actions, self.index, strict=True):
+            for one, other, image in zip(appearance, action, rows, strict=True):
                 naive[image] += np.outer(one, other)
-        bound = bind(list(self.looks), list(self.doings), list(self.index), 7)
+        bound = bind(list(self.appearances), list(self.actions), list(self.index), 7)
         np.testing.assert_allclose(bound, naive.reshape(7, 10), rtol=1e-5)
         assert not bound[[4, 6]].any()
 
     def test_is_additive_over_people(self):
-        together = bind(list(self.looks), list(self.doings), list(self.index), 7)
-        alone = [bind([a], [b], [i], 7) for a, b, i in zip(self.looks, self.doings, self.index, strict=True)]
+        together = bind(list(self.appearances), list(self.actions), list(self.index), 7)
+        alone = [bind([a], [b], [i], 7) for a, b, i in zip(self.appearances, self.actions, self.index, strict=True)]
         np.testing.assert_allclose(together, sum(alone), atol=1e-6)
 
     def test_who_does_what_can_be_told_apart(self):

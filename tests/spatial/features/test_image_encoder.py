@@ -77,7 +77,7 @@ def tube(x, count=10):
 @pytest.mark.parametrize("save", [save_vit, save_clip, save_siglip, save_dinov2])
 def test_rows_hold_the_embedding_and_the_motion(save, tmp_path, footage):
     save(tmp_path)
-    extractor = ImageEncoderFeatures(*load_image_encoder(str(tmp_path)), batch_size=2)
+    extractor = ImageEncoderConfig(model=str(tmp_path), batch_size=2).build("cpu")
     clip, (first, short) = extractor.extract(footage, [tube(20), tube(90, count=3)])
     assert clip.shape == (5, EMBEDDING + CAMERA_MOTION_DIM)
     assert first.shape == (5, EMBEDDING + MOTION_DIM)
@@ -89,7 +89,10 @@ def test_rows_hold_the_embedding_and_the_motion(save, tmp_path, footage):
 def test_embeddings_are_the_models_own_whatever_the_batch(tmp_path, footage):
     save_vit(tmp_path)
     encoder, processor = load_image_encoder(str(tmp_path))
-    clips = [ImageEncoderFeatures(encoder, processor, batch_size=n).extract(footage, [])[0] for n in (1, 3, 32)]
+    clips = [
+        ImageEncoderFeatures(ImageEncoderConfig(batch_size=n), encoder, processor).extract(footage, [])[0]
+        for n in (1, 3, 32)
+    ]
     np.testing.assert_allclose(clips[0], clips[1], atol=1e-5)
     np.testing.assert_allclose(clips[0], clips[2], atol=1e-5)
     with torch.inference_mode():
@@ -101,7 +104,7 @@ def test_embeddings_are_the_models_own_whatever_the_batch(tmp_path, footage):
 
 def test_the_box_is_what_is_embedded(tmp_path, footage):
     save_vit(tmp_path)
-    extractor = ImageEncoderFeatures(*load_image_encoder(str(tmp_path)))
+    extractor = ImageEncoderConfig(model=str(tmp_path)).build("cpu")
     _, (here, there) = extractor.extract(footage, [tube(20), tube(100)])
     assert np.abs(here[:, :EMBEDDING] - there[:, :EMBEDDING]).max() > 1e-3
 

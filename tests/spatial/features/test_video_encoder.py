@@ -56,7 +56,9 @@ def flickering():
 
 
 def test_rows_hold_embedding_histograms_and_motion(flickering):
-    clip, (whole, short) = VideoNetworkFeatures(brightness_encoder()).extract(flickering, [tube(), tube(count=3)])
+    clip, (whole, short) = VideoNetworkFeatures(VideoNetworkConfig(), brightness_encoder()).extract(
+        flickering, [tube(), tube(count=3)]
+    )
     assert clip.shape == (20, 5 + CAMERA_MOTION_DIM)
     assert whole.shape == (20, 5 + HISTOGRAM_DIM + MOTION_DIM)
     assert short.shape == (2, 5 + HISTOGRAM_DIM + MOTION_DIM)
@@ -66,7 +68,9 @@ def test_rows_hold_embedding_histograms_and_motion(flickering):
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_a_clip_spreads_its_images_over_the_window(flickering, batch_size):
-    extractor = VideoNetworkFeatures(brightness_encoder(), window_s=1.6, every_s=1.0, batch_size=batch_size)
+    extractor = VideoNetworkFeatures(
+        VideoNetworkConfig(window_s=1.6, every_s=1.0, batch_size=batch_size), brightness_encoder()
+    )
     _, (rows,) = extractor.extract(flickering, [tube()])
     seen = 255 * rows[:, :4] / rows[:, 4:5] / 10
     # Clips lie at 0, 1, 2, 3 s; each looks 0.6 and 0.2 s back and forth, that is 3 and 1 images. Row 8 is at 1.6 s.
@@ -88,7 +92,7 @@ def test_a_clip_follows_the_person_and_keeps_the_form():
     encoder = VideoEncoder(run, 3, 8, (0.0,) * 3, (1.0,) * 3, "cpu")
     boxes = np.stack([np.float32([5 * k + 10, 20, 5 * k + 30, 60]) for k in range(20)])  # the middle half of the square
     moving = Tube(0, 0, boxes, np.ones(20), np.ones(20, bool))
-    VideoNetworkFeatures(encoder, margin=0.0).extract(footage_of(images), [moving])
+    VideoNetworkFeatures(VideoNetworkConfig(margin=0.0), encoder).extract(footage_of(images), [moving])
     people = seen[-1]
     assert people.shape[1:] == (3, 3, 8, 8)
     assert float(people.min()) > 0.7  # squares, 40 pixels wide: all bright, in every image of every clip
@@ -96,7 +100,7 @@ def test_a_clip_follows_the_person_and_keeps_the_form():
 
 def test_nan_is_refused(flickering):
     with pytest.raises(InputError, match=r"a\.mp4: expected finite features"):
-        VideoNetworkFeatures(brightness_encoder(last_to_nan=True)).extract(flickering, [])
+        VideoNetworkFeatures(VideoNetworkConfig(), brightness_encoder(last_to_nan=True)).extract(flickering, [])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -169,7 +173,7 @@ def test_networks_of_transformers(save, width, tmp_path, flickering):
         with torch.inference_mode():
             expected = model(pixels).last_hidden_state.mean(dim=1).numpy()
         np.testing.assert_allclose(vectors, expected, atol=1e-4)
-    _, (rows,) = VideoNetworkFeatures(encoder).extract(flickering, [tube()])
+    _, (rows,) = VideoNetworkFeatures(VideoNetworkConfig(), encoder).extract(flickering, [tube()])
     assert rows.shape == (20, width + HISTOGRAM_DIM + MOTION_DIM)
 
 

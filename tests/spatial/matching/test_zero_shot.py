@@ -62,7 +62,9 @@ def test_pictures_and_sentences_come_into_one_space(save, width, tmp_path, foota
     torch.manual_seed(0)
     save(tmp_path)
     model = load_image_text_model(str(tmp_path), "cpu")
-    clip, (rows, short) = ImageTextFeatures(model, batch_size=2).extract(footage, [tube(), tube(90, count=3)])
+    clip, (rows, short) = ImageTextFeatures(ImageTextConfig(batch_size=2), model).extract(
+        footage, [tube(), tube(90, count=3)]
+    )
     sentences = model.embed_sentences(["the man sits down", "the woman walks", " ".join(["walks"] * 50)])
     assert (clip.shape, rows.shape, short.shape, sentences.shape) == ((5, width), (5, width), (2, width), (3, width))
     assert clip.dtype == rows.dtype == sentences.dtype == np.float32

@@ -5,9 +5,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spatial.tracking.linker import LinkingConfig, OfflineLinker
-from spatial.tracking.tracker import EngineTracker
-from stvg.config import dump_config
+from spatial.tracking.linker import OfflineLinker
+from spatial.tracking.tracker import BidirectionalTracker
 from stvg.geometry.boxes import elementwise_iou
 from stvg.geometry.tubes import interpolate_tube
 from stvg.types import Detections, Tube, VideoFrames, VideoMeta
@@ -16,7 +15,7 @@ from stvg.types import Detections, Tube, VideoFrames, VideoMeta
 def footage(num_frames: int = 100, stride: int = 1, cuts: tuple[int, ...] = ()) -> VideoFrames:
     meta = VideoMeta("v.mp4", Path("v.mp4"), num_frames, 10.0, 640, 360)
     frames = np.arange(0, num_frames, stride)
-    return VideoFrames(meta, frames, np.zeros((len(frames), 1, 1, 3), np.uint8), 1 / 360, cuts)
+    return VideoFrames(meta, frames, None, 1 / 360, cuts)
 
 
 def track(
@@ -61,9 +60,9 @@ def spans(tubes: Sequence[Tube]) -> list[tuple[int, int]]:
         ([track(0, 90, 100, stride=1), *[track(f, f + 1, 300) for f in range(0, 90, 5)]], [(0, 90)], "seldom seen"),
         ([track(f, f + 6, 300) for f in (0, 18, 36, 54, 72)], [(18, 78), (0, 6)], "joined, but too seldom seen"),
         ([track(0, 100, 100), track(20, 50, 160)], [(0, 100), (20, 50)], "a neighbour is no duplicate"),
-        ([track(0, 100, 100), track(20, 25, 300)], [(0, 100)], "a short ghost"),
-        ([track(0, 100, 100), track(20, 50, 300, score=0.2)], [(0, 100)], "a weak ghost"),
-        ([track(20, 25, 300)], [], "only a ghost"),
+        ([track(0, 100, 100), track(20, 25, 300)], [(0, 100)], "a short false positive"),
+        ([track(0, 100, 100), track(20, 50, 300, score=0.2)], [(0, 100)], "a weak false positive"),
+        ([track(20, 25, 300)], [], "only a false positive"),
         ([], [], "nobody"),
     ],
 )
@@ -146,7 +145,7 @@ def boxes_at(x: npt.NDArray[np.float64], y: float = 100.0, height: float = 120.0
 def tubes_of(video: VideoFrames, people: Sequence[npt.NDArray[np.float64]]) -> tuple[Tube, ...]:
     """The tubes of exact detections, tracked and linked."""
     items = [Detections(int(f), [boxes[f] for boxes in people], [0.9] * len(people)) for f in video.frames]
-    return OfflineLinker().link(video, EngineTracker().track(video, items))
+    return OfflineLinker().link(video, BidirectionalTracker().track(video, items))
 
 
 def test_clothes_tell_who_turned_round_and_who_walked_on() -> None:
@@ -220,7 +219,7 @@ def noisy_detections(seed: int, num_frames: int = 200) -> tuple[list[Tube], list
 def test_noisy_crowd_ends_in_few_good_tubes(seed: int) -> None:
     video = footage(200)
     truth, items = noisy_detections(seed)
-    tracklets = EngineTracker().track(video, items)
+    tracklets = BidirectionalTracker().track(video, items)
     tubes = OfflineLinker().link(video, tracklets)
 
     def best(candidates: Sequence[Tube]) -> float:
@@ -233,7 +232,3 @@ def test_noisy_crowd_ends_in_few_good_tubes(seed: int) -> None:
 def viou(tube: Tube, truth: Tube) -> float:
     overlap = elementwise_iou(tube.boxes_xyxy, truth.crop(tube.span).boxes_xyxy).sum()
     return float(overlap / truth.span.length)
-
-
-def test_config_has_the_linkers_defaults() -> None:
-    assert dump_config(LinkingConfig()) == OfflineLinker.__init__.__kwdefaults__

@@ -1,11 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spatial.tracking.tracker import EngineTracker, TrackingConfig, _agreed
-from stvg.config import dump_config
+from spatial.tracking.tracker import BidirectionalTracker, TrackingConfig, _agreed
 from stvg.geometry.tubes import interpolate_tube
 from stvg.types import Detections, FloatArray, VideoFrames, VideoMeta
 
@@ -46,7 +46,7 @@ def left(frame: int) -> tuple[float, float]:
 @pytest.mark.parametrize("stride", [1, 3])
 def test_two_people_who_cross_keep_their_tracks(engine: str, stride: int) -> None:
     video = footage(stride=stride)
-    tubes = EngineTracker(engine=engine).track(video, seen(video, [right, left]))
+    tubes = BidirectionalTracker(TrackingConfig(engine=engine)).track(video, seen(video, [right, left]))
     assert len(tubes) == 2
     last = int(video.frames[-1])
     for tube, path in zip(sorted(tubes, key=lambda tube: float(tube.boxes_xyxy[0, 0])), (right, left), strict=True):
@@ -59,7 +59,9 @@ def test_two_people_who_cross_keep_their_tracks(engine: str, stride: int) -> Non
 def test_short_gap_is_interpolated_and_long_gap_splits(engine: str) -> None:
     video = footage(100)
     absent = {(0, frame) for frame in (*range(20, 24), *range(60, 85))}
-    tubes = EngineTracker(engine=engine, memory_s=1.0).track(video, seen(video, [lambda f: (100.0 + f, 100)], absent))
+    tubes = BidirectionalTracker(TrackingConfig(engine=engine, memory_s=1.0)).track(
+        video, seen(video, [lambda f: (100.0 + f, 100)], absent)
+    )
     assert [(tube.span.start, tube.span.stop) for tube in tubes] == [(0, 60), (85, 100)]
     assert np.flatnonzero(~tubes[0].observed).tolist() == [20, 21, 22, 23]
     np.testing.assert_allclose(tubes[0].boxes_xyxy[20:24, 0], [120, 121, 122, 123], atol=1e-3)
@@ -69,7 +71,7 @@ def test_short_gap_is_interpolated_and_long_gap_splits(engine: str) -> None:
 @pytest.mark.parametrize(("stride", "cut", "expected"), [(1, 30, 30), (3, 31, 33)])
 def test_tracks_start_anew_at_a_cut(engine: str, stride: int, cut: int, expected: int) -> None:
     video = footage(stride=stride, cuts=(cut,))
-    tubes = EngineTracker(engine=engine).track(video, seen(video, [right]))
+    tubes = BidirectionalTracker(TrackingConfig(engine=engine)).track(video, seen(video, [right]))
     assert [tube.start_frame for tube in tubes] == [0, expected]
     assert tubes[0].span.stop <= cut
 
@@ -78,22 +80,22 @@ def test_weak_detections_continue_a_track_but_start_none() -> None:
     video = footage(30)
     strong = seen(video, [right])
     weak = [Detections(item.frame, item.boxes_xyxy, np.full(1, 0.25)) for item in strong]
-    assert [len(tube.scores) for tube in EngineTracker().track(video, weak)] == [1] * 30
-    (tube,) = EngineTracker().track(video, [*weak[:10], *strong[10:20], *weak[20:]])
+    assert [len(tube.scores) for tube in BidirectionalTracker().track(video, weak)] == [1] * 30
+    (tube,) = BidirectionalTracker().track(video, [*weak[:10], *strong[10:20], *weak[20:]])
     assert (tube.start_frame, tube.span.stop, bool(tube.observed.all())) == (0, 30, True)
 
 
 def test_every_detection_is_in_exactly_one_tracklet() -> None:
     video = footage(30)
     nothing = [Detections(frame, np.zeros((0, 4)), np.zeros(0)) for frame in range(30)]
-    assert EngineTracker().track(video, nothing) == []
+    assert BidirectionalTracker().track(video, nothing) == []
     nothing[7] = Detections(7, [box(10, 10)], [0.9])
-    assert [(tube.start_frame, tube.span.stop) for tube in EngineTracker().track(video, nothing)] == [(7, 8)]
+    assert [(tube.start_frame, tube.span.stop) for tube in BidirectionalTracker().track(video, nothing)] == [(7, 8)]
     rng = np.random.default_rng(0)
     random = [
         Detections(f, rng.uniform(0, 300, (4, 2))[:, [0, 1, 0, 1]] + [0, 0, 50, 120], rng.random(4)) for f in range(30)
     ]
-    tubes = EngineTracker().track(video, random)
+    tubes = BidirectionalTracker().track(video, random)
     found = sorted(
         (tube.start_frame + int(row), *tube.boxes_xyxy[row].tolist())
         for tube in tubes
@@ -111,8 +113,8 @@ def test_a_step_that_the_other_direction_contradicts_is_not_taken() -> None:
 
 
 def test_detections_of_other_frames_are_refused() -> None:
-    with pytest.raises(ValueError, match="one item per frame"):
-        EngineTracker().track(footage(stride=2), seen(footage(), [right]))
+    with pytest.raises(ValueError, match="one item per sampled frame"):
+        BidirectionalTracker().track(footage(stride=2), seen(footage(), [right]))
 
 
 def test_scores_follow_their_boxes() -> None:
@@ -123,7 +125,7 @@ def test_scores_follow_their_boxes() -> None:
         order = rng.permutation(2)
         boxes: FloatArray = np.array([box(*right(frame)), box(*left(frame))], np.float32)
         items.append(Detections(frame, boxes[order], scores[frame, order]))
-    tubes = sorted(EngineTracker().track(video, items), key=lambda tube: float(tube.boxes_xyxy[0, 0]))
+    tubes = sorted(BidirectionalTracker().track(video, items), key=lambda tube: float(tube.boxes_xyxy[0, 0]))
     np.testing.assert_array_equal(np.stack([tube.scores for tube in tubes], axis=1), scores)
 
 
@@ -160,8 +162,11 @@ def test_shot_spans() -> None:
     assert [(s.start, s.stop) for s in footage(20, 6, (5, 7, 8)).shot_spans()] == [(0, 5), (5, 7), (8, 20)]
 
 
-def test_config_has_the_trackers_defaults() -> None:
-    assert dump_config(TrackingConfig()) == EngineTracker.__init__.__kwdefaults__
+@pytest.mark.parametrize("engine", ENGINES)
+def test_pictures_are_not_needed(engine: str) -> None:
+    video = replace(footage(), images=None)
+    tubes = BidirectionalTracker(TrackingConfig(engine=engine)).track(video, seen(video, [right]))
+    assert len([tube for tube in tubes if tube.span.length > 10]) == 1
 
 
 def test_sampled_fps() -> None:

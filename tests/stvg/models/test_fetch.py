@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.detectors.onnx import OnnxDetector
+from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from stvg.errors import InputError
 from stvg.io.video import read_footage
 from stvg.models.fetch import DETECTOR, get_detector, read_package
@@ -152,7 +152,7 @@ def test_outputs_equal_those_of_the_reference_on_real_pictures(fetched: Path) ->
     ]
     assert [one.name for one in ours.get_outputs()] == [one.name for one in theirs.get_outputs()]
     pictures = [np.random.default_rng(0).normal(size=(1, 3, 416, 416)).astype(np.float32)]
-    prepare = OnnxDetector(fetched)._decoder.pixels
+    prepare = OnnxDetector(OnnxConfig(path=fetched))._decoder.pixels
     pictures += [
         prepare(image, 416, 234, 416, 416)[None]
         for image in read_footage(CLIPS / "two_men.mp4", "two_men.mp4", 30, 640).images
@@ -169,7 +169,7 @@ def test_finds_the_two_men(fetched: Path) -> None:
     if not CLIPS.is_dir():
         pytest.skip("the real clips are not there")
     footage = read_footage(CLIPS / "two_men.mp4", "two_men.mp4", 12, 640)
-    found = OnnxDetector(fetched, threshold=0.35).detect(footage)
+    found = OnnxDetector(OnnxConfig(path=fetched, threshold=0.35)).detect(footage)
     assert sum(len(item) >= 2 for item in found) >= 0.6 * len(found)
 
 

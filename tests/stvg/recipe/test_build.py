@@ -1,6 +1,7 @@
 """What a checkpoint says of itself, and what of a recipe the prepared videos depend on."""
 
 import pytest
+import torch
 
 from stvg.config import parse_config
 from stvg.errors import InputError
@@ -73,6 +74,19 @@ def test_preparers_of_detectors_without_files(detector):
     preparer = build_preparer(recipe(detector=detector, video={"stride": 3, "max_side": 100}))
     assert type(preparer.detector).__name__.lower() == f"{detector['kind']}detector"
     assert (preparer.stride, preparer.max_side) == (3, 100)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_is_looked_for_only_by_parts_that_run_in_torch():
+    build_preparer(recipe(device="cuda"))
+    for part in ({"detector": {"kind": "transformers", "name": "n"}}, {"detector": {"kind": "torchvision"}}):
+        with pytest.raises(InputError, match="device cuda: expected a GPU"):
+            build_preparer(recipe(device="cuda", **part))
+
+
+def test_imported_features_have_no_extractor():
+    with pytest.raises(InputError, match="got imported; run stvg convert mmn-stvg"):
+        build_preparer(recipe(features={"kind": "imported"}))
 
 
 def test_a_model_file_that_is_missing():

@@ -25,8 +25,12 @@ def test_every_config_parses_and_survives_writing(path):
     recipe = load_temporal_recipe(path)
     assert parse_config(type(recipe), yaml.safe_load(yaml.safe_dump(dump_config(recipe))), "again") == recipe
     assert isinstance(recipe, BenchmarkRecipe) == (path.parent.name == "temporal")
-    if path.parent.name == "pipeline":
-        assert recipe.zero_shot if path.stem == "zero_shot" else recipe.fusion.mode == path.stem
+
+
+@pytest.mark.parametrize("name", ["two_stage", "tube_mmn", "joint", "zero_shot"])
+def test_pipelines_named_after_how_they_fuse(name):
+    recipe = load_temporal_recipe(ROOT / "configs" / "pipeline" / f"{name}.yaml")
+    assert recipe.zero_shot if name == "zero_shot" else recipe.fusion.mode == name
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

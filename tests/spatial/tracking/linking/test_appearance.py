@@ -3,30 +3,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.tracking.linking.appearance import look_ratio, looks_of
-from spatial.tracking.linking.tracklets import Piece
+from spatial.tracking.linking.appearance import appearance_of, appearance_ratio
+from spatial.tracking.linking.tracklets import Tracklet
 from stvg.types import VideoFrames, VideoMeta
 
 COLOURS = {"red": (200, 30, 30), "dark red": (170, 20, 30), "blue": (30, 40, 200), "black": (20, 20, 24)}
 
 
-def looks(*names: str, covered: float = 0.0, scale: float = 1.0, count: int = 8):
+def appearance(*names: str, covered: float = 0.0, scale: float = 1.0, count: int = 8):
     """Looks of people in one colour each, side by side in front of a wall, in pictures scaled down by `scale`."""
     rng = np.random.default_rng(0)
     size = round(360 * scale), round(640 * scale)
     images = np.clip(rng.normal((205, 200, 190), 4, (count, *size, 3)), 0, 255).astype(np.uint8)
-    pieces = []
+    tracklets = []
     for place, name in enumerate(names):
         box = np.array([40 + 120 * place, 100, 90 + 120 * place, 240], dtype=float)
         x1, y1, x2, y2 = (box * scale).round().astype(int)
         images[:, y1:y2, x1 + 2 : x2 - 2] = COLOURS[name]
-        pieces.append(Piece(np.arange(count), np.tile(box, (count, 1)), np.ones(count), np.full(count, covered), 0))
+        tracklets.append(
+            Tracklet(np.arange(count), np.tile(box, (count, 1)), np.ones(count), np.full(count, covered), 0)
+        )
     meta = VideoMeta("v.mp4", Path("v.mp4"), count, 10.0, 640, 360)
-    return looks_of(pieces, VideoFrames(meta, np.arange(count), images, scale, ()))
+    return appearance_of(tracklets, VideoFrames(meta, np.arange(count), images, scale, ()))
 
 
 def ratio(one: str, other: str, **how: float) -> float:
-    return float(look_ratio(looks(one, other, **how), np.array([0]), np.array([1]))[0])
+    return float(appearance_ratio(appearance(one, other, **how), np.array([0]), np.array([1]))[0])
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
@@ -52,12 +54,13 @@ def test_the_least_hidden_boxes_are_looked_at() -> None:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 12, 10.0, 100, 100)
     video = VideoFrames(meta, np.arange(12), images, 1.0, ())
     boxes = np.tile([30.0, 10, 70, 90], (12, 1))
-    seen = Piece(np.arange(12), boxes, np.ones(12), np.where(hidden, 0.9, 0.0), 0)
+    seen = Tracklet(np.arange(12), boxes, np.ones(12), np.where(hidden, 0.9, 0.0), 0)
     clear = seen.take(~hidden)
-    assert float(look_ratio(looks_of([seen, clear], video), np.array([0]), np.array([1]))[0]) > 2
+    assert float(appearance_ratio(appearance_of([seen, clear], video), np.array([0]), np.array([1]))[0]) > 2
 
 
-def test_no_pictures_no_looks() -> None:
+def test_no_appearance_without_pictures_that_show_clothes() -> None:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 2, 10.0, 640, 360)
-    one = Piece(np.array([0]), np.array([[0.0, 0, 9, 9]]), np.ones(1), np.zeros(1), 0)
-    assert looks_of([one], VideoFrames(meta, np.arange(2), np.zeros((2, 1, 1, 3), np.uint8), 1 / 360, ())) is None
+    one = Tracklet(np.array([0]), np.array([[0.0, 0, 9, 9]]), np.ones(1), np.zeros(1), 0)
+    for images in (None, np.zeros((2, 15, 27, 3), np.uint8)):  # none, and too small ones
+        assert appearance_of([one], VideoFrames(meta, np.arange(2), images, 15 / 360, ())) is None

@@ -12,13 +12,13 @@ def total(chains: list[list[int]], gain: dict[tuple[int, int], float]) -> float:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_no_other_chains_gain_more(seed: int) -> None:
-    """All ways to give each of five pieces a later one or none, tried one by one."""
+    """All ways to give each of five tracklets a later one or none, tried one by one."""
     rng = np.random.default_rng(seed)
     pairs = [(i, j) for i in range(5) for j in range(i + 1, 5) if rng.random() < 0.7]
     gain = {pair: float(rng.normal(1, 2)) for pair in pairs}
     before, after = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     chains = best_chains(5, before, after, np.array(list(gain.values())))
-    assert sorted(piece for chain in chains for piece in chain) == list(range(5))
+    assert sorted(tracklet for chain in chains for tracklet in chain) == list(range(5))
     best = 0.0
     for heads in permutations([*range(5), *[None] * 5], 5):
         chosen = [gain.get((tail, head), -1e9) for tail, head in enumerate(heads) if head is not None]

@@ -2,18 +2,22 @@ import numpy as np
 import pytest
 
 from spatial.tracking.linking.pruning import dense_parts, drop_inner, is_real, merge_duplicates, trim_ends
-from spatial.tracking.linking.tracklets import Piece
+from spatial.tracking.linking.tracklets import Tracklet
 
 
-def piece(frames: list[int], box: tuple[float, ...] = (0, 0, 40, 100), score: float = 0.9, shot: int = 0) -> Piece:
+def tracklet(
+    frames: list[int], box: tuple[float, ...] = (0, 0, 40, 100), score: float = 0.9, shot: int = 0
+) -> Tracklet:
     count = len(frames)
-    return Piece(
+    return Tracklet(
         np.array(frames), np.tile(np.array(box, float), (count, 1)), np.full(count, score), np.zeros(count), shot
     )
 
 
 def test_duplicates_fill_each_others_gaps() -> None:
-    (merged,) = merge_duplicates([piece([0, 1, 2, 6, 7, 8, 9]), piece([2, 3, 4, 5], (2, 0, 42, 100), 0.5)], 0.6, 0.7)
+    (merged,) = merge_duplicates(
+        [tracklet([0, 1, 2, 6, 7, 8, 9]), tracklet([2, 3, 4, 5], (2, 0, 42, 100), 0.5)], 0.6, 0.7
+    )
     assert merged.frames.tolist() == list(range(10))
     assert merged.boxes_xyxy[[2, 3], 0].tolist() == [0, 2]
 
@@ -21,14 +25,14 @@ def test_duplicates_fill_each_others_gaps() -> None:
 @pytest.mark.parametrize(
     ("other", "count", "reason"),
     [
-        (piece([*range(5, 15)], (30, 0, 70, 100)), 2, "beside"),
-        (piece([*range(8, 30)]), 2, "little time in common"),
-        (piece([*range(5, 15)], shot=1), 2, "another shot"),
-        (piece([*range(5, 15)]), 1, "on each other"),
+        (tracklet([*range(5, 15)], (30, 0, 70, 100)), 2, "beside"),
+        (tracklet([*range(8, 30)]), 2, "little time in common"),
+        (tracklet([*range(5, 15)], shot=1), 2, "another shot"),
+        (tracklet([*range(5, 15)]), 1, "on each other"),
     ],
 )
-def test_who_is_merged(other: Piece, count: int, reason: str) -> None:
-    assert len(merge_duplicates([piece([*range(20)]), other], 0.6, 0.7)) == count, reason
+def test_who_is_merged(other: Tracklet, count: int, reason: str) -> None:
+    assert len(merge_duplicates([tracklet([*range(20)]), other], 0.6, 0.7)) == count, reason
 
 
 @pytest.mark.parametrize(
@@ -42,13 +46,13 @@ def test_who_is_merged(other: Piece, count: int, reason: str) -> None:
     ],
 )
 def test_inner_boxes(box: tuple[float, ...], score: float, count: int, reason: str) -> None:
-    assert len(drop_inner([piece([*range(5, 15)], box, score), piece([*range(20)])], 0.7)) == count, reason
+    assert len(drop_inner([tracklet([*range(5, 15)], box, score), tracklet([*range(20)])], 0.7)) == count, reason
 
 
 def test_inner_boxes_of_several_people_are_nobodys() -> None:
-    people = [piece([*range(20)]), piece([*range(20)], (100, 0, 140, 100))]
+    people = [tracklet([*range(20)]), tracklet([*range(20)], (100, 0, 140, 100))]
     boxes = np.array([[5, 5, 35, 50]] * 5 + [[105, 5, 135, 50]] * 5, dtype=float)
-    wanderer = Piece(np.arange(10), boxes, np.full(10, 0.6), np.zeros(10), 0)
+    wanderer = Tracklet(np.arange(10), boxes, np.full(10, 0.6), np.zeros(10), 0)
     assert len(drop_inner([*people, wanderer], 0.7)) == 2
 
 
@@ -63,9 +67,9 @@ def test_inner_boxes_of_several_people_are_nobodys() -> None:
         (8, 0.3, 0.7, False, "somewhat weaker and short"),
     ],
 )
-def test_ghosts(count: int, seen_s: float, score: float, real: bool, reason: str) -> None:
+def test_false_positives(count: int, seen_s: float, score: float, real: bool, reason: str) -> None:
     limits = {"least": 6, "least_s": 1.0, "min_score": 0.3}
-    assert is_real(piece([*range(count)], score=score), 0.9, seen_s, **limits) == real, reason
+    assert is_real(tracklet([*range(count)], score=score), 0.9, seen_s, **limits) == real, reason
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,7 @@ def test_ghosts(count: int, seen_s: float, score: float, real: bool, reason: str
     ],
 )
 def test_trimmed_ends(frames: list[int], expected: list[int], reason: str) -> None:
-    assert trim_ends(piece(frames), 8, 3).frames.tolist() == expected, reason
+    assert trim_ends(tracklet(frames), 8, 3).frames.tolist() == expected, reason
 
 
 @pytest.mark.parametrize(
@@ -94,5 +98,5 @@ def test_trimmed_ends(frames: list[int], expected: list[int], reason: str) -> No
 )
 def test_what_is_seldom_seen_is_cut_at_its_gaps(frames: list[int], expected: list[list[int]], reason: str) -> None:
     for step in (1, 3):
-        parts = dense_parts(piece([step * frame for frame in frames]), step, 0.5)
+        parts = dense_parts(tracklet([step * frame for frame in frames]), step, 0.5)
         assert [part.frames.tolist() for part in parts] == [[step * at for at in own] for own in expected], reason

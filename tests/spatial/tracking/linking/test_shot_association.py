@@ -2,32 +2,32 @@ import numpy as np
 import pytest
 
 from spatial.features.descriptors.colour import NUM_BINS, NUM_ZONES
-from spatial.tracking.linking.appearance import Looks
+from spatial.tracking.linking.appearance import Appearance
 from spatial.tracking.linking.shot_association import pairs_across_cut
-from spatial.tracking.linking.tracklets import Piece
+from spatial.tracking.linking.tracklets import Tracklet
 
 Place = tuple[float, float]
 
 
-def piece(frames: tuple[int, int], place: Place) -> Piece:
+def tracklet(frames: tuple[int, int], place: Place) -> Tracklet:
     """Someone at x, with a height."""
     x, height = place
     count = frames[1] - frames[0]
     box = np.array([x, 300 - height, x + 0.4 * height, 300.0])
-    return Piece(np.arange(*frames), np.tile(box, (count, 1)), np.ones(count), np.zeros(count), 0)
+    return Tracklet(np.arange(*frames), np.tile(box, (count, 1)), np.ones(count), np.zeros(count), 0)
 
 
-def clothes(*colours: int) -> Looks:
+def clothes(*colours: int) -> Appearance:
     """Each wears one of the basic colours, and there are six crops of each."""
     histograms = np.full((len(colours), NUM_ZONES, NUM_BINS), 0.002)
     histograms[np.arange(len(colours)), :, colours] = 1 - 0.002 * (NUM_BINS - 1)
-    return Looks(np.sqrt(histograms), np.full(len(colours), 6.0))
+    return Appearance(np.sqrt(histograms), np.full(len(colours), 6.0))
 
 
-def pairs(before: list[Place], after: list[Place], looks: Looks, gap: int = 0) -> list[tuple[int, int]]:
-    tails = [piece((0, 20), place) for place in before]
-    heads = [piece((20 + gap, 40 + gap), place) for place in after]
-    return sorted(pairs_across_cut(tails, heads, looks, 20))
+def pairs(before: list[Place], after: list[Place], appearance: Appearance, gap: int = 0) -> list[tuple[int, int]]:
+    tails = [tracklet((0, 20), place) for place in before]
+    heads = [tracklet((20 + gap, 40 + gap), place) for place in after]
+    return sorted(pairs_across_cut(tails, heads, appearance, 20))
 
 
 @pytest.mark.parametrize(

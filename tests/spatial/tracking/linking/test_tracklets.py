@@ -3,51 +3,58 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.tracking.linking.tracklets import Piece, chained, common_boxes, covered_share, pieces_of, split_in_crowds
+from spatial.tracking.linking.tracklets import (
+    Tracklet,
+    chained,
+    common_boxes,
+    covered_share,
+    split_in_crowds,
+    tracklets_of,
+)
 from stvg.geometry.tubes import interpolate_tube
 from stvg.types import VideoFrames, VideoMeta
 
 
-def piece(frames: list[int], x: float = 0.0, score: float = 0.9, speed: float = 0.0, shot: int = 0) -> Piece:
+def tracklet(frames: list[int], x: float = 0.0, score: float = 0.9, speed: float = 0.0, shot: int = 0) -> Tracklet:
     left = x + speed * np.array(frames)
     boxes = np.stack([left, np.zeros(len(frames)), left + 40, np.full(len(frames), 100.0)], axis=1)
-    return Piece(np.array(frames), boxes, np.full(len(frames), score), np.zeros(len(frames)), shot)
+    return Tracklet(np.array(frames), boxes, np.full(len(frames), score), np.zeros(len(frames)), shot)
 
 
-def test_pieces_are_the_detections_of_each_shot() -> None:
+def test_tracklets_are_the_detections_of_each_shot() -> None:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 20, 10.0, 640, 360)
-    video = VideoFrames(meta, np.arange(0, 20, 2), np.zeros((10, 1, 1, 3), np.uint8), 1.0, (9,))
+    video = VideoFrames(meta, np.arange(0, 20, 2), None, 1.0, (9,))
     tube = interpolate_tube(0, [2, 6, 8, 10, 14], np.tile([0, 0, 10, 10], (5, 1)), np.arange(5) / 10)
-    first, second = pieces_of([tube], video)
+    first, second = tracklets_of([tube], video)
     assert (first.frames.tolist(), first.shot, second.frames.tolist(), second.shot) == ([2, 6, 8], 0, [10, 14], 1)
     np.testing.assert_allclose(np.concatenate([first.scores, second.scores]), np.arange(5) / 10, atol=1e-6)
 
 
 def test_chain_takes_the_surer_box_of_a_frame() -> None:
-    both = chained([piece([0, 1, 2], 0.0, 0.5), piece([2, 3], 7.0, 0.8)])
+    both = chained([tracklet([0, 1, 2], 0.0, 0.5), tracklet([2, 3], 7.0, 0.8)])
     assert both.frames.tolist() == [0, 1, 2, 3]
     assert both.boxes_xyxy[:, 0].tolist() == [0, 0, 7, 7]
 
 
 def test_common_boxes_are_interpolated() -> None:
-    frames, one, other = common_boxes(piece([0, 4, 8], speed=1.0), piece([3, 5, 20], 10.0))
+    frames, one, other = common_boxes(tracklet([0, 4, 8], speed=1.0), tracklet([3, 5, 20], 10.0))
     assert frames.tolist() == [3, 4, 5, 8]
     assert (one[:, 0].tolist(), other[:, 0].tolist()) == ([3, 4, 5, 8], [10, 10, 10, 10])
-    assert len(common_boxes(piece([0, 1]), piece([5, 6]))[0]) == 0
+    assert len(common_boxes(tracklet([0, 1]), tracklet([5, 6]))[0]) == 0
 
 
 def test_cover_is_halved_for_those_in_front() -> None:
     meta = VideoMeta("v.mp4", Path("v.mp4"), 1, 10.0, 640, 360)
-    video = VideoFrames(meta, np.array([0]), np.zeros((1, 1, 1, 3), np.uint8), 1.0, ())
+    video = VideoFrames(meta, np.array([0]), None, 1.0, ())
     boxes = ([0, 0, 40, 100], [20, 0, 60, 110], [300, 0, 340, 100])
-    behind, front, alone = pieces_of([interpolate_tube(i, [0], [box], [1]) for i, box in enumerate(boxes)], video)
+    behind, front, alone = tracklets_of([interpolate_tube(i, [0], [box], [1]) for i, box in enumerate(boxes)], video)
     assert behind.covered[0] == pytest.approx(0.5)
     assert front.covered[0] == pytest.approx(0.5 * 20 * 100 / (40 * 110))
     assert alone.covered[0] == 0
 
 
-def test_pieces_are_cut_where_people_meet() -> None:
-    one, other = piece(list(range(20)), 0.0, speed=10.0), piece(list(range(20)), 200.0, speed=-10.0)
+def test_tracklets_are_cut_where_people_meet() -> None:
+    one, other = tracklet(list(range(20)), 0.0, speed=10.0), tracklet(list(range(20)), 200.0, speed=-10.0)
     parts = split_in_crowds([one, other], 0.4, 4)
     assert sorted(np.concatenate([part.frames for part in parts]).tolist()) == sorted([*range(20)] * 2)
     met = {frame for frame in range(20) if abs(200 - 20 * frame) <= 17}  # IoU 0.4 of boxes 40 wide: 17 apart
@@ -57,7 +64,7 @@ def test_pieces_are_cut_where_people_meet() -> None:
 
 
 def test_stray_boxes_cut_nothing() -> None:
-    assert len(split_in_crowds([piece(list(range(20))), piece([5, 6, 7])], 0.4, 4)) == 2
+    assert len(split_in_crowds([tracklet(list(range(20))), tracklet([5, 6, 7])], 0.4, 4)) == 2
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.detectors.onnx import OnnxDetector
+from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from spatial.tracking.tracker import TrackingConfig
 from stvg.datasets.synthetic.planning.clip import plan_clip
 from stvg.datasets.synthetic.planning.scene import Actor, Scene
@@ -41,7 +41,7 @@ class Seen:
 @pytest.fixture(scope="module")
 def all_frames() -> list[Seen]:
     """Every 20th frame, and every 5th in which someone is half hidden, as few are."""
-    detector = OnnxDetector(NANODET, threshold=0.05)
+    detector = OnnxDetector(OnnxConfig(path=NANODET, threshold=0.05))
     return [seen for seed in SEEDS for seen in look_at(plan_clip(seed, "test").scene, detector)]
 
 
