@@ -123,7 +123,7 @@ def decode_tubes(iou: Array, contrastive: Array, mask: BoolArray, tubes: Sequenc
         spans = cell_spans_frames(moment_cells(mask), len(mask), count)
         filled = spans[:, 1] > spans[:, 0]
         maps.append(TubeMap(index, spans[filled] + start, iou[index][mask][filled], contrastive[index][mask][filled]))
-        candidates.append(Tube(index, start, rows[:, 1:], np.ones(count), np.ones(count, dtype=bool)))
+        candidates.append(Tube(index, start, rows[:, 1:], np.ones(count, np.float32), np.ones(count, np.bool_)))
     stop, no_rows = max(tube.span.stop for tube in candidates), np.zeros((0, 0), dtype=np.float32)
     meta = VideoMeta("video", Path("video"), stop, fps=1.0, width=1, height=1)
     video = PreparedVideo(meta, no_rows, tuple(candidates), (no_rows,) * len(candidates))

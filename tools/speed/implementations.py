@@ -135,8 +135,10 @@ class OfficialMMN(Implementation):
     def scores(self) -> list[FloatArray]:
         """Return the scores (S, K) of the candidate moments for each video's S sentences."""
         mask, power = self.model.mask, self.task.stage.power
-        maps = dense_scores(self.model, self._embed())
-        return [moment_scores(*(one[:, mask].cpu().numpy() for one in both), power) for both in maps]
+        return [
+            moment_scores(contrastive[:, mask].cpu().numpy(), iou[:, mask].cpu().numpy(), power)
+            for contrastive, iou in dense_scores(self.model, self._embed())
+        ]
 
     def _embed(self) -> OfficialEmbeddings:
         device = self.task.device

@@ -72,7 +72,8 @@ class RandomTokens(TextTokenizer):
 class SpeedTask:
     """A batch of training `items`, their `tokenizer`, and the stage whose network reads them with a text `backbone`.
 
-    `text` says which encoder that is. `loss` is the stage's in mode "match" with negatives of all videos, which the authors' way can compute too.
+    `text` says which encoder that is. `loss` is the stage's in mode "match" with negatives of all videos, which the
+    authors' way can compute too.
     """
 
     device: str
