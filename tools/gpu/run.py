@@ -179,15 +179,20 @@ def _speed(config: str, videos: int, options: Options) -> Iterator[Row]:
 
     from gpu.variants import measure_variants, profile_variant, variant_names
     from speed.task import BatchSizes, make_task, random_distilbert
+    from stvg.errors import InputError
     from stvg.recipe.schema import load_temporal_recipe
 
+    known = variant_names()
+    for name in (*options.variants, *options.profile):
+        if name not in known:
+            raise InputError(f"--variants, --profile: expected names of {', '.join(map(repr, known))}, got {name!r}")
     recipe = load_temporal_recipe(ROOT / f"configs/temporal/{config}.yaml", SMALL if options.small else [])
     torch.manual_seed(recipe.seed)
     small_text = random_distilbert(dim=32, n_layers=1, n_heads=2, hidden_dim=32) if options.small else None
     sizes = BatchSizes(2, width=64) if options.small else BatchSizes(videos)
     task = make_task(recipe.temporal, options.device, sizes, small_text)
-    names, budget_s = options.variants or variant_names(), 0.2 if options.small else 2.0
-    yield from measure_variants(task, names, options.ends, budget_s)
+    budget_s = 0.2 if options.small else 2.0
+    yield from measure_variants(task, options.variants or known, options.ends, budget_s)
     for name in options.profile:
         if time.monotonic() < options.ends:
             yield {"profile": name, "table": profile_variant(task, name)}
@@ -219,9 +224,11 @@ SECTIONS = {
 
 
 def _outcome(found: Row) -> str:
+    """Return in one line how a section ended."""
     if "skipped" in found:
         return f"skipped: {found['skipped']}"
-    ended = {0: "done", -signal.SIGKILL: "ended, its time is up"}.get(found["exit"], f"failed: {found['log'][-300:]}")
+    reason = found["log"].strip().rpartition("\n")[2]
+    ended = {0: "done", -signal.SIGKILL: "ended, its time is up"}.get(found["exit"], f"failed: {reason}")
     return f"{ended}, {len(found['figures'])} figures in {found['seconds']:.0f} s"
 
 
