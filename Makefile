@@ -6,7 +6,7 @@ BIN := .venv/bin
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
-.PHONY: install demo test test-detectors clean
+.PHONY: install demo test test-detectors gpu clean
 
 install: .venv/.installed
 
@@ -55,6 +55,12 @@ test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed runs
 
 runs/models/nanodet_416_coco.onnx: | install
 	$(BIN)/stvg models
+
+# Figures of a GPU, to runs/gpu/figures.json and as tables: installs nothing. GPU="--small --device cpu" tries it out.
+gpu:
+	@PYTHON=$(BIN)/python
+	test -x $$PYTHON || PYTHON=python3
+	$$PYTHON tools/gpu/run.py $(GPU)
 
 clean:
 	rm -rf runs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -29,7 +29,8 @@ def main() -> int:
 
     import torch
 
-    from speed.benchmark import SpeedSettings, benchmark_speed, speed_to_text
+    from speed.benchmark import benchmark_speed, speed_to_text
+    from speed.task import BatchSizes
     from stvg.errors import InputError
     from stvg.io.files import write_json_atomically
     from stvg.recipe.schema import load_temporal_recipe
@@ -44,15 +45,10 @@ def main() -> int:
         torch.set_num_threads(arguments.threads)
     recipe = load_temporal_recipe(arguments.config, arguments.overrides)
     videos = arguments.videos or recipe.temporal.training.batch_size
-    settings = SpeedSettings(
-        videos,
-        arguments.sentences,
-        arguments.tokens,
-        arguments.width,
-        arguments.repeats,
-        official=not arguments.without_official,
-    )
-    result = {"config": str(arguments.config), **benchmark_speed(recipe, arguments.device, settings)}
+    sizes = BatchSizes(videos, arguments.sentences, arguments.tokens, arguments.width)
+    official = not arguments.without_official
+    figures = benchmark_speed(recipe, arguments.device, sizes, arguments.repeats, official=official)
+    result = {"config": str(arguments.config), **figures}
     if arguments.json is not None:
         write_json_atomically(arguments.json, result, indent=1)
     sys.stdout.write(speed_to_text(result, arguments.config) + "\n")

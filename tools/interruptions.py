@@ -1,10 +1,13 @@
-"""Show that a killed command loses nothing: kill it at random moments, run it again, compare bytes.
+"""Kill preprocess, both trainings and infer_stvg at random moments, run them again, and compare the bytes.
+
+Exit code 1: a file differs from that of an undisturbed run (event logs aside).
 
 Each command runs in a process forked from this one, so that a trial costs the work alone, not the imports. It is killed
 (SIGKILL: no handler runs, no block is left) once it has used a drawn share of the processor time that it needs
 undisturbed, so that the moment does not depend on how busy the machine is.
 """
 
+import argparse
 import importlib
 import json
 import logging
@@ -21,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stvg.cli import ExitCode, recipe_parser, run
 from stvg.errors import InputError
 from stvg.io.files import read_json
 
@@ -29,6 +33,21 @@ COMMANDS = ("preprocess", "train_temporal", "train_matcher", "infer_stvg")
 """In the order in which they need each other."""
 _NOT_COMPARED = ("events",)
 """Folders of event logs, which hold times of day."""
+
+
+def main() -> int:
+    """Parse and check."""
+    arguments = _parser().parse_intermixed_args()
+    options = ["--config", str(arguments.config), *arguments.overrides]
+    interrupted = InterruptedRun(
+        Path(__file__).parent, options, arguments.annotations, arguments.videos, arguments.out.resolve()
+    )
+    trials = interrupted.check(arguments.commands or COMMANDS, arguments.kills, arguments.seed)
+    for command in dict.fromkeys(trial.command for trial in trials):
+        own = [trial for trial in trials if trial.command == command]
+        same = sum(not trial.differing for trial in own)
+        print(f"{command}: killed {sum(trial.was_killed for trial in own)} times, {same} of {len(own)} the same bytes")
+    return ExitCode.CHECK_FAILED if any(trial.differing for trial in trials) else ExitCode.DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +74,7 @@ class InterruptedRun:
     out: Path
 
     def check(self, commands: Sequence[str], kills: int, seed: int) -> list[Trial]:
-        """Run the whole road undisturbed, then kill each of `commands` so many times at moments that `seed` draws.
+        """Run all four commands undisturbed, then kill each of `commands` so many times at moments that `seed` draws.
 
         Raises:
             InputError: `out` is there already, or a command fails undisturbed.
@@ -186,3 +205,18 @@ def _content(path: Path) -> object:
     if path.name.endswith(".manifest.json"):
         return {key: value for key, value in read_json(path).items() if key != "commit"}
     return path.read_bytes()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = recipe_parser(__doc__)
+    parser.add_argument("--annotations", type=Path, required=True, metavar="F", help="what infer_stvg grounds")
+    parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="folder of its videos")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, which keeps the log")
+    parser.add_argument("--kills", type=int, default=10, metavar="N", help="of each command (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the moments (default %(default)s)")
+    parser.add_argument("--commands", nargs="+", metavar="NAME", help="which commands to kill (default: all four)")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

@@ -12,8 +12,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from planted import ablation as ablate_temporal
-from planted.ablation import VARIANTS, ablation_table
+import mmn_ablation
+from mmn_ablation import VARIANTS, ablation_table
 from stvg.config import dump_config, load_config
 from stvg.errors import InputError
 from stvg.io.locks import locked
@@ -55,7 +55,7 @@ def planted(tmp_path_factory, tool):
         (root / f"raw_{name}.json").write_text(json.dumps(annotations(first, count)))
     options = ["--config", CONFIG, f"data.root={root}/data", f"output.root={root}/model", *SMALL]
     done = tool(
-        "make_planted_features",
+        "planted/make",
         *options,
         "--train",
         root / "raw_train.json",
@@ -96,7 +96,7 @@ def test_planted_data_and_bounds(planted):
 def test_bad_sizes_of_planted_data_are_one_line(planted, tool, tmp_path, options, message):
     root = planted[0]
     done = tool(
-        "make_planted_features",
+        "planted/make",
         "--config",
         CONFIG,
         f"data.root={tmp_path / 'new'}",
@@ -115,7 +115,7 @@ def test_planting_does_not_write_over_what_it_reads(planted, tool):
     root, options, _ = planted
     before = (root / "data" / "train.json").read_bytes()
     done = tool(
-        "make_planted_features",
+        "planted/make",
         *options,
         "--train",
         root / "data" / "train.json",
@@ -332,24 +332,32 @@ def test_a_pipeline_recipe_is_refused(tool):
     assert done.code == 2
 
 
-def test_ablation_of_variants(planted, tool, tmp_path, monkeypatch):
-    monkeypatch.setattr(ablate_temporal, "VARIANTS", [VARIANTS[0], VARIANTS[-1]])
+def ablate(monkeypatch, capsys, *arguments):
+    """Run tools/mmn_ablation.py as the module that its worker processes import; return what it prints."""
+    monkeypatch.setattr(sys, "argv", ["mmn_ablation.py", *map(str, arguments)])
+    capsys.readouterr()
+    assert mmn_ablation.main() == 0
+    return capsys.readouterr().out
+
+
+def test_ablation_of_variants(planted, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mmn_ablation, "VARIANTS", [VARIANTS[0], VARIANTS[-1]])
     _, options, _ = planted
     short = [*options, "temporal.training.epochs=1", "temporal.training.validate_from=1"]
-    done = tool("ablate_temporal", *short, "--seeds", 0, 1, "--out", tmp_path, "--workers", 1)
-    assert done.code == 0, done.stderr
+    arguments = [*short, "--seeds", 0, 1, "--out", tmp_path]
+    printed = ablate(monkeypatch, capsys, *arguments, "--workers", 1)
     rows = json.loads((tmp_path / "ablation.json").read_text())
     assert [(row["variant"], row["seed"]) for row in rows] == [
         (name, seed) for name in ("match", "no contrastive branch") for seed in (0, 1)
     ]
     mean = np.mean([row["mIoU"] for row in rows if row["variant"] == "match"])
-    lines = done.stdout.splitlines()
+    lines = printed.splitlines()
     assert lines[2].startswith("| match | ")
     assert float(lines[2].split("|")[-2].split("±")[0]) == pytest.approx(100 * mean, abs=0.051)
     assert rows[0]["mIoU"] != rows[2]["mIoU"]
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     assert len(written) == 4
-    assert tool("ablate_temporal", *short, "--seeds", 0, 1, "--out", tmp_path, "--workers", 2).stdout == done.stdout
+    assert ablate(monkeypatch, capsys, *arguments, "--workers", 2) == printed
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == written
 
 

@@ -43,10 +43,10 @@ def failed(done):
 
 
 def test_killed_commands_end_with_the_same_bytes(road, tool, tmp_path):
-    """One kill of each, at a drawn moment; tools/check_interruptions.py makes as many as one likes."""
+    """One kill of each, at a drawn moment; tools/interruptions.py makes as many as one likes."""
     arguments = ["--annotations", road.world / "test_queries.json", "--videos", road.world / "videos"]
     command = [*road.options, *arguments, "--out", tmp_path / "out", "--kills", 1, "--seed", 2]
-    done = run_alone("check_interruptions", *command)
+    done = run_alone("interruptions", *command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line.split(": ")[1] for line in done.stdout.splitlines()] == ["killed 1 times, 1 of 1 the same bytes"] * 4
 

@@ -1,8 +1,11 @@
 """Figures of the official implementation, recomputed: the MMN over person tubes (see golden.mmn)."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,11 +18,13 @@ from golden.mmn import (
     golden_tokens,
     training_figures,
 )
-from golden.tube_decoding import decode_tubes
 from spatial.matching.losses import lay_out_videos, tube_losses
 from spatial.matching.targets import tube_iou_map
 from stvg.errors import InputError
+from stvg.fusion.score_fusion import JointWeights, ScoreFusion
+from stvg.types import BoolArray, MomentMap, Prediction, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 from temporal.mmn.losses import Losses
+from temporal.mmn.moment_map import cell_spans_frames, moment_cells
 from temporal.mmn.network import MMN, Embeddings, cosines, iou_scores, lay_out
 
 
@@ -92,13 +97,40 @@ def _decoded_result(golden: GoldenFile, video: int) -> dict[str, Any]:
     """Return the decoded tube of a video as the official results.json has it, frames as in the file."""
     tubes = _tubes(golden, video)
     iou, contrastive = golden[f"eval/iou/{video}"], golden[f"eval/contrastive/{video}"]
-    decoded = decode_tubes(iou, contrastive, golden["mask2d"].astype(bool), [len(tube) for tube in tubes])
-    rows = tubes[decoded.tube_index][decoded.part.start : decoded.part.stop]
+    answer = decode_tubes(iou, contrastive, golden["mask2d"].astype(bool), tubes).tube
+    chosen = tubes[answer.tube_id]  # its boxes in the file's precision: a Tube's are float32
+    rows = chosen[(chosen[:, 0] >= answer.span.start) & (chosen[:, 0] < answer.span.stop)]
     return {
-        "st_frame": int(rows[0, 0]),
-        "ed_frame": int(rows[-1, 0]),
+        "st_frame": answer.span.start,
+        "ed_frame": answer.span.stop - 1,
         "bbox": {str(int(row[0])): row[1:].tolist() for row in rows},
     }
+
+
+def decode_tubes(iou: Array, contrastive: Array, mask: BoolArray, tubes: Sequence[Array]) -> Prediction:
+    """Return the answer of the shipped fusion, in mode tube_mmn, from the score maps of a video's tubes.
+
+    `iou` in [0, 1] and `contrastive` in [-1, 1] are (len(tubes), N, N), `mask` (N, N) marks the candidate moments; a
+    tube is (T, 5): frame, x1, y1, x2, y2 in consecutive frames. The answer's tube_id is the tube's index.
+
+    Official counterpart: `predict` of atao99/MMN-STVG (tan/data/datasets/evaluation.py). There masked cells score 0 and
+    so beat negative scores, which a retry loop repairs; here they are left out first, with the same answer.
+    """
+    candidates, maps = [], []
+    for index, rows in enumerate(tubes):
+        start, count = int(rows[0, 0]), len(rows)
+        spans = cell_spans_frames(moment_cells(mask), len(mask), count)
+        filled = spans[:, 1] > spans[:, 0]
+        maps.append(TubeMap(index, spans[filled] + start, iou[index][mask][filled], contrastive[index][mask][filled]))
+        candidates.append(Tube(index, start, rows[:, 1:], np.ones(count, np.float32), np.ones(count, np.bool_)))
+    stop, no_rows = max(tube.span.stop for tube in candidates), np.zeros((0, 0), dtype=np.float32)
+    meta = VideoMeta("video", Path("video"), stop, fps=1.0, width=1, height=1)
+    video = PreparedVideo(meta, no_rows, tuple(candidates), (no_rows,) * len(candidates))
+    whole = MomentMap(
+        np.array([[0, stop]]), np.ones(1)
+    )  # unused: the mode asks for a moment only where nobody is found
+    fusion = ScoreFusion("tube_mmn", JointWeights(), max_extrapolation=0)
+    return fusion.fuse(Query("query", "video", "sentence"), video, whole, maps)
 
 
 def _train_losses(golden: GoldenFile, embeddings: Embeddings, mask: Tensor) -> Losses:

@@ -1,6 +1,13 @@
-"""Write planted features for a benchmark's real annotations, with the bounds of what can be learned from them."""
+"""Plant features with a known answer in the real annotations of a benchmark.
 
+Writes what the config's `data` names (annotations of the drawn videos, features) and bounds.json: what a matched filter
+reaches on them, the best moment for all sentences, and chance. In the checkout: PYTHONPATH=tools python -m planted.make
+"""
+
+import argparse
+import json
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +16,8 @@ import h5py
 import numpy as np
 
 from planted.features import Bounds, Planting, SentenceImages, bounds, plant
+from stvg.cli import ExitCode, recipe_parser, run
+from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.io.files import write_json_atomically, writing
 from stvg.recipe.schema import BenchmarkRecipe
@@ -18,6 +27,26 @@ from temporal.mmn.text_cache import CachedVectors
 from temporal.mmn.text_encoder import load_text_backbone, load_text_tokenizer
 
 logger = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Parse, plant, print the bounds."""
+    arguments = _parser().parse_intermixed_args()
+    for name, least in (("width", arguments.rank), ("rate", 0.0), ("snr", 0.0), ("rank", 1)):
+        value = getattr(arguments, name)
+        if value < least or value == 0:
+            raise InputError(
+                f"--{name}: expected a number {'above 0' if least == 0 else f'of at least {least}'}, got {value}"
+            )
+    recipe = load_config(BenchmarkRecipe, arguments.config, arguments.overrides)
+    planting = Planting(arguments.width, arguments.rate, arguments.snr, arguments.rank, recipe.seed)
+    given = {split: getattr(arguments, split) for split in ("train", "val", "test")}
+    counts = {split: getattr(arguments, f"{split}_videos") for split in given}
+    annotations = {split: path for split, path in given.items() if path is not None}
+    found = make_planted(recipe, annotations, counts, arguments.sentences, planting)["test"]
+    for name in ("matched_filter", "prior", "chance"):
+        sys.stdout.write(f"{name}: {json.dumps(getattr(found, name).to_json())}\n")
+    return ExitCode.DONE
 
 
 def make_planted(
@@ -155,3 +184,32 @@ def _write_features(path: Path, planted: Mapping[str, Mapping[str, FloatArray]])
         for features in planted.values():
             for video_id, rows in features.items():
                 file.create_dataset(video_id, data=rows.astype(np.float16))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = recipe_parser(__doc__)
+    for split in ("train", "val", "test"):
+        parser.add_argument(f"--{split}", type=Path, metavar="F", required=split != "val", help=f"{split} annotations")
+        parser.add_argument(f"--{split}-videos", type=int, metavar="N", help="how many of its videos; default: all")
+    parser.add_argument("--sentences", type=int, metavar="N", help="sentences kept of each video; default: all")
+    parser.add_argument("--width", type=int, default=64, metavar="D", help="columns of a feature (default %(default)s)")
+    parser.add_argument("--rate", type=float, default=2.0, metavar="HZ", help="features a second (default %(default)s)")
+    parser.add_argument(
+        "--snr",
+        type=float,
+        default=1.0,
+        help="power of an image over that of the noise, of one row (default %(default)s)",
+    )
+    parser.add_argument(
+        "--rank",
+        type=int,
+        default=16,
+        metavar="R",
+        help="directions of the sentences that are shown, fewer than sentences and at most --width "
+        "(default %(default)s)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

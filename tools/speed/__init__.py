@@ -1,1 +1,1 @@
-"""Speed and memory of MMN beside the official way of computing it."""
+"""Speed and memory of the shipped MMN, beside the authors' way of computing it."""

@@ -1,9 +1,8 @@
-"""What a device can do and what a computation takes: time, memory, multiplications a second, bytes a second."""
+"""Speed of a device at matrix products and copies, and the memory that a computation takes."""
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -22,30 +21,8 @@ def synchronise(device: str) -> None:
         torch.cuda.synchronize()
 
 
-class Stopwatch:
-    """Adds up the seconds of named parts."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Count the time of the block to `name`."""
-        synchronise(self.device)
-        started = time.perf_counter()
-        yield
-        synchronise(self.device)
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-
-    @property
-    def total(self) -> float:
-        """The seconds of all parts."""
-        return sum(self.seconds.values())
-
-
 def peak_memory(device: str, compute: Callable[[], object]) -> int | None:
-    """Return how many bytes `compute` needed at most beyond what was held before; None where that is not told.
+    """Return the most bytes that `compute` held beyond those held before; None where the system does not tell.
 
     On the GPU these are the allocator's, on the CPU the process's resident memory.
     """
@@ -75,10 +52,11 @@ def fastest(device: str, compute: Callable[[], object], repeats: int) -> float:
     """Return the seconds of the fastest of `repeats` runs, after one that does not count."""
     seconds = []
     for _ in range(repeats + 1):
-        watch = Stopwatch(device)
-        with watch.part("all"):
-            compute()
-        seconds.append(watch.total)
+        synchronise(device)
+        started = time.perf_counter()
+        compute()
+        synchronise(device)
+        seconds.append(time.perf_counter() - started)
     return min(seconds[1:])
 
 
@@ -92,13 +70,6 @@ def peak_flops(device: str, repeats: int = 8) -> float:
             seconds = fastest(device, partial(multiply, left, right), repeats)
             best = max(best, 2 * rows * width * width / seconds)
     return best
-
-
-def copied_bytes(device: str, repeats: int = 5) -> float:
-    """Return the most bytes a second that copying 256 MiB read and wrote."""
-    source = torch.ones(2**26, device=device)
-    to = torch.empty_like(source)
-    return 2 * source.numel() * 4 / fastest(device, lambda: to.copy_(source), repeats)
 
 
 def device_name(device: str) -> str:

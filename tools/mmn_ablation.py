@@ -1,8 +1,13 @@
-"""MMN's own ablation on a benchmark: which losses and negatives matter, over several seeds, as one table."""
+"""Compare MMN's losses and negatives on a benchmark, over several seeds, as one table.
 
+Losses as published and corrected, with and without negatives of other videos, with and without the contrastive branch.
+"""
+
+import argparse
 import logging
 import multiprocessing
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -13,7 +18,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from stvg.cli import configure_logging
+from stvg.cli import ExitCode, configure_logging, recipe_parser, run
+from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.io.files import read_json, write_json_atomically, write_text_atomically
 from stvg.recipe.schema import BenchmarkRecipe, OutputConfig
@@ -40,7 +46,15 @@ VARIANTS = (
 )
 
 
-def ablate_temporal(recipe: BenchmarkRecipe, seeds: Sequence[int], out: Path, workers: int | None = None) -> str:
+def main() -> int:
+    """Parse, train and evaluate all variants, print the table."""
+    arguments = _parser().parse_intermixed_args()
+    recipe = load_config(BenchmarkRecipe, arguments.config, arguments.overrides)
+    sys.stdout.write(ablate_mmn(recipe, arguments.seeds, arguments.out, arguments.workers))
+    return ExitCode.DONE
+
+
+def ablate_mmn(recipe: BenchmarkRecipe, seeds: Sequence[int], out: Path, workers: int | None = None) -> str:
     """Train and evaluate every variant with every seed; write `out`/ablation.json and .md, return the table.
 
     Runs lie in `out`/VARIANT/SEED; finished ones are not done again, interrupted ones are taken up. `workers` runs go
@@ -122,3 +136,15 @@ def _interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> str:
 
     half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return f"{values.mean():.1f} ± {half:.1f}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = recipe_parser(__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="S")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets ablation.json, .md and the runs")
+    parser.add_argument("--workers", type=int, metavar="N", help="runs at once; default: one a core")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)
