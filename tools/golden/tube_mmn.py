@@ -126,9 +126,8 @@ def decode_tubes(iou: Array, contrastive: Array, mask: BoolArray, tubes: Sequenc
     stop, no_rows = max(tube.span.stop for tube in candidates), np.zeros((0, 0), dtype=np.float32)
     meta = VideoMeta("video", Path("video"), stop, fps=1.0, width=1, height=1)
     video = PreparedVideo(meta, no_rows, tuple(candidates), (no_rows,) * len(candidates))
-    whole = MomentMap(
-        np.array([[0, stop]]), np.ones(1)
-    )  # unused: the mode asks for a moment only where nobody is found
+    # Unused: the mode asks for a moment only where nobody is found.
+    whole = MomentMap(np.array([[0, stop]]), np.ones(1, np.float32))
     fusion = ScoreFusion("tube_mmn", JointWeights(), max_extrapolation=0)
     return fusion.fuse(Query("query", "video", "sentence"), video, whole, maps)
 
