@@ -124,8 +124,8 @@ def _difference_of_scores(device: str, folder: Path, common: Sequence[str]) -> f
     from stvg.config import load_config
     from stvg.io.annotations import read_annotations
     from stvg.recipe.build import load_localizer, load_matcher
-    from stvg.recipe.workspace import prepared_store
     from stvg.recipe.schema import Recipe
+    from stvg.recipe.workspace import prepared_store
 
     answers = []
     for name in ("cpu", device):
