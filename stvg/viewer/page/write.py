@@ -23,7 +23,7 @@ from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.page.media import place_video, write_thumbnail
 from stvg.viewer.page.payload import summary_of, to_json, to_script
 
-SCRIPTS = ("model", "list", "tracks", "maps", "player", "main")
+SCRIPTS = ("queries", "list", "timeline", "maps", "player", "main")
 """The page's scripts in the order in which they are joined."""
 _FIRST_ROWS = {
     ("two_stage", "truth", "truth"): ("oracle", "true moment, best candidate"),
