@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stvg.cli import add_how_to_prepare, recipe_parser, refuse, refuse_without_ray, report_failures
+from stvg.cli import add_how_to_prepare, recipe_parser, refuse_without_ray, report_failures
 from stvg.config import load_config, override
 from stvg.errors import InputError
 from stvg.io.annotations import read_queries
@@ -42,13 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prepare one split, or all splits of the config's data.root; list the videos that failed."""
     parser = recipe_parser(__doc__, "stvg prepare")
     parser.add_argument("--annotations", type=Path, metavar="F", help="annotations or test queries of one split")
-    parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of its videos (default data.root/videos)")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos (default data.root/videos)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="in place of output.root; gets prepared/<split>.h5")
     parser.add_argument("--overwrite", action="store_true", help="prepare finished videos again")
     add_how_to_prepare(parser)
     asked = parser.parse_intermixed_args(arguments)
-    if asked.annotations is None:
-        refuse(asked, ["--videos"], "with --annotations")
     refuse_without_ray(asked)
     overrides = asked.overrides + ([override("output.root", asked.out)] if asked.out else [])
     recipe = load_config(Recipe, asked.config, overrides)

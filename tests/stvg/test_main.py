@@ -92,7 +92,6 @@ def test_unknown_words_are_answered_with_the_nearest(command, words, message):
         ("ground", [*VIDEO, "--fallback"], "--fallback"),
         ("ground", [*SPLIT, "--ray-gpus", "0.5"], "--ray-gpus"),
         ("ground", [*SPLIT, "--ray", "auto", "--workers", "2"], "--workers"),
-        ("prepare", [*RECIPE, "--videos", "v"], "--videos"),
         ("prepare", [*RECIPE, "--ray-gpus", "0"], "--ray-gpus"),
         ("prepare", [*RECIPE, "--ray", "auto", "--workers", "2"], "--workers"),
         ("data", ["hcstvg_v2", "--where", "--data", "d"], "--data"),
