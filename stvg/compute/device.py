@@ -1,4 +1,4 @@
-"""Whether a device is there."""
+"""Check that a device can be used."""
 
 import torch
 

@@ -19,22 +19,24 @@ from spatial.matching.matcher import MMNTubeMatcher
 from spatial.matching.zero_shot import ZeroShotLocalizer, ZeroShotMatcher
 from spatial.tracking.linker import OfflineLinker
 from spatial.tracking.tracker import EngineTracker
+from stvg.compute.device import usable
 from stvg.errors import InputError
 from stvg.evaluation.baselines import WholeLocalizer
 from stvg.fusion.ranking import Explainer
 from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion, read_fitted_weights
 from stvg.interfaces import Detector, FeatureExtractor, MomentLocalizer, TubeMatcher
 from stvg.pipeline import Grounder, Preparer
-from stvg.recipe.networks import config_values, load_network, ready_device
+from stvg.recipe.networks import config_values, load_network
 from stvg.recipe.schema import (
     DetectorConfig,
     Device,
     FeaturesConfig,
     Recipe,
 )
-from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
+from stvg.recipe.workspace import fusion_file, temporal_folder
 from temporal.localizer import MMNLocalizer
-from temporal.sequences import PeopleStreams, Streams, VideoStream
+from temporal.mmn.text_cache import CachedVectors
+from temporal.sequences import ClipSequences, PeopleSequences, VideoSequence
 from temporal.training.checkpoint import best_weights
 
 
@@ -64,13 +66,13 @@ def _detector(config: DetectorConfig, device: Device) -> Detector:
         case HogConfig():
             return HogDetector(**values)
         case TransformersConfig():
-            return TransformersDetector(**values, device=ready_device(device))
+            return TransformersDetector(**values, device=usable(device))
         case TorchvisionConfig():
-            return TorchvisionDetector(**values, device=ready_device(device))
+            return TorchvisionDetector(**values, device=usable(device))
         case MmdetConfig():
-            return MmdetDetector(**values, device=ready_device(device))
+            return MmdetDetector(**values, device=usable(device))
         case Detectron2Config():
-            return Detectron2Detector(**values, device=ready_device(device))
+            return Detectron2Detector(**values, device=usable(device))
     assert_never(config)
 
 
@@ -81,12 +83,12 @@ def _features(config: FeaturesConfig, device: Device) -> FeatureExtractor:
             return ClassicFeatures(**values)
         case ImageEncoderConfig():
             encoder, processor = load_image_encoder(values.pop("model"))
-            return ImageEncoderFeatures(encoder, processor, **values, device=ready_device(device))
+            return ImageEncoderFeatures(encoder, processor, **values, device=usable(device))
         case VideoNetworkConfig():
             library, model, weights = (values.pop(name) for name in ("library", "model", "weights"))
-            return VideoNetworkFeatures(load_video_encoder(library, model, weights, ready_device(device)), **values)
+            return VideoNetworkFeatures(load_video_encoder(library, model, weights, usable(device)), **values)
         case ImageTextConfig():
-            return ImageTextFeatures(load_image_text_model(values.pop("model"), ready_device(device)), **values)
+            return ImageTextFeatures(load_image_text_model(values.pop("model"), usable(device)), **values)
         case ImportedConfig():
             raise InputError(
                 "features.kind: expected an extractor for videos that are not prepared yet, got imported; "
@@ -108,8 +110,9 @@ def build_grounder(recipe: Recipe) -> Grounder:
         return Grounder(*_untrained_stages(recipe), build_fusion(recipe))
     untrained = recipe.temporal.checkpoint is None and not best_weights(temporal_folder(recipe)).is_file()
     alone = untrained and recipe.fusion.mode == "tube_mmn"
-    localizer: MomentLocalizer = WholeLocalizer() if alone else load_localizer(recipe)
-    return Grounder(localizer, load_matcher(recipe), build_fusion(recipe))
+    if alone:
+        return Grounder(WholeLocalizer(), load_matcher(recipe), build_fusion(recipe))
+    return Grounder(*load_stages(recipe), build_fusion(recipe))
 
 
 def build_explainer(recipe: Recipe) -> Explainer:
@@ -120,14 +123,14 @@ def build_explainer(recipe: Recipe) -> Explainer:
     """
     if recipe.zero_shot:
         return Explainer(*_untrained_stages(recipe), build_fusion(recipe))
-    return Explainer(load_localizer(recipe), load_matcher(recipe), build_fusion(recipe))
+    return Explainer(*load_stages(recipe), build_fusion(recipe))
 
 
 def _untrained_stages(recipe: Recipe) -> tuple[MomentLocalizer, TubeMatcher]:
     """Return both stages of a recipe without training."""
     if not isinstance(recipe.features, ImageTextConfig):
         raise InputError(f"zero_shot: expected features.kind image_text, got {recipe.features.kind}")
-    model = load_image_text_model(recipe.features.model, ready_device(recipe.device))
+    model = load_image_text_model(recipe.features.model, usable(recipe.device))
     parts = model.embed_sentences, model.scale
     return ZeroShotLocalizer(*parts), ZeroShotMatcher(*parts)
 
@@ -141,33 +144,44 @@ def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
     )
 
 
+def load_stages(recipe: Recipe) -> tuple[MMNLocalizer, MMNTubeMatcher]:
+    """Return both trained stages; they share the text encoder where they name the same one and neither trains it.
+
+    Raises:
+        InputError: as build_grounder.
+    """
+    localizer, vectors = load_localizer(recipe), None
+    if recipe.matcher.text == recipe.temporal.text and isinstance(localizer.sentences, CachedVectors):
+        vectors = localizer.sentences
+    return localizer, load_matcher(recipe, vectors)
+
+
 def load_localizer(recipe: Recipe) -> MMNLocalizer:
     """Return the trained temporal stage.
 
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = load_network(recipe, recipe.temporal, temporal_folder(recipe), "tools/train_temporal.py")
-    return MMNLocalizer(network, sentences, temporal_streams(recipe), recipe.temporal.power)
+    network, sentences = load_network(recipe, recipe.temporal)
+    return MMNLocalizer(network, sentences, clip_sequences(recipe), recipe.temporal.power)
 
 
-def load_matcher(recipe: Recipe) -> MMNTubeMatcher:
-    """Return the trained spatial stage.
+def load_matcher(recipe: Recipe, vectors: CachedVectors | None = None) -> MMNTubeMatcher:
+    """Return the trained spatial stage; `vectors` of its sentences are used if it does not train its text encoder.
 
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = load_network(recipe, recipe.matcher, matcher_folder(recipe), "tools/train_matcher.py")
-    return MMNTubeMatcher(network, sentences, recipe.matcher.network.num_pre_clips)
+    return MMNTubeMatcher(*load_network(recipe, recipe.matcher, vectors))
 
 
-def temporal_streams(recipe: Recipe) -> Streams:
-    """Return what gives the temporal stage's streams of a video.
+def clip_sequences(recipe: Recipe) -> ClipSequences:
+    """Return the clip sequences that the temporal stage searches.
 
     Raises:
-        InputError: streams of whole videos, of which imported features tell nothing.
+        InputError: a search in whole videos with imported features, which have no features of whole videos.
     """
-    if recipe.temporal.streams == "video" and isinstance(recipe.features, ImportedConfig):
-        raise InputError("temporal.streams: expected people with features.kind imported, got video")
+    if recipe.temporal.search == "video" and isinstance(recipe.features, ImportedConfig):
+        raise InputError("temporal.search: expected people with features.kind imported, got video")
     num_clips = recipe.temporal.network.num_pre_clips
-    return VideoStream(num_clips) if recipe.temporal.streams == "video" else PeopleStreams(num_clips)
+    return VideoSequence(num_clips) if recipe.temporal.search == "video" else PeopleSequences(num_clips)

@@ -18,8 +18,8 @@ from stvg.recipe.workspace import prepared_store
 from stvg.training.augmentation import concatenate_randomly, crop_randomly
 from stvg.types import Annotation, Failure, PreparedVideo
 from temporal.distributed.ranks import Ranks
+from temporal.training.config import TrainingConfig
 from temporal.training.embedder import BatchItem
-from temporal.training.loop import TrainingConfig
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item", bound=BatchItem)

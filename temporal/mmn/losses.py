@@ -67,42 +67,32 @@ class Losses:
         return self.iou + contrastive_weight * (self.vid + self.sent)
 
 
-def loss_iou(cosine: Tensor, ious: Tensor, min_iou: float, max_iou: float) -> Tensor:
-    """Return the mean binary cross entropy of sigmoid(10 cos) against IoUs scaled to [0, 1].
+def loss_iou(cosine: Tensor, ious: Tensor, config: LossConfig) -> Tensor:
+    """Return the mean binary cross entropy of sigmoid(10 cos) against IoUs scaled from [min_iou, max_iou] to [0, 1].
 
     `cosine` and `ious` have one shape, say (Q, K): candidate moments only. Computed from the logits, which is the same
     number and also safe in low precision.
     """
-    targets = ((ious - min_iou) / (max_iou - min_iou)).clamp(0, 1)
+    targets = ((ious - config.min_iou) / (config.max_iou - config.min_iou)).clamp(0, 1)
     return F.binary_cross_entropy_with_logits(cosine * IOU_SCALE, targets.to(cosine.dtype))
 
 
-def loss_vid(
-    cosines: Tensor,
-    ious: Tensor,
-    video_of_query: Tensor,
-    moments: Tensor,
-    *,
-    num_positives: int,
-    removal_iou: float,
-    tau: float,
-    margin: float,
-    negatives: Negatives = "all",
-) -> Tensor:
+def loss_vid(cosines: Tensor, ious: Tensor, video_of_query: Tensor, moments: Tensor, config: LossConfig) -> Tensor:
     """Return the loss that tells, for a positive moment, its sentence from all sentences of the batch.
 
     `moments` (Q, 2) are the true start and end of each sentence. For each sentence and each of its `num_positives`
-    cells of highest tIoU: cross entropy over all sentences with logits cos / tau, `margin` taken off the own one.
+    cells of highest tIoU: cross entropy over all sentences with logits cos / tau_video, `margin` taken off the own one.
     Other sentences of the same video with moments that overlap at `removal_iou` or more are left out; with `negatives`
     "own_video" those of all other videos too. There is nothing to correct here, so this loss has one mode.
     """
-    positives = ious.topk(num_positives, dim=1).indices
+    positives = ious.topk(config.num_positives, dim=1).indices
     logits = cosines[:, video_of_query[:, None], positives].permute(1, 2, 0)
     own = torch.eye(len(ious), dtype=torch.bool, device=ious.device)
-    left_out = _overlapping(moments, video_of_query, removal_iou) & ~own
-    if negatives == "own_video":
+    left_out = _overlapping(moments, video_of_query, config.removal_iou) & ~own
+    if config.negatives == "own_video":
         left_out |= video_of_query[:, None] != video_of_query
-    logits = ((logits - margin * own[:, None].to(logits.dtype)) / tau).masked_fill(left_out[:, None], -torch.inf)
+    logits = (logits - config.margin * own[:, None].to(logits.dtype)) / config.tau_video
+    logits = logits.masked_fill(left_out[:, None], -torch.inf)
     return (logits.logsumexp(dim=2) - logits.diagonal(dim1=0, dim2=2).T).mean()
 
 
@@ -114,39 +104,28 @@ def _overlapping(moments: Tensor, video_of_query: Tensor, removal_iou: float) ->
     return (video_of_query[:, None] == video_of_query) & (inter / union >= removal_iou)
 
 
-def loss_sent(
-    cosines: Tensor,
-    ious: Tensor,
-    video_of_query: Tensor,
-    *,
-    num_positives: int,
-    negative_iou: float,
-    tau: float,
-    margin: float,
-    mode: LossMode,
-    negatives: Negatives = "all",
-) -> Tensor:
+def loss_sent(cosines: Tensor, ious: Tensor, video_of_query: Tensor, config: LossConfig) -> Tensor:
     """Return the loss that tells, for a sentence, its positive moments from the moments of all videos of the batch.
 
-    Logits are cos / tau, `margin` taken off the positive; the negatives are the cells of the own video below
+    Logits are cos / tau_sentence, `margin` taken off the positive; the negatives are the cells of the own video below
     `negative_iou` and, unless `negatives` is "own_video", every cell of the other videos; 1e-6 is added inside the
     logarithm of the sum.
 
     Mode "match": cells of the own video from `negative_iou` on count with cosine 0 (the official code multiplies by a
     mask before the exponential), and a positive below `negative_iou` is also a negative. Mode "corrected": neither.
     """
-    positives = ious.topk(num_positives, dim=1).indices
+    positives = ious.topk(config.num_positives, dim=1).indices
     own = cosines[torch.arange(len(ious), device=ious.device), video_of_query]
-    positive_logits = (own.gather(1, positives) - margin) / tau
-    own_logits = own / tau
-    if mode == "match":
-        own_logits = own_logits.masked_fill(ious >= negative_iou, 0.0)
+    positive_logits = (own.gather(1, positives) - config.margin) / config.tau_sentence
+    own_logits, is_overlapping = own / config.tau_sentence, ious >= config.negative_iou
+    if config.mode == "match":
+        own_logits = own_logits.masked_fill(is_overlapping, 0.0)
     else:
-        own_logits = own_logits.masked_fill(ious >= negative_iou, -torch.inf).scatter(1, positives, -torch.inf)
+        own_logits = own_logits.masked_fill(is_overlapping, -torch.inf).scatter(1, positives, -torch.inf)
     logits = [own_logits, own_logits.new_full((len(ious), 1), LOG_EPSILON)]
-    if negatives == "all":
+    if config.negatives == "all":
         is_own = F.one_hot(video_of_query, cosines.shape[1]).bool()
-        logits.append((cosines / tau).masked_fill(is_own[:, :, None], -torch.inf).flatten(1))
+        logits.append((cosines / config.tau_sentence).masked_fill(is_own[:, :, None], -torch.inf).flatten(1))
     denominators = torch.cat(logits, dim=1).logsumexp(dim=1, keepdim=True)
     return (torch.logaddexp(positive_logits, denominators) - positive_logits).mean()
 
@@ -166,27 +145,7 @@ def mmn_losses(
     """
     own_iou = iou_cosines[torch.arange(len(ious), device=ious.device), video_of_query]
     return Losses(
-        vid=loss_vid(
-            contrastive_cosines,
-            ious,
-            video_of_query,
-            moments,
-            num_positives=config.num_positives,
-            removal_iou=config.removal_iou,
-            tau=config.tau_video,
-            margin=config.margin,
-            negatives=config.negatives,
-        ),
-        sent=loss_sent(
-            contrastive_cosines,
-            ious,
-            video_of_query,
-            num_positives=config.num_positives,
-            negative_iou=config.negative_iou,
-            tau=config.tau_sentence,
-            margin=config.margin,
-            mode=config.mode,
-            negatives=config.negatives,
-        ),
-        iou=loss_iou(own_iou, ious, config.min_iou, config.max_iou),
+        vid=loss_vid(contrastive_cosines, ious, video_of_query, moments, config),
+        sent=loss_sent(contrastive_cosines, ious, video_of_query, config),
+        iou=loss_iou(own_iou, ious, config),
     )

@@ -4,7 +4,6 @@ Source: Wang et al., Negative Sample Matters, AAAI 2022 (arXiv 2109.04872), and 
 The network gives embeddings only: scores come from the functions below, losses from temporal.mmn.losses.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,24 +74,18 @@ class ClipPool(nn.Module):
         ValueError: N does not divide P, or the kernel does not give N clips.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_pre_clips: int,
-        num_clips: int,
-        kernel: int,
-        feature_dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, config: MMNConfig, input_size: int) -> None:
         super().__init__()
+        num_pre_clips, num_clips, kernel = config.num_pre_clips, config.num_clips, config.pool_kernel
         stride = num_pre_clips // num_clips
         if num_pre_clips % num_clips or not 0 <= num_pre_clips - kernel - stride * (num_clips - 1) < stride:
             raise ValueError(
                 f"num_pre_clips, num_clips, pool_kernel: expected a kernel that pools {num_pre_clips} "
                 f"clips to {num_clips} at stride {stride}, got {kernel}"
             )
-        self.dropout = nn.Dropout1d(feature_dropout)
-        self.conv = nn.Conv1d(input_size, hidden_size, 1)
+        self.num_pre_clips = num_pre_clips
+        self.dropout = nn.Dropout1d(config.feature_dropout)
+        self.conv = nn.Conv1d(input_size, config.hidden_size, 1)
         self.pool = nn.AvgPool1d(kernel, stride)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -128,6 +121,16 @@ class MMN(nn.Module):
         """The (N, N) bool mask of candidate moments, on the network's device."""
         return self.moment_map.mask
 
+    @property
+    def num_pre_clips(self) -> int:
+        """P, the number of clips that the network takes of each video or tube."""
+        return self.clip_pool.num_pre_clips
+
+    @property
+    def input_size(self) -> int:
+        """D, the width of a clip's features."""
+        return self.clip_pool.conv.in_channels
+
     def encode_maps(self, clips: Tensor) -> MapEmbeddings:
         """Return the moments of `clips` (B, P, D), the averaged features of B videos or tubes, from any device."""
         maps = self.moment_map(self.clip_pool(clips.to(self.mask.device)))
@@ -156,35 +159,21 @@ class MMN(nn.Module):
         return Embeddings(maps=self.encode_maps(clips), queries=self.encode_queries(queries))
 
 
-def make_mmn(
-    *,
-    input_size: int,
-    text_size: int,
-    num_pre_clips: int,
-    num_clips: int,
-    pool_kernel: int,
-    hidden_size: int,
-    joint_size: int,
-    moment_map: MapKind,
-    pooling_counts: Sequence[int],
-    conv_kernel: int,
-    conv_layers: int,
-    map_kernel: MapKernel = "active",
-    feature_dropout: float = 0.0,
-    text_backbone: TextBackbone | None = None,
-) -> MMN:
-    """Return a network of these sizes (see MMNConfig, whose fields are these), randomly initialised.
+def make_mmn(config: MMNConfig, input_size: int, text_size: int, text_backbone: TextBackbone | None = None) -> MMN:
+    """Return a randomly initialised network.
 
-    `input_size` is D, the width of a clip feature; `text_size` is H, the width of a sentence vector.
+    `input_size` is D, the width of a clip's features; `text_size` is H, the width of a sentence vector.
 
     Raises:
         ValueError: sizes that do not fit each other.
     """
-    map_builder = make_moment_map(moment_map, num_clips, pooling_counts, hidden_size)
+    hidden_size, joint_size = config.hidden_size, config.joint_size
+    moment_map = make_moment_map(config.moment_map, config.num_clips, config.pooling_counts, hidden_size)
+    kernel_size, num_layers = config.conv_kernel, config.conv_layers
     return MMN(
-        clip_pool=ClipPool(input_size, hidden_size, num_pre_clips, num_clips, pool_kernel, feature_dropout),
-        moment_map=map_builder,
-        map_conv=MapConv(hidden_size, hidden_size, conv_kernel, conv_layers, map_builder.mask, map_kernel),
+        clip_pool=ClipPool(config, input_size),
+        moment_map=moment_map,
+        map_conv=MapConv(hidden_size, hidden_size, kernel_size, num_layers, moment_map.mask, config.map_kernel),
         contrastive_head=nn.Conv2d(hidden_size, joint_size, 1),
         iou_head=nn.Conv2d(hidden_size, joint_size, 1),
         query_heads=QueryHeads(text_size, joint_size),

@@ -290,7 +290,7 @@ def test_imported_train_infer(tool, world):
     for other, message in (
         (["matcher.network.hidden_size=4"], "hidden_size is 8 there, 4 here"),
         (["features.names=[csn]"], "features.names is ['csn', 'flow'] there, ['csn'] here"),
-        (["fusion.mode=two_stage"], "expected trained weights, found none; run tools/train_temporal.py"),
+        (["fusion.mode=two_stage"], "expected trained weights, found none; run stvg train temporal"),
     ):
         done = tool("infer_stvg", "--config", world.config, *other, *ground)
         assert done.code == 2
@@ -302,9 +302,9 @@ def test_a_temporal_stage_on_people_can_be_trained_on_imported_tubes(tool, world
         tool("import_mmn_stvg", *world.prepared(split))
     done = tool("train_temporal", "--config", world.config)
     assert done.code == 2
-    assert done.stderr == "error: temporal.streams: expected people with features.kind imported, got video\n"
+    assert done.stderr == "error: temporal.search: expected people with features.kind imported, got video\n"
     same = [f"temporal.{key}={value}" for key, value in yaml.safe_load(world.config.read_text())["matcher"].items()]
-    done = tool("train_temporal", "--config", world.config, *same, "temporal.streams=people")
+    done = tool("train_temporal", "--config", world.config, *same, "temporal.search=people")
     assert done.code == 0, done.stderr
     assert (world.out / "temporal" / "best.safetensors").is_file()
 

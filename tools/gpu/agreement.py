@@ -8,7 +8,7 @@ from torch import Tensor
 
 from temporal.mmn.losses import LossConfig, mmn_losses
 from temporal.mmn.moment_map import moment_ious
-from temporal.mmn.network import MMN, cosines, iou_scores, make_mmn
+from temporal.mmn.network import MMN, MMNConfig, cosines, iou_scores, make_mmn
 
 MAPS = {"16 x 16, k 5, 4 layers": (16, (15,), 5, 4), "32 x 32, k 9, 2 layers": (32, (15, 8), 9, 2)}
 VIDEOS, QUERIES, WIDTH, TEXT = 4, 12, 48, 32
@@ -40,18 +40,20 @@ def _computed(device: str, dtype: torch.dtype, kernel: Any, sizes: Any, *, bfloa
     torch.manual_seed(0)
     model: MMN = (
         make_mmn(
-            input_size=WIDTH,
-            text_size=TEXT,
-            num_pre_clips=2 * clips_n,
-            num_clips=clips_n,
-            pool_kernel=2,
-            hidden_size=channels,
-            joint_size=32,
-            moment_map="pool",
-            pooling_counts=counts,
-            conv_kernel=side,
-            conv_layers=layers,
-            map_kernel=kernel,
+            MMNConfig(
+                num_pre_clips=2 * clips_n,
+                num_clips=clips_n,
+                pool_kernel=2,
+                hidden_size=channels,
+                joint_size=32,
+                moment_map="pool",
+                pooling_counts=counts,
+                conv_kernel=side,
+                conv_layers=layers,
+                map_kernel=kernel,
+            ),
+            WIDTH,
+            TEXT,
         )
         .to(device=device, dtype=dtype)
         .train()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Literal, cast
 
@@ -21,7 +21,7 @@ from speed.device import Stopwatch
 from speed.implementations import OfficialWay, make_task
 from speed.random_text import random_distilbert
 from stvg.recipe.schema import BenchmarkRecipe, Recipe
-from temporal.benchmarks.ranker import MomentRanker
+from temporal.benchmarks.ranker import MomentRanker, RecallConfig
 from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN, make_mmn
 from temporal.mmn.text_cache import CachedTokens
@@ -65,7 +65,7 @@ VARIANTS = (
 class _RandomTokens:
     """Stands for a tokenizer: random tokens, as many as sentences of the benchmarks have on average."""
 
-    def __call__(self, sentences: Sequence[str]) -> TokenBatch:
+    def tokenize(self, sentences: Sequence[str]) -> TokenBatch:
         width = TOKENS + 4
         lengths = torch.randint(TOKENS - 4, width + 1, (len(sentences), 1))
         return TokenBatch(torch.randint(30_000, (len(sentences), width)), torch.arange(width) < lengths)
@@ -127,22 +127,13 @@ def _ours(recipe: Recipe | BenchmarkRecipe, device: str, videos: int, variant: V
     loss = MomentLoss(BatchEmbedder(model, tokens, variant.precision), recipe.temporal.loss)
     training = recipe.temporal.training
     assert model.text_backbone is not None
-    optimizer = make_optimizer(
-        model,
-        model.text_backbone.parameters(),
-        lr=training.lr,
-        betas=training.betas,
-        text_lr_scale=training.text_lr_scale,
-        weight_decay=training.weight_decay,
-    )
-    ranker = MomentRanker(
-        model, tokens, recipe.temporal.network.num_pre_clips, clamp=True, power=0.5, nms_threshold=0.5
-    )
+    optimizer = make_optimizer(model, model.text_backbone.parameters(), training)
+    ranker = MomentRanker(model, tokens, RecallConfig(), clamp=True, power=0.5)
     clips = torch.cat([item.read_clips() for item in items])
     texts = [item.texts for item in items]
 
     def step() -> None:
-        losses = loss(items)
+        losses = loss.of(items)
         optimizer.zero_grad(set_to_none=True)
         losses.total(recipe.temporal.loss.contrastive_weight).backward()  # type: ignore[no-untyped-call]
         clip_and_step(optimizer, model.parameters(), training.clip_norm)
@@ -165,12 +156,9 @@ def _text(hidden_size: int) -> TextBackbone:
 
 
 def _network(recipe: Recipe | BenchmarkRecipe, device: str, variant: Variant) -> MMN:
-    sizes = {
-        name: getattr(recipe.temporal.network, name) for name in type(recipe.temporal.network).__dataclass_fields__
-    }
     text = deepcopy(_text(recipe.temporal.network.hidden_size))
-    sizes["map_kernel"] = "dense" if variant.plan == "dense" else "active"
-    model = make_mmn(**sizes, input_size=WIDTH, text_size=text.hidden_size, text_backbone=text).to(device)
+    sizes = replace(recipe.temporal.network, map_kernel="dense" if variant.plan == "dense" else "active")
+    model = make_mmn(sizes, WIDTH, text.hidden_size, text).to(device)
     if variant.channels_last:
         model.map_conv.to(memory_format=torch.channels_last)
     if variant.compiled:
@@ -252,7 +240,7 @@ def profile_step(recipe: Recipe | BenchmarkRecipe, device: str, videos: int, nam
         loss = MomentLoss(BatchEmbedder(model, tokens, variant.precision), recipe.temporal.loss)
 
         def step() -> Tensor:
-            total = loss(items).total(0.05)
+            total = loss.of(items).total(0.05)
             total.backward()  # type: ignore[no-untyped-call]
             return total
 

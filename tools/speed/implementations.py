@@ -27,7 +27,7 @@ from temporal.mmn.map_conv import MapKernel
 from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN, Embeddings, MMNConfig, cosines, iou_scores, lay_out, make_mmn
 from temporal.mmn.text_encoder import QueryEmbeddings, TextBackbone, TokenBatch, join_tokens, load_text_backbone
-from temporal.training.loop import TrainingConfig
+from temporal.training.config import TrainingConfig
 from temporal.training.optimizer import clip_and_step, make_optimizer
 
 
@@ -62,11 +62,7 @@ def make_task(stage: StageConfig, device: str, videos: int, sentences: int, toke
 
     def make_network(kernel: MapKernel) -> MMN:
         torch.manual_seed(seed)
-        sizes = {name: getattr(network, name) for name in MMNConfig.__dataclass_fields__}
-        model = make_mmn(
-            **{**sizes, "map_kernel": kernel, "feature_dropout": 0.0}, input_size=width, text_size=text.width
-        )
-        return model.to(device)
+        return make_mmn(replace(network, map_kernel=kernel, feature_dropout=0.0), width, text.width).to(device)
 
     try:
         make_network("dense")
@@ -156,14 +152,7 @@ class _Trained:
         recipe, text = task.training, list(self.backbone.parameters()) if task.text_learns else []
         self.parameters = [*self.model.parameters(), *text]
         both = nn.ModuleList([self.model, self.backbone]) if text else self.model
-        self.optimizer = make_optimizer(
-            both,
-            text,
-            lr=recipe.lr,
-            text_lr_scale=recipe.text_lr_scale,
-            betas=recipe.betas,
-            weight_decay=recipe.weight_decay,
-        )
+        self.optimizer = make_optimizer(both, text, recipe)
 
     def _losses(self, watch: Stopwatch) -> Losses:
         raise NotImplementedError

@@ -1,5 +1,6 @@
 """A text encoder with the size of the published one and no training, for where only its speed counts."""
 
+from stvg.compute.matmul import use_onednn_linear
 from temporal.mmn.text_encoder import TextBackbone
 
 
@@ -8,4 +9,6 @@ def random_distilbert() -> TextBackbone:
     from transformers import DistilBertConfig, DistilBertModel
 
     size = DistilBertConfig()
-    return TextBackbone(DistilBertModel(size), size.dim)
+    encoder = DistilBertModel(size)
+    use_onednn_linear(encoder)
+    return TextBackbone(encoder, size.dim)

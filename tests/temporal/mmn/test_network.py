@@ -7,8 +7,6 @@ from temporal.mmn.network import MMNConfig, cosines, iou_scores, lay_out, make_m
 from temporal.mmn.text_encoder import TokenBatch
 
 SIZES = {
-    "input_size": 5,
-    "text_size": 6,
     "num_pre_clips": 16,
     "num_clips": 8,
     "pool_kernel": 2,
@@ -23,7 +21,7 @@ SIZES = {
 
 def small(**changes):
     torch.manual_seed(0)
-    return make_mmn(**(SIZES | changes))
+    return make_mmn(MMNConfig(**(SIZES | changes)), 5, 6)
 
 
 @pytest.mark.parametrize("kind", ["pool", "conv"])
