@@ -1,4 +1,4 @@
-"""The losses of the MMN over tubes, from cosines between all sentences and all moments of all tubes of a batch.
+"""Losses of the Mutual Matching Network over person tubes.
 
 Shapes: Q sentences, T tubes of all videos, K candidate moments of a tube's map (its masked cells, row by row).
 `cosines` (Q, T, K) holds every sentence against every moment; `own` (Q, T) bool says which tubes are of a sentence's
@@ -19,7 +19,7 @@ from temporal.mmn.losses import LOG_EPSILON, LossConfig, Losses, LossMode, loss_
 from temporal.training.embedder import same_video
 
 _SAME_IOU = 1e-6
-"""Cells whose IoU is less than this below the positive's are further positives in the official code."""
+"""Tolerance of the official code: cells within it of the positive's IoU are positives too."""
 
 
 def lay_out_videos(ious: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

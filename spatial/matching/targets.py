@@ -1,4 +1,4 @@
-"""The targets of the MMN over tubes: for each cell of a tube's map, its spatio-temporal IoU with the true tube.
+"""Spatio-temporal IoU targets of the cells of tube maps.
 
 Source: `moment_to_stiou2d` and `iou3dt` of atao99/MMN-STVG (tan/data/datasets/utils.py, iou3dt.py).
 """
@@ -12,7 +12,7 @@ from stvg.types import Floats, Tube
 from temporal.mmn.moment_map import cell_spans_frames
 
 PixelOffset = Literal[0, 1]
-"""What a box's side counts beyond x2 - x1: 0 for our half-open pixels, 1 for the official inclusive ones."""
+"""Pixels added to x2 - x1 for the side of a box: 0 for half-open boxes (ours), 1 for inclusive ones (official)."""
 
 
 def tube_targets(tube: Tube, truth: Tube, num_clips: int, pixel_offset: PixelOffset = 0) -> Floats:

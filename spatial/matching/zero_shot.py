@@ -1,4 +1,4 @@
-"""Grounding without training: the similarity of tube crops to the sentence, by a CLIP-like model.
+"""Zero-shot grounding by a CLIP-like model.
 
 Who: the tube whose crops are nearest to the sentence on average, in competition with the other tubes. When: the span in
 which the similarity stands out from the rest of the tube, by a scan statistic. A model of still pictures knows clothes,
@@ -16,7 +16,7 @@ from temporal.mmn.moment_map import cell_spans_frames, moment_cells
 NUM_CLIPS = 16
 """Clips of a video or tube; candidates are all spans of whole clips."""
 Embed = Callable[[Sequence[str]], FloatArray]
-"""Gives unit vectors (Q, E) of Q sentences."""
+"""Returns unit vectors (Q, E) of Q sentences."""
 
 
 class ZeroShotMatcher:

@@ -1,4 +1,4 @@
-"""The losses of the Mutual Matching Network, from cosines between all sentences and all moments of a batch.
+"""Losses of the Mutual Matching Network.
 
 Shapes: Q sentences, B videos, K candidate moments of a map (its masked cells, row by row). `cosines` (Q, B, K) holds
 every sentence against every moment; `video_of_query` (Q,) int64 says which video a sentence belongs to; `ious` (Q, K)
@@ -23,7 +23,7 @@ LossMode = Literal["match", "corrected"]
 Negatives = Literal["all", "own_video"]
 
 LOG_EPSILON = -13.815510557964274
-"""log(1e-6): what the official code adds inside the logarithm of the sentence loss's denominator."""
+"""log(1e-6), with 1e-6 the constant that the official code adds to the denominator of the sentence loss."""
 
 
 @config_dataclass(frozen=True, config=STRICT)
@@ -31,27 +31,27 @@ class LossConfig:
     """Hyper-parameters of the losses; the defaults are those published for Charades-STA."""
 
     mode: LossMode = "match"
-    """match: as the official code; corrected: as the paper says"""
+    """match: the official code; corrected: the paper."""
     min_iou: float = 0.5
-    """tIoU that becomes target 0 of the IoU branch"""
+    """tIoU up to which the target of the IoU branch is 0."""
     max_iou: float = 1.0
-    """tIoU that becomes target 1 of the IoU branch"""
+    """tIoU from which the target of the IoU branch is 1."""
     num_positives: int = 1
-    """moments with the highest tIoU that count as positive"""
+    """Positive moments per sentence: those of highest tIoU."""
     negative_iou: float = 0.5
-    """moments of the own video below this tIoU are negatives"""
+    """tIoU below which moments of the own video are negatives."""
     removal_iou: float = 0.5
-    """sentences of the same video whose moments overlap so much are not each other's negatives"""
+    """IoU of two moments of a video from which their sentences are not negatives of each other."""
     tau_video: float = 0.1
-    """temperature of the loss over sentences"""
+    """Temperature of the loss over sentences."""
     tau_sentence: float = 0.1
-    """temperature of the loss over moments"""
+    """Temperature of the loss over moments."""
     negatives: Negatives = "all"
-    """own_video: sentences and moments of other videos are no negatives, as methods before MMN had it"""
+    """own_video: no negatives from other videos, as in methods before MMN."""
     margin: float = 0.4
-    """taken off the cosine of each positive pair"""
+    """Margin subtracted from the cosine of each positive pair."""
     contrastive_weight: float = 0.05
-    """weight of both contrastive losses beside the IoU loss"""
+    """Weight of both contrastive losses beside the IoU loss."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

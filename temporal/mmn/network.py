@@ -1,4 +1,4 @@
-"""The Mutual Matching Network: moments of a video, or of a person's tube, and sentences in one joint space.
+"""The Mutual Matching Network: joint embeddings of moments and sentences.
 
 Source: Wang et al., Negative Sample Matters, AAAI 2022 (arXiv 2109.04872), and MCG-NJU/MMN (mmn/modeling/mmn/mmn.py).
 The network gives embeddings only: scores come from the functions below, losses from temporal.mmn.losses.
@@ -18,7 +18,7 @@ from temporal.mmn.moment_map import MapKind, MomentMap2D, make_moment_map
 from temporal.mmn.text_encoder import QueryEmbeddings, QueryHeads, TextBackbone, TokenBatch
 
 IOU_SCALE = 10.0
-"""The cosine of the IoU branch is multiplied by this before the sigmoid."""
+"""Factor on the cosine of the IoU branch before the sigmoid."""
 
 
 @config_dataclass(frozen=True, config=STRICT)
@@ -26,27 +26,27 @@ class MMNConfig:
     """Sizes of the network; the defaults are those published for Charades-STA."""
 
     num_pre_clips: int = 32
-    """clips that a video's features are averaged to, P"""
+    """P, clips that a video's features are averaged to."""
     num_clips: int = 16
-    """clips of the moment map, N; divides num_pre_clips"""
+    """N, clips of the moment map; divides num_pre_clips."""
     pool_kernel: int = 2
-    """clips averaged to one of the map's, at stride P / N"""
+    """Kernel of the average pooling from P to N clips, at stride P / N."""
     hidden_size: int = 512
-    """channels of the map and its convolutions"""
+    """Channels of the map and its convolutions."""
     joint_size: int = 256
-    """width of the joint space of moments and sentences"""
+    """Width of the joint space of moments and sentences."""
     moment_map: MapKind = "pool"
-    """how a moment's feature comes from its clips: maximum, or learned convolutions"""
+    """Feature of a moment from its clips: pool, the maximum; conv, learned convolutions."""
     pooling_counts: tuple[int, ...] = (15,)
-    """diagonals of the map kept at stride 1, 2, 4, ... clips"""
+    """Numbers of diagonals of the map at stride 1, 2, 4, ... clips."""
     conv_kernel: int = 5
-    """side of a map convolution, cells"""
+    """Side of the kernel of a map convolution, cells."""
     conv_layers: int = 8
-    """map convolutions, one after another"""
+    """Number of map convolutions."""
     map_kernel: MapKernel = "active"
-    """active: convolve the cells that moments reach; dense: the whole canvas. The numbers are the same"""
+    """active: convolve the cells that moments reach; dense: the whole canvas. Results are equal up to rounding."""
     feature_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """share of the feature columns that training blanks, drawn anew for each stream and step; not in the paper"""
+    """Share of the feature columns that training sets to zero, drawn per sequence and step; not in the paper."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +68,7 @@ class Embeddings:
 class ClipPool(nn.Module):
     """Clip features (B, P, D) to the map's clips (B, H, N): a linear layer, ReLU, average over neighbours.
 
-    In training `feature_dropout` of the columns are blanked, a column in all clips of a stream alike.
+    In training a share `feature_dropout` of the columns is set to zero, each in all clips of a sequence.
 
     Raises:
         ValueError: N does not divide P, or the kernel does not give N clips.

@@ -1,4 +1,4 @@
-"""Checkpoints of the official implementations (.pth) turned into ours, strictly and without executing anything.
+"""Convert checkpoints of the official implementations to ours.
 
 Source: Checkpointer of MCG-NJU/MMN (mmn/utils/checkpoint.py) and of atao99/MMN-STVG (tan/utils/checkpoint.py), which
 save {"model": state dict, "optimizer": ..., "scheduler": ..., "epoch": ...}; trained on several GPUs, every name of the

@@ -1,4 +1,4 @@
-"""Names of the official checkpoints' weights and of ours, and their shapes.
+"""Names and shapes of the weights of official checkpoints.
 
 Source: the state dicts of MCG-NJU/MMN and atao99/MMN-STVG. Their loader matches names by suffix and keeps random
 weights for what is missing; this one is strict.

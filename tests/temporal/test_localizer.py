@@ -138,8 +138,8 @@ def test_loss_of_a_batch():
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
-def test_losses_of_several_sentences_and_streams_are_those_of_loops():
-    """Two videos with 2 and 1 sentences and 2 and 1 streams: the losses of four "videos" of MMN, one a stream."""
+def test_losses_of_several_sentences_and_sequences_are_those_of_loops():
+    """Two videos with 2 and 1 sentences and 2 and 1 sequences: the losses of four "videos" of MMN, one a sequence."""
     model = network(5).requires_grad_(requires_grad=False)
     pair = [annotation(20, 50), annotation(60, 80)]
     given = (pair, video()), ([annotation(20, 50)], video(spans=((10, 60),)))
@@ -156,9 +156,9 @@ def test_losses_of_several_sentences_and_streams_are_those_of_loops():
     assert float(found.vid) == pytest.approx(float(expected.vid), rel=1e-5)
     assert float(found.sent) == pytest.approx(float(expected.sent), rel=1e-5)
     terms = [
-        loss_iou(iou[q, stream], ious[q] * (stream == described[q]), 0.5, 1.0)
-        for q, streams in enumerate(([0, 1], [0, 1], [2]))
-        for stream in streams
+        loss_iou(iou[q, sequence], ious[q] * (sequence == described[q]), config)
+        for q, sequences in enumerate(([0, 1], [0, 1], [2]))
+        for sequence in sequences
     ]
     assert float(found.iou) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-5)
 

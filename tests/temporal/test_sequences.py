@@ -35,7 +35,7 @@ def by_frames(prepared, num_clips):
             inside = [f for f in range(edges[clip], edges[clip + 1]) if one.span.start <= f < one.span.stop]
             rows = {(f - one.span.start) * len(features) // one.span.length for f in inside}
             if rows:
-                stream[clip] = np.mean([unit(features[row].astype(np.float64)) for row in sorted(rows)], axis=0)
+                sequence[clip] = np.mean([unit(features[row].astype(np.float64)) for row in sorted(rows)], axis=0)
     return sequences
 
 

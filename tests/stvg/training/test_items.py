@@ -103,7 +103,7 @@ def test_one_warning_counts_and_names_what_is_left_out(lacking, caplog):
         training_splits(recipe, OtherRank())
     said = "2 video(s) of train and val cannot be had and are left out: " + ", ".join(missing)
     assert [record.getMessage() for record in caplog.records] == [said], "the second rank says nothing"
-    assert [one.video_id for one in (*train.gone, *val.gone)] == missing
+    assert [one.video_id for one in (*train.missing, *val.missing)] == missing
     assert not {item.query.video_id for item in (*train.annotations, *val.annotations)} & set(missing)
 
 
