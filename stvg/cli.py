@@ -8,6 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from stvg.compute.allocator import keep_freed_memory
 from stvg.errors import InputError
 from stvg.io.files import is_disk_full
 
@@ -117,6 +118,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     exception is a defect of this project and keeps its traceback.
     """
     configure_logging()
+    keep_freed_memory()
     try:
         code = main()
     except InputError as error:

@@ -1,1 +1,1 @@
-"""When: the Mutual Matching Network over the moments of a video."""
+"""Temporal grounding by the Mutual Matching Network."""

@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from stvg.cli import ExitCode, configure_logging, recipe_parser, run
+from stvg.compute.allocator import keep_freed_memory
 from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.io.files import read_json, write_json_atomically, write_text_atomically
@@ -98,6 +99,7 @@ def _run_all(jobs: Sequence[BenchmarkRecipe], workers: int, threads: int) -> lis
 
 def _start(threads: int) -> None:
     configure_logging()
+    keep_freed_memory()
     logging.getLogger().setLevel(logging.WARNING)
     torch.set_num_threads(threads)
 

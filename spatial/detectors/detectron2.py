@@ -18,7 +18,7 @@ from spatial.detectors.base import (
     people_of,
     watch_heads,
 )
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.pickles.plain_pickle import read_pickle
@@ -53,7 +53,7 @@ class Detectron2Config(BatchConfig):
         Raises:
             InputError: as Detectron2Detector, or no such device.
         """
-        return Detectron2Detector(self, ready_device(device))
+        return Detectron2Detector(self, usable(device))
 
 
 class Detectron2Detector(BatchDetector):

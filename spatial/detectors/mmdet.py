@@ -19,7 +19,7 @@ from spatial.detectors.base import (
     people_of,
     watch_heads,
 )
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
@@ -61,7 +61,7 @@ class MmdetConfig(BatchConfig):
         Raises:
             InputError: as MmdetDetector, or no such device.
         """
-        return MmdetDetector(self, ready_device(device))
+        return MmdetDetector(self, usable(device))
 
 
 class MmdetDetector(BatchDetector):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.base import BatchConfig, BatchDetector, NotANumberError, RawPeople
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
@@ -33,7 +33,7 @@ class PhraseConfig(BatchConfig):
         Raises:
             InputError: as PhraseDetector, or no such device.
         """
-        return PhraseDetector(self, ready_device(device))
+        return PhraseDetector(self, usable(device))
 
 
 class PhraseDetector(BatchDetector):

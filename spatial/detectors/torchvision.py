@@ -16,7 +16,7 @@ from spatial.detectors.base import (
     people_of,
     watch_heads,
 )
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.pickles.torch_file import read_torch_file
@@ -51,7 +51,7 @@ class TorchvisionConfig(BatchConfig):
         Raises:
             InputError: as TorchvisionDetector, or no such device.
         """
-        return TorchvisionDetector(self, ready_device(device))
+        return TorchvisionDetector(self, usable(device))
 
 
 class TorchvisionDetector(BatchDetector):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.base import BatchConfig, BatchDetector, NotANumberError, RawPeople, people_of
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
@@ -27,7 +27,7 @@ class TransformersConfig(BatchConfig):
         Raises:
             InputError: as TransformersDetector, or no such device.
         """
-        return TransformersDetector(self, ready_device(device))
+        return TransformersDetector(self, usable(device))
 
 
 class TransformersDetector(BatchDetector):

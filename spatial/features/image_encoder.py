@@ -17,7 +17,7 @@ from spatial.features.descriptors.motion import (
 )
 from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image, Tube, VideoFrames
@@ -49,7 +49,7 @@ class ImageEncoderConfig:
         Raises:
             InputError: as load_image_encoder, or no such device.
         """
-        return ImageEncoderFeatures(self, *load_image_encoder(self.model), ready_device(device))
+        return ImageEncoderFeatures(self, *load_image_encoder(self.model), usable(device))
 
 
 class ImageEncoderFeatures:

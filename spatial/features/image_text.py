@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.features.descriptors.crops import cut_crops, sample_tube
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image, Tube, VideoFrames
@@ -41,7 +41,7 @@ class ImageTextConfig:
         Raises:
             InputError: as load_image_text_model, or no such device.
         """
-        return ImageTextFeatures(self, load_image_text_model(self.model, ready_device(device)))
+        return ImageTextFeatures(self, load_image_text_model(self.model, usable(device)))
 
 
 class ImageTextModel:

@@ -25,7 +25,7 @@ from spatial.features.descriptors.motion import (
 from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
 from spatial.features.video_backbones import Library, VideoEncoder, load_video_encoder
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Float64Array, FloatArray, IntArray, Tube, VideoFrames
@@ -63,7 +63,7 @@ class VideoNetworkConfig:
         Raises:
             InputError: as load_video_encoder, or no such device.
         """
-        encoder = load_video_encoder(self.library, self.model, self.weights, ready_device(device))
+        encoder = load_video_encoder(self.library, self.model, self.weights, usable(device))
         return VideoNetworkFeatures(self, encoder)
 
 

@@ -1,1 +1,1 @@
-"""Tubes matched with sentences."""
+"""Matching of person tubes with sentences."""

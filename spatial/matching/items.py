@@ -1,4 +1,4 @@
-"""Training items of the tube matcher and their loss."""
+"""Training items and loss of the tube matcher."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def make_tube_item(
 ) -> TubeItem | None:
     """Return the training item of one video's annotated sentences, None without tubes.
 
-    `mask` is the network's; `keep` takes the clips over.
+    `mask` (N, N) is the network's; `keep` stores the clips.
     """
     if not video.tubes:
         return None
@@ -50,15 +50,15 @@ def make_tube_item(
 
 
 class TubeLoss:
-    """MMN-STVG's losses over a batch of videos, each with any number of sentences (there: one)."""
+    """MMN-STVG's losses over a batch of videos, each with any number of sentences (in MMN-STVG: one)."""
 
-    def __init__(self, embed: BatchEmbedder, config: LossConfig) -> None:
-        self.embed = embed
+    def __init__(self, embedder: BatchEmbedder, config: LossConfig) -> None:
+        self.embedder = embedder
         self.config = config
 
-    def __call__(self, batch: Sequence[TubeItem]) -> Losses:
+    def of(self, batch: Sequence[TubeItem]) -> Losses:
         """Return the losses of a batch."""
-        embeddings = self.embed(batch)
+        embeddings = self.embedder.embed(batch)
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
         iou = cosines(embeddings.queries.iou, embeddings.maps.iou)
         ious, own = lay_out_videos([item.ious.to(iou.device) for item in batch])

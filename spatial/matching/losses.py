@@ -1,4 +1,4 @@
-"""The losses of the MMN over tubes, from cosines between all sentences and all moments of all tubes of a batch.
+"""Losses of the Mutual Matching Network over person tubes.
 
 Shapes: Q sentences, T tubes of all videos, K candidate moments of a tube's map (its masked cells, row by row).
 `cosines` (Q, T, K) holds every sentence against every moment; `own` (Q, T) bool says which tubes are of a sentence's
@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from temporal.mmn.losses import LOG_EPSILON, LossConfig, Losses, LossMode, Negatives, loss_iou
+from temporal.mmn.losses import LOG_EPSILON, LossConfig, Losses, LossMode, loss_iou
 from temporal.training.embedder import same_video
 
 _SAME_IOU = 1e-6
-"""Cells whose IoU is less than this below the positive's are further positives in the official code."""
+"""Tolerance of the official code: cells within it of the positive's IoU are positives too."""
 
 
 def lay_out_videos(ious: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -55,49 +55,31 @@ def _mean(losses: Tensor, positives: _Positives, mode: LossMode) -> Tensor:
     return losses.masked_fill(~has_positive, 0.0).sum() / has_positive.sum().clamp(min=1)
 
 
-def tube_loss_vid(
-    cosines: Tensor,
-    ious: Tensor,
-    own: Tensor,
-    *,
-    removal_iou: float,
-    tau: float,
-    margin: float,
-    mode: LossMode,
-    negatives: Negatives = "all",
-) -> Tensor:
+def tube_loss_vid(cosines: Tensor, ious: Tensor, own: Tensor, config: LossConfig) -> Tensor:
     """Return the loss that tells, for each sentence's positive moment, that sentence from all of the batch.
 
-    Cross entropy with logits cos / tau, `margin` taken off the own sentence. Other sentences of the same video whose
-    truth the moment meets with IoU >= `removal_iou` are left out, as in MMN; with one sentence a video there are none.
+    Cross entropy with logits cos / tau_video, `margin` taken off the own sentence. Other sentences of the same video
+    whose truth the moment meets with IoU >= `removal_iou` are left out, as in MMN; with one sentence a video there are
+    none.
     With `negatives` "own_video" the sentences of all other videos are left out too.
     Mode "corrected" skips sentences without any positive, that is, whose best IoU is 0.
     """
     queries = torch.arange(len(cosines), device=cosines.device)
     positives = _positives(ious, own)
     is_self = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
-    left_out = (removal_iou <= ious[:, positives.tube, positives.cell].T) & ~is_self
-    if negatives == "own_video":
+    left_out = (config.removal_iou <= ious[:, positives.tube, positives.cell].T) & ~is_self
+    if config.negatives == "own_video":
         left_out |= ~own[:, positives.tube].T
     logits = cosines[:, positives.tube, positives.cell].T
-    logits = ((logits - margin * is_self.to(logits.dtype)) / tau).masked_fill(left_out, -torch.inf)
-    return _mean(F.cross_entropy(logits, queries, reduction="none"), positives, mode)
+    logits = (logits - config.margin * is_self.to(logits.dtype)) / config.tau_video
+    logits = logits.masked_fill(left_out, -torch.inf)
+    return _mean(F.cross_entropy(logits, queries, reduction="none"), positives, config.mode)
 
 
-def tube_loss_sent(
-    cosines: Tensor,
-    ious: Tensor,
-    own: Tensor,
-    *,
-    negative_iou: float,
-    tau: float,
-    margin: float,
-    mode: LossMode,
-    negatives: Negatives = "all",
-) -> Tensor:
+def tube_loss_sent(cosines: Tensor, ious: Tensor, own: Tensor, config: LossConfig) -> Tensor:
     """Return the loss that tells, for each sentence, its positive moment from the moments of all tubes of the batch.
 
-    Logits are cos / tau, `margin` taken off the positive; 1e-6 is added inside the logarithm of the sum.
+    Logits are cos / tau_sentence, `margin` taken off the positive; 1e-6 is added inside the logarithm of the sum.
 
     Mode "match", against the positive itself and
     - the cells of its tube, with their cosine times [IoU < negative_iou] + [IoU >= the positive's - 1e-6], `margin`
@@ -110,34 +92,32 @@ def tube_loss_sent(
 
     With `negatives` "own_video" the tubes of other videos are left out in either mode.
     """
-    queries = torch.arange(len(cosines), device=cosines.device)
+    queries, tau = torch.arange(len(cosines), device=cosines.device), config.tau_sentence
     positives = _positives(ious, own)
-    positive_logits = ((cosines[queries, positives.tube, positives.cell] - margin) / tau)[:, None]
+    positive_logits = ((cosines[queries, positives.tube, positives.cell] - config.margin) / tau)[:, None]
     logits = cosines / tau
-    if negatives == "own_video":
+    if config.negatives == "own_video":
         logits = logits.masked_fill(~own[:, :, None], -torch.inf)
-    if mode == "match":
+    if config.mode == "match":
         removed = F.one_hot(positives.tube - positives.first_tube, cosines.shape[1]).bool()
         kept = logits.masked_fill(removed[:, :, None], -torch.inf)
-        others = [kept.flatten(1), _same_tube_logits(cosines, ious, positives, negative_iou, margin) / tau]
+        others = [kept.flatten(1), _same_tube_logits(cosines, ious, positives, config) / tau]
     else:
-        excluded = own[:, :, None] & (ious >= negative_iou)
+        excluded = own[:, :, None] & (ious >= config.negative_iou)
         excluded[queries, positives.tube, positives.cell] = True
         others = [logits.masked_fill(excluded, -torch.inf).flatten(1)]
     epsilon = logits.new_full((len(cosines), 1), LOG_EPSILON)
     denominators = torch.cat([positive_logits, *others, epsilon], dim=1).logsumexp(dim=1)
-    return _mean(denominators - positive_logits[:, 0], positives, mode)
+    return _mean(denominators - positive_logits[:, 0], positives, config.mode)
 
 
-def _same_tube_logits(
-    cosines: Tensor, ious: Tensor, positives: _Positives, negative_iou: float, margin: float
-) -> Tensor:
+def _same_tube_logits(cosines: Tensor, ious: Tensor, positives: _Positives, config: LossConfig) -> Tensor:
     """Return the official similarities (Q, K) of each sentence with the cells of its positive tube, before / tau."""
     queries = torch.arange(len(cosines), device=cosines.device)
     tube_ious = ious[queries, positives.tube]
-    is_negative = (tube_ious < negative_iou).to(cosines.dtype)
+    is_negative = (tube_ious < config.negative_iou).to(cosines.dtype)
     is_top = (tube_ious >= positives.iou[:, None] - _SAME_IOU).to(cosines.dtype)
-    return cosines[queries, positives.tube] * (is_negative + is_top) - margin * is_top
+    return cosines[queries, positives.tube] * (is_negative + is_top) - config.margin * is_top
 
 
 def tube_losses(
@@ -149,25 +129,7 @@ def tube_losses(
     of the latter only those with tubes of the own video count. `config.num_positives` has no part here.
     """
     return Losses(
-        vid=tube_loss_vid(
-            contrastive_cosines,
-            ious,
-            own,
-            removal_iou=config.removal_iou,
-            tau=config.tau_video,
-            margin=config.margin,
-            mode=config.mode,
-            negatives=config.negatives,
-        ),
-        sent=tube_loss_sent(
-            contrastive_cosines,
-            ious,
-            own,
-            negative_iou=config.negative_iou,
-            tau=config.tau_sentence,
-            margin=config.margin,
-            mode=config.mode,
-            negatives=config.negatives,
-        ),
-        iou=loss_iou(iou_cosines[own], ious[own], config.min_iou, config.max_iou),
+        vid=tube_loss_vid(contrastive_cosines, ious, own, config),
+        sent=tube_loss_sent(contrastive_cosines, ious, own, config),
+        iou=loss_iou(iou_cosines[own], ious[own], config),
     )

@@ -1,4 +1,4 @@
-"""The spatial stage: an MMN over the candidate tubes of a video, its training items and its answers."""
+"""Spatial stage: scores of tubes and their spans from a trained MMN."""
 
 from collections.abc import Sequence
 
@@ -21,19 +21,19 @@ def tube_clips(video: PreparedVideo, num_clips: int) -> Tensor:
 
 
 class MMNTubeMatcher:
-    """stvg.interfaces.TubeMatcher with a trained network; `num_clips` P is what tube features are averaged to."""
+    """stvg.interfaces.TubeMatcher with a trained network."""
 
-    def __init__(self, model: MMN, sentences: SentenceSource, num_clips: int) -> None:
+    def __init__(self, model: MMN, sentences: SentenceSource) -> None:
         self.model = model.eval()
         self.sentences = sentences
-        self.num_clips = num_clips
 
     @torch.inference_mode()
     def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
         """Return each tube's map per query; cells that round to no frame are left out."""
         if not video.tubes:
             return [()] * len(queries)
-        embeddings = self.model(tube_clips(video, self.num_clips), self.sentences([query.text for query in queries]))
+        clips = tube_clips(video, self.model.num_pre_clips)
+        embeddings = self.model(clips, self.sentences.encode([query.text for query in queries]))
         contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive).clamp(-1, 1).cpu()
         iou = iou_scores(cosines(embeddings.queries.iou, embeddings.maps.iou)).cpu()
         answers = []

@@ -16,7 +16,7 @@ from temporal.mmn.moment_map import cell_spans_frames, moment_cells
 NUM_CLIPS = 16
 """Clips of a video or tube; candidates are all spans of whole clips."""
 Embed = Callable[[Sequence[str]], FloatArray]
-"""Gives unit vectors (Q, E) of Q sentences."""
+"""Returns unit vectors (Q, E) of Q sentences."""
 
 
 class ZeroShotMatcher:

@@ -1,1 +1,1 @@
-"""Device, allocator and matrix products."""
+"""Device, allocator and matrix products of torch."""

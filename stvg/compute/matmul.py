@@ -1,17 +1,14 @@
-"""Products of matrices, on CPUs by the library that is fastest there.
+"""Matrix products and linear layers, on CPUs by oneDNN.
 
-oneDNN takes products of float32 matrices there: the MKL behind torch's matmul and linear holds back on processors other
-than Intel's, where it is half as fast.
+The MKL behind torch's matmul and linear limits itself on processors other than Intel's, where it is half as fast as
+oneDNN on float32 matrices.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.overrides import TorchFunctionMode
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
@@ -41,16 +38,27 @@ def correlate_each(rows: Tensor, outer: Tensor) -> Tensor:
     return out
 
 
-class FastLinear(TorchFunctionMode):
-    """Within it torch's linear layers go by oneDNN where that is faster; what they compute is the same."""
+class OnednnLinear(nn.Linear):
+    """nn.Linear that computes by oneDNN on CPUs, in float32 and outside of autocast; elsewhere it is nn.Linear."""
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Return what `func` gives, by oneDNN for linear layers."""
-        if func is F.linear and not kwargs and _by_onednn(args[0]) and not torch.is_autocast_enabled("cpu"):
-            return _Linear.apply(args[0], args[1], args[2] if len(args) > 2 else None)  # type: ignore[no-untyped-call]
-        return func(*args, **(kwargs or {}))
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return inputs (..., K) @ weight.T + bias."""
+        if not _by_onednn(inputs) or torch.is_autocast_enabled("cpu"):
+            return super().forward(inputs)
+        out: Tensor = _Linear.apply(inputs, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return out
+
+
+def use_onednn_linear(module: nn.Module) -> None:
+    """Replace each nn.Linear inside `module` by an OnednnLinear with the same parameters, under the same name."""
+    for name, child in module.named_children():
+        if type(child) is nn.Linear:
+            # On the device "meta" initialisation draws no random numbers.
+            linear = OnednnLinear(child.in_features, child.out_features, child.bias is not None, device="meta")
+            linear.weight, linear.bias = child.weight, child.bias
+            setattr(module, name, linear.train(child.training))
+        else:
+            use_onednn_linear(child)
 
 
 class _Linear(torch.autograd.Function):

@@ -1,1 +1,1 @@
-"""Readers of pickled files that execute nothing."""
+"""Safe readers of pickled files."""

@@ -1,4 +1,4 @@
-"""Pickles of plain data, arrays and tensors, read without executing anything that a file names.
+"""Unpickle plain data, arrays and tensors without executing code.
 
 A pickle is a program: it builds objects by calling what it names. Here it can name only the functions by which NumPy
 and torch pickle arrays, and what it gets for each is a part of this module that looks at its arguments first. These

@@ -1,4 +1,4 @@
-"""Files of torch.save, read as tensors and plain data: nothing in them is ever executed."""
+"""Read files of torch.save without executing code."""
 
 import re
 import warnings

@@ -19,6 +19,7 @@ from functools import lru_cache
 from multiprocessing.connection import wait as wait_for_sentinels
 from typing import Any, Protocol, TypeVar
 
+from stvg.compute.allocator import keep_freed_memory
 from stvg.errors import InputError
 
 Job = TypeVar("Job")
@@ -119,6 +120,7 @@ def _start() -> None:
     """Prepare a worker process: one thread for OpenCV, interrupts left to the parent, no life after the parent's."""
     import cv2
 
+    keep_freed_memory()
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

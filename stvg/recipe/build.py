@@ -6,7 +6,7 @@ from spatial.matching.matcher import MMNTubeMatcher
 from spatial.matching.zero_shot import ZeroShotLocalizer, ZeroShotMatcher
 from spatial.tracking.linker import OfflineLinker
 from spatial.tracking.tracker import BidirectionalTracker
-from stvg.compute.device import ready_device
+from stvg.compute.device import usable
 from stvg.errors import InputError
 from stvg.evaluation.baselines import WholeLocalizer
 from stvg.fusion.ranking import Explainer
@@ -15,9 +15,10 @@ from stvg.interfaces import MomentLocalizer, TubeMatcher
 from stvg.pipeline import Grounder, Preparer
 from stvg.recipe.networks import load_network
 from stvg.recipe.schema import Recipe
-from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
+from stvg.recipe.workspace import fusion_file, temporal_folder
 from temporal.localizer import MMNLocalizer
-from temporal.sequences import PeopleStreams, Streams, VideoStream
+from temporal.mmn.text_cache import CachedVectors
+from temporal.sequences import ClipSequences, PeopleSequences, VideoSequence
 from temporal.training.checkpoint import best_weights
 
 
@@ -50,8 +51,9 @@ def build_grounder(recipe: Recipe) -> Grounder:
         return Grounder(*_untrained_stages(recipe), build_fusion(recipe))
     untrained = recipe.temporal.checkpoint is None and not best_weights(temporal_folder(recipe)).is_file()
     alone = untrained and recipe.fusion.mode == "tube_mmn"
-    localizer: MomentLocalizer = WholeLocalizer() if alone else load_localizer(recipe)
-    return Grounder(localizer, load_matcher(recipe), build_fusion(recipe))
+    if alone:
+        return Grounder(WholeLocalizer(), load_matcher(recipe), build_fusion(recipe))
+    return Grounder(*load_stages(recipe), build_fusion(recipe))
 
 
 def build_explainer(recipe: Recipe) -> Explainer:
@@ -62,14 +64,14 @@ def build_explainer(recipe: Recipe) -> Explainer:
     """
     if recipe.zero_shot:
         return Explainer(*_untrained_stages(recipe), build_fusion(recipe))
-    return Explainer(load_localizer(recipe), load_matcher(recipe), build_fusion(recipe))
+    return Explainer(*load_stages(recipe), build_fusion(recipe))
 
 
 def _untrained_stages(recipe: Recipe) -> tuple[MomentLocalizer, TubeMatcher]:
     """Return both stages of a recipe without training."""
     if not isinstance(recipe.features, ImageTextConfig):
         raise InputError(f"zero_shot: expected features.kind image_text, got {recipe.features.kind}")
-    model = load_image_text_model(recipe.features.model, ready_device(recipe.device))
+    model = load_image_text_model(recipe.features.model, usable(recipe.device))
     parts = model.embed_sentences, model.scale
     return ZeroShotLocalizer(*parts), ZeroShotMatcher(*parts)
 
@@ -83,33 +85,44 @@ def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
     )
 
 
+def load_stages(recipe: Recipe) -> tuple[MMNLocalizer, MMNTubeMatcher]:
+    """Return both trained stages; they share the text encoder where they name the same one and neither trains it.
+
+    Raises:
+        InputError: as build_grounder.
+    """
+    localizer, vectors = load_localizer(recipe), None
+    if recipe.matcher.text == recipe.temporal.text and isinstance(localizer.sentences, CachedVectors):
+        vectors = localizer.sentences
+    return localizer, load_matcher(recipe, vectors)
+
+
 def load_localizer(recipe: Recipe) -> MMNLocalizer:
     """Return the trained temporal stage.
 
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = load_network(recipe, recipe.temporal, temporal_folder(recipe), "stvg train temporal")
-    return MMNLocalizer(network, sentences, temporal_streams(recipe), recipe.temporal.power)
+    network, sentences = load_network(recipe, recipe.temporal)
+    return MMNLocalizer(network, sentences, clip_sequences(recipe), recipe.temporal.power)
 
 
-def load_matcher(recipe: Recipe) -> MMNTubeMatcher:
-    """Return the trained spatial stage.
+def load_matcher(recipe: Recipe, vectors: CachedVectors | None = None) -> MMNTubeMatcher:
+    """Return the trained spatial stage; `vectors` of its sentences are used if it does not train its text encoder.
 
     Raises:
         InputError: as build_grounder.
     """
-    network, sentences = load_network(recipe, recipe.matcher, matcher_folder(recipe), "stvg train matcher")
-    return MMNTubeMatcher(network, sentences, recipe.matcher.network.num_pre_clips)
+    return MMNTubeMatcher(*load_network(recipe, recipe.matcher, vectors))
 
 
-def temporal_streams(recipe: Recipe) -> Streams:
-    """Return what gives the temporal stage's streams of a video.
+def clip_sequences(recipe: Recipe) -> ClipSequences:
+    """Return the clip sequences that the temporal stage searches.
 
     Raises:
-        InputError: streams of whole videos, of which imported features tell nothing.
+        InputError: a search in whole videos with imported features, which have no features of whole videos.
     """
-    if recipe.temporal.streams == "video" and isinstance(recipe.features, ImportedConfig):
-        raise InputError("temporal.streams: expected people with features.kind imported, got video")
+    if recipe.temporal.search == "video" and isinstance(recipe.features, ImportedConfig):
+        raise InputError("temporal.search: expected people with features.kind imported, got video")
     num_clips = recipe.temporal.network.num_pre_clips
-    return VideoStream(num_clips) if recipe.temporal.streams == "video" else PeopleStreams(num_clips)
+    return VideoSequence(num_clips) if recipe.temporal.search == "video" else PeopleSequences(num_clips)

@@ -1,4 +1,4 @@
-"""From a recipe of a benchmark to objects: its features, and the network that ranks moments in them."""
+"""Build the feature reader and the moment ranker of a benchmark recipe."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 from stvg.config import load_config
 from stvg.recipe.networks import load_network
 from stvg.recipe.schema import BenchmarkRecipe
-from stvg.recipe.workspace import temporal_folder
 from temporal.benchmarks.features import ClipReader, FeatureFile
 from temporal.benchmarks.ranker import MomentRanker
 from temporal.mmn.network import MMN
@@ -23,21 +22,14 @@ def feature_file(recipe: BenchmarkRecipe) -> FeatureFile:
 
 
 def clip_reader(recipe: BenchmarkRecipe, file: FeatureFile) -> ClipReader:
-    """Return what reads the clips of a benchmark's videos."""
+    """Return the reader of the clips of a benchmark's videos."""
     data, num_clips = recipe.data, recipe.temporal.network.num_pre_clips
     return ClipReader(file, num_clips, clamp=data.clamp, memory_gib=data.memory_gib)
 
 
 def make_ranker(recipe: BenchmarkRecipe, network: MMN, sentences: SentenceSource) -> MomentRanker:
     """Return the ranker of a benchmark around a network."""
-    return MomentRanker(
-        network,
-        sentences,
-        recipe.temporal.network.num_pre_clips,
-        clamp=recipe.data.clamp,
-        power=recipe.temporal.power,
-        nms_threshold=recipe.recall.nms_threshold,
-    )
+    return MomentRanker(network, sentences, recipe.recall, clamp=recipe.data.clamp, power=recipe.temporal.power)
 
 
 def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None = None) -> MomentRanker:
@@ -47,7 +39,7 @@ def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None = None) -> Mome
         InputError: a checkpoint is missing, or belongs to another config.
     """
     stage = recipe.temporal if checkpoint is None else replace(recipe.temporal, checkpoint=checkpoint)
-    return make_ranker(recipe, *load_network(recipe, stage, temporal_folder(recipe), "stvg mmn train"))
+    return make_ranker(recipe, *load_network(recipe, stage))
 
 
 def load_temporal(config: str | Path, checkpoint: str | Path | None = None) -> MomentRanker:

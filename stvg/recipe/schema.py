@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -29,7 +29,7 @@ from temporal.benchmarks.annotations import MomentForm
 from temporal.benchmarks.ranker import RecallConfig
 from temporal.mmn.losses import LossConfig
 from temporal.mmn.network import MMNConfig
-from temporal.training.loop import TrainingConfig
+from temporal.training.config import TrainingConfig
 
 DetectorConfig = Annotated[
     FileConfig  # a new detector is one more line here
@@ -93,6 +93,11 @@ class VideoConfig:
 class StageConfig:
     """One Mutual Matching Network: its text encoder, sizes, losses and training."""
 
+    folder: ClassVar[str]
+    """Where training leaves its checkpoints, under output.root."""
+    command: ClassVar[str]
+    """The command that trains the stage."""
+
     text: str = "distilbert-base-uncased"
     """Hub name, folder, or package:NAME/FOLDER of a transformers encoder."""
     network: MMNConfig = field(default_factory=MMNConfig)
@@ -106,10 +111,21 @@ class StageConfig:
 class TemporalConfig(StageConfig):
     """The temporal stage."""
 
-    streams: Literal["video", "people"] = "video"
-    """Whether moments are sought in the clips of the whole video, or in each tube's and the best one counts."""
+    folder: ClassVar[str] = "temporal"
+    command: ClassVar[str] = "stvg train temporal"
+
+    search: Literal["video", "people"] = "video"
+    """Where moments are searched: in the clips of the whole video, or in those of each tube (the best one counts)."""
     power: float = 0.5
     """p of a moment's score (0.5 c + 0.5)^p x iou."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class MatcherConfig(StageConfig):
+    """The spatial stage."""
+
+    folder: ClassVar[str] = "matcher"
+    command: ClassVar[str] = "stvg train matcher"
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -129,7 +145,7 @@ class Recipe:
     """Ground by the similarity of features of kind image_text to the sentence, without training; temporal and matcher
     then mean nothing."""
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
-    matcher: StageConfig = field(default_factory=StageConfig)
+    matcher: MatcherConfig = field(default_factory=MatcherConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
 
@@ -166,6 +182,9 @@ class BenchmarkDataConfig:
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class RankerConfig(StageConfig):
     """An MMN over the clip features of whole videos."""
+
+    folder: ClassVar[str] = "temporal"
+    command: ClassVar[str] = "stvg mmn train"
 
     power: float = 0.5
     """p of a moment's score (0.5 c + 0.5)^p x iou."""

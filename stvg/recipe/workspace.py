@@ -14,12 +14,12 @@ from stvg.recipe.schema import BenchmarkRecipe, Recipe
 
 def temporal_folder(recipe: Recipe | BenchmarkRecipe) -> Path:
     """Return where the temporal stage's training leaves its checkpoints."""
-    return recipe.output.root / "temporal"
+    return recipe.output.root / recipe.temporal.folder
 
 
 def matcher_folder(recipe: Recipe) -> Path:
     """Return where the matcher's training leaves its checkpoints."""
-    return recipe.output.root / "matcher"
+    return recipe.output.root / recipe.matcher.folder
 
 
 def fusion_file(recipe: Recipe) -> Path:

@@ -1,4 +1,4 @@
-"""Random crops in time and random joins with other videos: one annotated video becomes several for training."""
+"""Random crops and concatenations of training videos."""
 
 from dataclasses import replace
 

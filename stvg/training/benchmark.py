@@ -1,9 +1,9 @@
-"""Train and evaluate MMN on a benchmark of temporal grounding, from features that others extracted."""
+"""Train and evaluate MMN on a benchmark of temporal grounding."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -13,24 +13,24 @@ from stvg.io.files import write_json_atomically
 from stvg.recipe.build_benchmark import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.recipe.schema import BenchmarkRecipe
 from stvg.recipe.workspace import temporal_folder as folder_of
-from stvg.training.setup import seeded_network, training_alone, training_run
-from stvg.training.wordings import make_rewordings
+from stvg.training.items import TrainSet
+from stvg.training.setup import StageTask, training_alone
 from temporal.benchmarks.annotations import MomentAnnotations, read_moments
 from temporal.benchmarks.features import ClipReader
-from temporal.benchmarks.ranker import MomentRanker, Ranking, moment_item, rank_split
+from temporal.benchmarks.ranker import Ranking, moment_item, rank_split
 from temporal.benchmarks.recall import RecallTable
 from temporal.distributed.ranks import Ranks
-from temporal.mmn.text_cache import encode_all
-from temporal.training.embedder import BatchEmbedder
+from temporal.mmn.losses import Losses
+from temporal.training.config import TrainingConfig
 from temporal.training.items import MomentItem, MomentLoss
-from temporal.training.loop import TrainingConfig, train
+from temporal.training.loop import train
 
 logger = logging.getLogger(__name__)
 Split = Literal["train", "val", "test"]
 EVAL_BATCH = 32
-"""Videos whose maps are made together when moments are ranked."""
+"""Videos per forward pass when moments are ranked."""
 LENGTH_EDGES = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
-"""Groups of moments by their share of the video."""
+"""Edges of the groups of moments by their share of the video."""
 
 
 def train_benchmark(recipe: BenchmarkRecipe, resume: bool = False) -> None:
@@ -41,40 +41,11 @@ def train_benchmark(recipe: BenchmarkRecipe, resume: bool = False) -> None:
             into this folder.
     """
     with training_alone(folder_of(recipe), recipe.device) as ranks:
-        _train(recipe, resume, ranks)
+        task = BenchmarkTask(recipe, ranks)
+        train(task, task.training(), folder_of(recipe), ranks=ranks, resume=resume)
 
 
-def _train(recipe: BenchmarkRecipe, resume: bool, ranks: Ranks) -> None:
-    read = clip_reader(recipe, feature_file(recipe))
-    videos = read_split(recipe, read, "train").videos
-    network, sentences = seeded_network(recipe.temporal, read.file.width, recipe.seed, ranks)
-    mask = network.mask.cpu()
-    items = [moment_item(video, read, mask) for video in videos]
-
-    def versions() -> list[list[MomentItem]]:
-        made = make_rewordings(recipe.temporal, items, recipe.seed)
-        encode_all(sentences, chain(items, *made))
-        return made
-
-    training, validate = _selection(recipe, read, make_ranker(recipe, network, sentences))
-    stage = replace(recipe.temporal, training=training)
-    run = training_run(
-        recipe,
-        stage,
-        network,
-        MomentLoss(BatchEmbedder(network, sentences, training.precision, ranks), stage.loss),
-        items,
-        validate,
-        versions=versions,
-        folder=folder_of(recipe),
-        ranks=ranks,
-        annotations=recipe.data.root / recipe.data.train,
-        origin={"features": read.file.path.stat().st_size, "select_on": recipe.select_on},
-    )
-    train(run, resume)
-
-
-def read_split(recipe: BenchmarkRecipe, read: ClipReader, split: Split) -> MomentAnnotations:
+def read_split(recipe: BenchmarkRecipe, reader: ClipReader, split: Split) -> MomentAnnotations:
     """Read the annotations of a split, say what was read and dropped, and check that all features are there.
 
     Raises:
@@ -85,27 +56,49 @@ def read_split(recipe: BenchmarkRecipe, read: ClipReader, split: Split) -> Momen
         raise InputError(f"config: data.{split}: expected the annotations of a {split} split, this benchmark has none")
     annotations = read_moments(path, recipe.data.form, recipe.data.drop_empty)
     logger.info("%s: %s", path, annotations)
-    read.file.require(video.video_id for video in annotations.videos)
+    reader.file.require(video.video_id for video in annotations.videos)
     return annotations
 
 
-def _selection(
-    recipe: BenchmarkRecipe, read: ClipReader, ranker: MomentRanker
-) -> tuple[TrainingConfig, Callable[[], float]]:
-    """Return the training config and the score that chooses the checkpoint: the mean of R@1 over the thresholds."""
-    training = recipe.temporal.training
-    if recipe.select_on == "last":
-        return replace(training, validate_from=training.epochs), lambda: 0.0
-    if recipe.select_on == "test":
-        logger.warning("the checkpoint is chosen on test: its recalls there are optimistic")
-    videos = read_split(recipe, read, recipe.select_on).videos
-    first = min(recipe.recall.firsts)
+class BenchmarkTask(StageTask[MomentItem]):
+    """Training of MMN on a benchmark, scored by the mean of R@1 over the thresholds on the split `select_on`.
 
-    def validate() -> float:
-        table = rank_split(ranker, videos, read, first, EVAL_BATCH).recalls(replace(recipe.recall, firsts=(first,)))
-        return table.mean_recall(first)
+    Raises:
+        InputError: as train_benchmark.
+    """
 
-    return training, validate
+    def __init__(self, recipe: BenchmarkRecipe, ranks: Ranks) -> None:
+        self._recipe = recipe
+        self._reader = clip_reader(recipe, feature_file(recipe))
+        videos = read_split(recipe, self._reader, "train").videos
+        super().__init__(recipe, recipe.temporal, self._reader.file.width, recipe.seed, ranks)
+        mask = self.model.mask.cpu()
+        items = [moment_item(video, self._reader.read, mask) for video in videos]
+        self.data = TrainSet(items, [[] for _ in items])
+        self.origin = {"features": self._reader.file.path.stat().st_size, "select_on": recipe.select_on}
+        self._loss = MomentLoss(self.embedder, recipe.temporal.loss)
+        self._ranker = make_ranker(recipe, self.model, self.sentences)
+        if recipe.select_on == "test":
+            logger.warning("the checkpoint is chosen on test: its recalls there are optimistic")
+        if recipe.select_on != "last":
+            self._videos = read_split(recipe, self._reader, recipe.select_on).videos
+
+    def training(self) -> TrainingConfig:
+        """Return the training config; with `select_on` "last" the last epoch alone is scored."""
+        training = self.stage.training
+        return replace(training, validate_from=training.epochs) if self._recipe.select_on == "last" else training
+
+    def loss(self, batch: Sequence[MomentItem]) -> Losses:
+        """Return the losses of a batch."""
+        return self._loss.of(batch)
+
+    def score(self) -> float:
+        """Return the mean recall, 0 with `select_on` "last"."""
+        if self._recipe.select_on == "last":
+            return 0.0
+        first = min(self._recipe.recall.firsts)
+        ranking = rank_split(self._ranker, self._videos, self._reader.read, first, EVAL_BATCH)
+        return ranking.recalls(replace(self._recipe.recall, firsts=(first,))).mean_recall(first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +126,16 @@ def evaluate_benchmark(
     Raises:
         InputError: as train_benchmark; no weights, or weights of another config.
     """
-    read = clip_reader(recipe, feature_file(recipe))
+    reader = clip_reader(recipe, feature_file(recipe))
     ranker = load_ranker(recipe, checkpoint)
-    width = ranker.model.clip_pool.conv.in_channels
-    if read.file.width != width:
+    width = ranker.model.input_size
+    if reader.file.width != width:
         raise InputError(
-            f"{read.file.path}: expected features of width {width}, which the weights were trained on, "
-            f"got {read.file.width}"
+            f"{reader.file.path}: expected features of width {width}, which the weights were trained on, "
+            f"got {reader.file.width}"
         )
-    videos = read_split(recipe, read, split).videos
-    ranking: Ranking = rank_split(ranker, videos, read, max(recipe.recall.firsts), EVAL_BATCH)
+    videos = read_split(recipe, reader, split).videos
+    ranking: Ranking = rank_split(ranker, videos, reader.read, max(recipe.recall.firsts), EVAL_BATCH)
     tables = ranking.recalls_by_length(recipe.recall, LENGTH_EDGES)
     groups = dict(zip(pairwise(LENGTH_EDGES), tables, strict=True))
     evaluated = Evaluated(split, ranking.recalls(recipe.recall), groups)

@@ -24,7 +24,7 @@ _WORDS = 17
 
 @dataclass(frozen=True, slots=True)
 class TrainCost:
-    """What a stage's training takes with so many `maps` (streams or tubes, their mean) a video.
+    """What a stage's training takes with so many `maps` (sequences or tubes, their mean) a video.
 
     `seconds` are those of one step as the recipe has it, `steps` all of them; `item_bytes` is the size of all items.
     """
@@ -65,19 +65,12 @@ def _step_seconds(stage: StageConfig, device: Device, count: int, width: int) ->
     items = [_item(number, stage.network.num_pre_clips, width, network) for number in range(count)]
     loss = MomentLoss(BatchEmbedder(network, sentences, stage.training.precision), stage.loss)
     text = [] if network.text_backbone is None else list(network.text_backbone.parameters())
-    optimizer = make_optimizer(
-        network,
-        text,
-        lr=stage.training.lr,
-        text_lr_scale=stage.training.text_lr_scale,
-        betas=stage.training.betas,
-        weight_decay=stage.training.weight_decay,
-    )
+    optimizer = make_optimizer(network, text, stage.training)
     network.train()
 
     def step(batch: Sequence[MomentItem]) -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss(batch).total(stage.loss.contrastive_weight).backward()  # type: ignore[no-untyped-call]
+        loss.of(batch).total(stage.loss.contrastive_weight).backward()  # type: ignore[no-untyped-call]
         clip_and_step(optimizer, network.parameters(), stage.training.clip_norm)
         if device == "cuda":
             torch.cuda.synchronize()

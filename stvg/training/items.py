@@ -1,4 +1,4 @@
-"""What both stages train on: the items of the train split, without the videos that cannot be had."""
+"""Training items of both stages, made from the train split."""
 
 import hashlib
 import logging
@@ -18,19 +18,19 @@ from stvg.recipe.workspace import prepared_store
 from stvg.training.augmentation import concatenate_randomly, crop_randomly
 from stvg.types import Annotation, Failure, PreparedVideo
 from temporal.distributed.ranks import Ranks
+from temporal.training.config import TrainingConfig
 from temporal.training.embedder import BatchItem
-from temporal.training.loop import TrainingConfig
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item", bound=BatchItem)
 MakeItem = Callable[[Sequence[Annotation], PreparedVideo], Item | None]
 _REMEMBERED = 16
-"""Training videos kept in memory while items are made of them, each as a rule once."""
+"""Training videos that are cached while their items are made."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSet(Generic[Item]):
-    """The items of a split, one a footage, and further versions of each."""
+    """The training items, one per source video, and augmented versions of each."""
 
     items: list[Item]
     versions: list[list[Item]]
@@ -38,39 +38,39 @@ class TrainSet(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The annotations of a split whose videos can be had, what reads those, and the videos that cannot be had."""
+    """The usable annotations of a split, the reader of their videos, and the videos that are missing."""
 
     annotations: tuple[Annotation, ...]
     read: Reader
-    gone: tuple[Failure, ...]
+    missing: tuple[Failure, ...]
 
 
 def usable_split(recipe: Recipe, name: str) -> Split:
-    """Return what training or fitting can use of a split.
+    """Return the annotations of a split whose videos are available.
 
     Raises:
-        InputError: the annotations cannot be read, or none of their videos be had.
+        InputError: the annotations cannot be read, or all their videos are missing.
     """
     path = recipe.data.annotations(name)
     annotations = read_annotations(path)
-    gone = unreadable_videos(recipe, name, (item.query.video_id for item in annotations))
-    keys = {one.video_id for one in gone}
+    missing = unreadable_videos(recipe, name, (item.query.video_id for item in annotations))
+    keys = {one.video_id for one in missing}
     usable = tuple(item for item in annotations if item.query.video_id not in keys)
     if not usable:
-        raise InputError(f"{path}: expected videos of its items, none can be had; {gone[0].reason}")
-    return Split(usable, split_reader(recipe, name), tuple(gone))
+        raise InputError(f"{path}: expected videos of its items, none can be had; {missing[0].reason}")
+    return Split(usable, split_reader(recipe, name), tuple(missing))
 
 
 def training_splits(recipe: Recipe, ranks: Ranks) -> tuple[Split, Split]:
-    """Return train and val, and say in one warning which of their videos cannot be had.
+    """Return train and val; one warning, of the first rank, names their missing videos.
 
-    Of several ranks the first one says it, and all must lack the same videos: their batches would not be the same.
+    All ranks must lack the same videos, since their batches must be the same.
 
     Raises:
         InputError: as usable_split, or a rank lacks other videos than the first one does.
     """
     train, val = usable_split(recipe, "train"), usable_split(recipe, "val")
-    names = list(dict.fromkeys(one.video_id for one in (*train.gone, *val.gone)))
+    names = list(dict.fromkeys(one.video_id for one in (*train.missing, *val.missing)))
     mark = int.from_bytes(hashlib.sha256("\n".join(names).encode()).digest()[:6], "big")
     if ranks.broadcast(float(mark)) != mark:
         raise InputError(
@@ -83,16 +83,16 @@ def training_splits(recipe: Recipe, ranks: Ranks) -> tuple[Split, Split]:
 
 
 def left_out(*splits: Split) -> list[Failure]:
-    """Return the videos of the splits that cannot be had, each once, as failures of a training that did without."""
-    failures = {one.video_id: one for split in splits for one in split.gone}
+    """Return the missing videos of the splits, each once, as failures of the training that left them out."""
+    failures = {one.video_id: one for split in splits for one in split.missing}
     return [replace(one, reason=f"{one.reason}; left out of training") for one in failures.values()]
 
 
 def make_train_set(recipe: Recipe, config: TrainingConfig, train: Split, make: MakeItem[Item]) -> TrainSet[Item]:
-    """Make one training item of each footage, with the sentences of all its clips, and its further versions.
+    """Make one training item per source video, with the sentences of all its clips, and augmented versions of it.
 
-    Clips of one footage belong together: apart they would count as each other's negatives. Each footage is read once
-    and let go; only joins read others.
+    Clips of one source video stay together: in separate items they would be negatives of each other. Each video is
+    read once; only concatenations read further ones.
     """
     store = prepared_store(recipe, "train")
     read, footages = lru_cache(maxsize=_REMEMBERED)(store.read), store.sources()
@@ -127,7 +127,7 @@ def _versions(
     make: MakeItem[Item],
     rng: np.random.Generator,
 ) -> list[Item]:
-    """Return the crops and the joins of each sentence of a footage."""
+    """Return the crops and concatenations of each sentence of a source video."""
     if not (config.crops or config.concatenations):
         return []
     augmented = []

@@ -1,4 +1,4 @@
-"""The joint mode's weights: a small search on val, written down with what it found."""
+"""Fit the weights of the joint mode by a grid search on val."""
 
 import itertools
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from stvg.io.files import write_json_atomically
 from stvg.types import Annotation, FloatArray, MomentMap, Prediction, PreparedVideo, TubeMap
 
 WEIGHT_GRID = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Tried for moment and contrastive, the iou weight being 1: only the ratios of the three matter."""
+"""Grid of the moment and contrastive weights; the iou weight is 1, since only ratios matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,6 @@ def _m_viou(
 
 
 def write_fitted_weights(path: Path, weights: JointWeights, m_viou: float, num_queries: int) -> None:
-    """Write what the search found; `read_fitted_weights` takes it back."""
+    """Write the fitted weights; `read_fitted_weights` reads them."""
     found = {"weights": dump_config(weights), "val_m_viou": m_viou, "num_queries": num_queries}
     write_json_atomically(path, found, indent=2)

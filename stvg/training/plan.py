@@ -78,9 +78,9 @@ def _training(recipe: Recipe, cost: PrepareCost, sizes: list[SplitSize]) -> list
     """Return what each stage's training takes: its steps, measured on this device, and the size of its items."""
     videos = {one.split: one.videos for one in sizes}
     tubes = cost.tubes / cost.videos, cost.tube_width
-    streams = tubes if recipe.temporal.streams == "people" else (1.0, cost.clip_width)
+    sequences = tubes if recipe.temporal.search == "people" else (1.0, cost.clip_width)
     lines = []
-    for name, stage, (maps, width) in (("temporal", recipe.temporal, streams), ("matcher", recipe.matcher, tubes)):
+    for name, stage, (maps, width) in (("temporal", recipe.temporal, sequences), ("matcher", recipe.matcher, tubes)):
         if not videos.get("train") or not maps:
             lines.append(f"train {name}: not estimated, nobody was found or there is no video of train")
             continue

@@ -1,31 +1,31 @@
-"""What every training has in common, by whichever recipe: it is alone in its folder, its network, what it agrees on."""
+"""Output-folder lock, and the part of a training task that all stages share."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic
 
 import torch
+from torch import nn
 
 from stvg.config import dump_config
 from stvg.io.files import remove_leftovers
 from stvg.io.locks import locked
 from stvg.recipe.networks import build_network, describe_network
 from stvg.recipe.schema import BenchmarkRecipe, Recipe, StageConfig
+from stvg.training.items import Item, TrainSet
+from stvg.training.paraphrases import make_paraphrases
 from temporal.distributed.batch_norm import synchronise_batch_norm
 from temporal.distributed.ranks import Ranks, connected, find_ranks
-from temporal.mmn.losses import Losses
-from temporal.mmn.network import MMN
-from temporal.mmn.text_cache import SentenceSource
-from temporal.training.loop import TrainingRun
-
-Item = TypeVar("Item")
+from temporal.mmn.text_cache import encode_all
+from temporal.training.embedder import BatchEmbedder
 
 
 @contextmanager
 def training_alone(folder: Path, device: str) -> Iterator[Ranks]:
-    """Give the connected ranks and let no other run train into `folder` meanwhile; of several the first sees to that.
+    """Connect the ranks and lock `folder` against other trainings; the first rank holds the lock.
 
     Raises:
         InputError: another run trains there, or as find_ranks.
@@ -41,52 +41,64 @@ def training_alone(folder: Path, device: str) -> Iterator[Ranks]:
             yield ranks
 
 
-def seeded_network(stage: StageConfig, input_size: int, seed: int, ranks: Ranks) -> tuple[MMN, SentenceSource]:
-    """Return an untrained network that `seed` decides, the same on all ranks, and what it is given of sentences.
+class StageTask(Generic[Item]):
+    """Base of the tasks of all stages (temporal.training.loop.Task); subclasses add data, origin, loss and score.
+
+    The initial weights follow from `network_seed` alone and are the same on all ranks.
 
     Raises:
         InputError: as build_network.
     """
-    torch.manual_seed(seed)
-    network, sentences = build_network(stage, input_size, ranks.device)
-    synchronise_batch_norm(network, ranks)
-    return network, sentences
+
+    data: TrainSet[Item]
+    origin: dict[str, Any]
+    """What the items were made from, beside the annotations."""
+
+    def __init__(
+        self, recipe: Recipe | BenchmarkRecipe, stage: StageConfig, input_size: int, network_seed: int, ranks: Ranks
+    ) -> None:
+        self.stage = stage
+        self.seed = recipe.seed
+        torch.manual_seed(network_seed)
+        self.model, self.sentences = build_network(stage, input_size, ranks.device)
+        synchronise_batch_norm(self.model, ranks)
+        self.embedder = BatchEmbedder(self.model, self.sentences, stage.training.precision, ranks)
+        self._description = describe_network(recipe, stage, input_size)
+        self._annotations = hashlib.sha256(_train_annotations(recipe).read_bytes()).hexdigest()
+
+    @property
+    def text_parameters(self) -> Sequence[nn.Parameter]:
+        """The parameters of the network's text encoder, none where it has no own one."""
+        return [] if self.model.text_backbone is None else list(self.model.text_backbone.parameters())
+
+    @property
+    def contrastive_weight(self) -> float:
+        """The weight of the contrastive losses beside the IoU loss."""
+        return self.stage.loss.contrastive_weight
+
+    def items(self) -> Sequence[Item]:
+        """Return the training items."""
+        return self.data.items
+
+    def versions(self) -> list[list[Item]]:
+        """Return the augmented versions and the paraphrases of each item; all sentences are then encoded once."""
+        paraphrases = make_paraphrases(self.stage, self.data.items, self.seed)
+        made = [[*augmented, *own] for augmented, own in zip(self.data.versions, paraphrases, strict=True)]
+        encode_all(self.sentences, chain(self.data.items, *made))
+        return made
+
+    def description(self) -> dict[str, Any]:
+        """Return the config that is stored with the weights."""
+        return self._description
+
+    def setting(self) -> dict[str, Any]:
+        """Return what a resumed run must agree in: the losses, dropout, and the data."""
+        losses = {f"loss.{key}": value for key, value in dump_config(self.stage.loss).items()}
+        losses["network.feature_dropout"] = self.stage.network.feature_dropout
+        return {**losses, "annotations": self._annotations, **self.origin}
 
 
-def training_run(
-    recipe: Recipe | BenchmarkRecipe,
-    stage: StageConfig,
-    network: MMN,
-    loss: Callable[[Sequence[Item]], Losses],
-    items: Sequence[Item],
-    validate: Callable[[], float],
-    *,
-    versions: Callable[[], Sequence[Sequence[Item]]],
-    folder: Path,
-    ranks: Ranks,
-    annotations: Path,
-    origin: Mapping[str, Any],
-) -> TrainingRun[Item]:
-    """Return the training of a stage into `folder`.
-
-    A run that is taken up must agree in its losses, in the content of the file `annotations` and in `origin`, which
-    names what else the items were made from.
-    """
-    text = network.text_backbone
-    losses = {f"loss.{key}": value for key, value in dump_config(stage.loss).items()}
-    losses["network.feature_dropout"] = stage.network.feature_dropout
-    return TrainingRun(
-        model=network,
-        text_parameters=[] if text is None else list(text.parameters()),
-        loss=loss,
-        contrastive_weight=stage.loss.contrastive_weight,
-        train_items=items,
-        validate=validate,
-        config=stage.training,
-        folder=folder,
-        seed=recipe.seed,
-        describe=describe_network(recipe, stage, network.clip_pool.conv.in_channels),
-        versions=versions,
-        setting={**losses, "annotations": hashlib.sha256(annotations.read_bytes()).hexdigest(), **origin},
-        ranks=ranks,
-    )
+def _train_annotations(recipe: Recipe | BenchmarkRecipe) -> Path:
+    if isinstance(recipe, BenchmarkRecipe):
+        return recipe.data.root / recipe.data.train
+    return recipe.data.annotations("train")

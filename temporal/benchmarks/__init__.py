@@ -1,1 +1,1 @@
-"""Charades-STA, ActivityNet Captions and TACoS."""
+"""Benchmarks of temporal grounding: Charades-STA, ActivityNet Captions and TACoS."""

@@ -1,4 +1,4 @@
-"""Annotations of temporal grounding: which moment of a video each sentence describes.
+"""Read annotations of temporal grounding.
 
 Source of the forms: 2D-TAN's JSON files for Charades-STA, ActivityNet Captions and TACoS, as MCG-NJU/MMN reads them
 (mmn/data/datasets/{charades,activitynet,tacos}.py). HC-STVG's annotations give a moment by the span of their tube.

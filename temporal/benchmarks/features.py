@@ -1,4 +1,4 @@
-"""Clip features of videos from one HDF5 file, as 2D-TAN distributes them.
+"""Clip features of videos from one HDF5 file in the format of 2D-TAN.
 
 The file is opened once in each process that reads it. Source of the form: `get_vid_feat` of MCG-NJU/MMN
 (mmn/data/datasets/utils.py), which opens it anew for every video.
@@ -93,7 +93,7 @@ class ClipReader:
         self._room = int(memory_gib * 2**30 / (num_clips * file.width * 4))
         self._kept: dict[str, Tensor] = {}
 
-    def __call__(self, video_id: str) -> Tensor:
+    def read(self, video_id: str) -> Tensor:
         """Return a video's clips (P, D) float32.
 
         Raises:

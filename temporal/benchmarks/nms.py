@@ -1,4 +1,4 @@
-"""From score maps to ranked moments: candidates and non-maximum suppression over the fixed grid of cells.
+"""Rank the cells of score maps by non-maximum suppression.
 
 Which cells overlap does not depend on the video, so it is worked out once per grid. Source: `nms` and `evaluate` of
 MCG-NJU/MMN (mmn/data/datasets/evaluation.py); the same moments come out, without its loop over candidates.

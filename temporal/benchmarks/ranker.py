@@ -1,4 +1,4 @@
-"""Temporal grounding from a video's clip features alone: training items, ranked moments, recalls."""
+"""Training items, moment ranking and recalls of benchmarks of temporal grounding."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from temporal.mmn.text_cache import SentenceSource
 from temporal.training.items import MomentItem
 
 ReadClips = Callable[[str], Tensor]
-"""Gives the averaged clips (P, D) of a video by its id."""
+"""Returns the averaged clips (P, D) of a video by its id."""
 
 
 @config_dataclass(frozen=True, config=STRICT)
@@ -31,27 +31,27 @@ class RecallConfig:
     """How moments are ranked and counted; the defaults are those published for Charades-STA."""
 
     firsts: tuple[int, ...] = (1, 5)
-    """n of R@n"""
+    """Values n of R@n."""
     thresholds: tuple[float, ...] = (0.5, 0.7)
-    """m of IoU >= m"""
+    """IoU thresholds m of R@n, IoU >= m."""
     nms_threshold: float = 0.5
-    """of two moments that overlap more the better one is kept"""
+    """IoU above which non-maximum suppression drops the lower of two moments."""
 
 
 def moment_item(video: AnnotatedVideo, read: ReadClips, mask: Tensor) -> MomentItem:
-    """Return the training item of a video with all its sentences; its clips are read when they are needed."""
+    """Return the training item of a video with all its sentences; its clips are read with each batch."""
     moments = video.moments_s / video.duration_s
     return MomentItem(
         texts=video.sentences,
         num_maps=1,
-        read_clips=partial(_one_stream, read, video.video_id),
+        read_clips=partial(_one_sequence, read, video.video_id),
         described=torch.zeros(len(moments), dtype=torch.int64),
         ious=moment_ious(moments, mask),
         moments=torch.from_numpy(moments).float(),
     )
 
 
-def _one_stream(read: ReadClips, video_id: str) -> Tensor:
+def _one_sequence(read: ReadClips, video_id: str) -> Tensor:
     return read(video_id)[None]
 
 
@@ -71,21 +71,13 @@ class MomentRanker:
     """
 
     def __init__(
-        self,
-        model: MMN,
-        sentences: SentenceSource,
-        num_pre_clips: int,
-        *,
-        clamp: bool,
-        power: float,
-        nms_threshold: float,
+        self, model: MMN, sentences: SentenceSource, config: RecallConfig, *, clamp: bool, power: float
     ) -> None:
         self.model = model.eval()
         self.sentences = sentences
-        self.num_pre_clips = num_pre_clips
         self.clamp = clamp
         self.power = power
-        self.grid = MomentGrid(model.mask.cpu().numpy(), nms_threshold)
+        self.grid = MomentGrid(model.mask.cpu().numpy(), config.nms_threshold)
 
     def localize(
         self, features: FloatArray, sentences: Sequence[str], duration_s: float, limit: int = 5
@@ -96,8 +88,8 @@ class MomentRanker:
             InputError: no sentence or an empty one, features of another width, not finite or none, or a duration that
                 is not above 0.
         """
-        _check(features, sentences, duration_s, self.model.clip_pool.conv.in_channels)
-        clips = clips_of(features, self.num_pre_clips, clamp=self.clamp)
+        _check(features, sentences, duration_s, self.model.input_size)
+        clips = clips_of(features, self.model.num_pre_clips, clamp=self.clamp)
         scores = self.scores(clips[None], [sentences])[0]
         durations = np.full(len(scores), duration_s)
         ranked = self.grid.rank(scores, limit, durations)
@@ -109,7 +101,7 @@ class MomentRanker:
     def scores(self, clips: Tensor, sentences: Sequence[Sequence[str]]) -> list[FloatArray]:
         """Return the scores (Q_v, K) float32 of each video's sentences; `clips` (B, P, D) are those of B videos."""
         maps = self.model.encode_maps(clips)
-        queries = self.model.encode_queries(self.sentences([text for texts in sentences for text in texts]))
+        queries = self.model.encode_queries(self.sentences.encode([text for texts in sentences for text in texts]))
         counts = [len(texts) for texts in sentences]
         contrastive = _own_cosines(queries.contrastive, maps.contrastive, counts).cpu().numpy()
         iou = iou_scores(_own_cosines(queries.iou, maps.iou, counts)).cpu().numpy()

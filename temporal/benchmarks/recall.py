@@ -1,4 +1,4 @@
-"""Scores of temporal grounding: R@n at IoU >= m, and mIoU.
+"""Recall of temporal grounding: R@n at IoU >= m, and mIoU.
 
 Source: `evaluate` of MCG-NJU/MMN (mmn/data/datasets/evaluation.py). 2D-TAN counts IoU > m.
 """

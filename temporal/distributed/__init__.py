@@ -1,11 +1,11 @@
-"""Training by several processes that computes what one process computes.
+"""Training by several processes with the results of one process.
 
-`torchrun --nproc-per-node K` starts K ranks. Each knows the whole batch as a list of items, embeds its own share of
-them, and gathers the embeddings of all: so every rank has the complete loss, with negatives from all shares. Of its own
-rows each then holds the complete gradient; what a parameter gets from all rows is the sum over the ranks. BatchNorm's
-statistics are those of all shares. The official code knows its own rank's negatives only.
+`torchrun --nproc-per-node K` starts K ranks. Each has the whole batch as a list of items, embeds its own share of them
+and gathers the embeddings of all, so that every rank computes the complete loss, with negatives from all shares. Each
+rank holds the full gradient with respect to its own embeddings, so parameter gradients are summed, not averaged, over
+ranks. BatchNorm's statistics are those of all shares. The official code uses the negatives of the own rank only.
 
-One step is then: embed the own share (`Ranks.shares`), `gather_rows`, the loss, backward, `sum_gradients`, clip, step.
-What is trained must lie before the gather: a parameter of the loss itself would have its gradient counted once per
-rank. Dropout is the one thing that differs: what it drops depends on the number of ranks.
+One step is: embed the own share (`Ranks.shares`), `gather_rows`, loss, backward, `sum_gradients`, clip, step. All
+parameters must lie before the gather: the gradient of a parameter of the loss itself would be counted once per rank.
+Only dropout differs from one process: the values that it drops depend on the number of ranks.
 """

@@ -1,4 +1,4 @@
-"""What ranks send each other while they train: embeddings before the loss, gradients after it."""
+"""Gather embeddings and sum gradients across ranks."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from temporal.distributed.ranks import Ranks
 
 BUCKET_ELEMENTS = 16 * 2**20
-"""Gradients are sent in pieces of about so many numbers (64 MiB of float32), which bounds the copy."""
+"""Size of the buckets in which gradients are sent (64 MiB of float32), which bounds the copy."""
 
 
 def gather_rows(local: Tensor, counts: Sequence[int], ranks: Ranks) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which process this is among those that train together, and their connection."""
+"""Find and connect the processes that train together."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from stvg.errors import InputError
 logger = logging.getLogger(__name__)
 
 TIMEOUT = timedelta(hours=2)
-"""How long a rank waits for the others: rank 0 scores val and writes while they do."""
+"""Longest time that a rank waits for the others, for instance while rank 0 scores val and writes."""
 
 _LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 

@@ -1,4 +1,4 @@
-"""Features of any length brought to a fixed number of clips. Everything here is NumPy, on the CPU.
+"""Average features of any length to a fixed number of clips.
 
 Source: `avgfeats` of MCG-NJU/MMN (mmn/data/datasets/utils.py) and of atao99/MMN-STVG (tan/data/datasets/utils.py).
 """

@@ -1,4 +1,4 @@
-"""The losses of the Mutual Matching Network, from cosines between all sentences and all moments of a batch.
+"""Losses of the Mutual Matching Network.
 
 Shapes: Q sentences, B videos, K candidate moments of a map (its masked cells, row by row). `cosines` (Q, B, K) holds
 every sentence against every moment; `video_of_query` (Q,) int64 says which video a sentence belongs to; `ious` (Q, K)
@@ -23,7 +23,7 @@ LossMode = Literal["match", "corrected"]
 Negatives = Literal["all", "own_video"]
 
 LOG_EPSILON = -13.815510557964274
-"""log(1e-6): what the official code adds inside the logarithm of the sentence loss's denominator."""
+"""log(1e-6), with 1e-6 the constant that the official code adds to the denominator of the sentence loss."""
 
 
 @config_dataclass(frozen=True, config=STRICT)
@@ -31,27 +31,27 @@ class LossConfig:
     """Hyper-parameters of the losses; the defaults are those published for Charades-STA."""
 
     mode: LossMode = "match"
-    """match: as the official code; corrected: as the paper says"""
+    """match: the official code; corrected: the paper."""
     min_iou: float = 0.5
-    """tIoU that becomes target 0 of the IoU branch"""
+    """tIoU up to which the target of the IoU branch is 0."""
     max_iou: float = 1.0
-    """tIoU that becomes target 1 of the IoU branch"""
+    """tIoU from which the target of the IoU branch is 1."""
     num_positives: int = 1
-    """moments with the highest tIoU that count as positive"""
+    """Positive moments per sentence: those of highest tIoU."""
     negative_iou: float = 0.5
-    """moments of the own video below this tIoU are negatives"""
+    """tIoU below which moments of the own video are negatives."""
     removal_iou: float = 0.5
-    """sentences of the same video whose moments overlap so much are not each other's negatives"""
+    """IoU of two moments of a video from which their sentences are not negatives of each other."""
     tau_video: float = 0.1
-    """temperature of the loss over sentences"""
+    """Temperature of the loss over sentences."""
     tau_sentence: float = 0.1
-    """temperature of the loss over moments"""
+    """Temperature of the loss over moments."""
     negatives: Negatives = "all"
-    """own_video: sentences and moments of other videos are no negatives, as methods before MMN had it"""
+    """own_video: no negatives from other videos, as in methods before MMN."""
     margin: float = 0.4
-    """taken off the cosine of each positive pair"""
+    """Margin subtracted from the cosine of each positive pair."""
     contrastive_weight: float = 0.05
-    """weight of both contrastive losses beside the IoU loss"""
+    """Weight of both contrastive losses beside the IoU loss."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,42 +67,32 @@ class Losses:
         return self.iou + contrastive_weight * (self.vid + self.sent)
 
 
-def loss_iou(cosine: Tensor, ious: Tensor, min_iou: float, max_iou: float) -> Tensor:
-    """Return the mean binary cross entropy of sigmoid(10 cos) against IoUs scaled to [0, 1].
+def loss_iou(cosine: Tensor, ious: Tensor, config: LossConfig) -> Tensor:
+    """Return the mean binary cross entropy of sigmoid(10 cos) against IoUs scaled from [min_iou, max_iou] to [0, 1].
 
     `cosine` and `ious` have one shape, say (Q, K): candidate moments only. Computed from the logits, which is the same
     number and also safe in low precision.
     """
-    targets = ((ious - min_iou) / (max_iou - min_iou)).clamp(0, 1)
+    targets = ((ious - config.min_iou) / (config.max_iou - config.min_iou)).clamp(0, 1)
     return F.binary_cross_entropy_with_logits(cosine * IOU_SCALE, targets.to(cosine.dtype))
 
 
-def loss_vid(
-    cosines: Tensor,
-    ious: Tensor,
-    video_of_query: Tensor,
-    moments: Tensor,
-    *,
-    num_positives: int,
-    removal_iou: float,
-    tau: float,
-    margin: float,
-    negatives: Negatives = "all",
-) -> Tensor:
+def loss_vid(cosines: Tensor, ious: Tensor, video_of_query: Tensor, moments: Tensor, config: LossConfig) -> Tensor:
     """Return the loss that tells, for a positive moment, its sentence from all sentences of the batch.
 
     `moments` (Q, 2) are the true start and end of each sentence. For each sentence and each of its `num_positives`
-    cells of highest tIoU: cross entropy over all sentences with logits cos / tau, `margin` taken off the own one.
+    cells of highest tIoU: cross entropy over all sentences with logits cos / tau_video, `margin` taken off the own one.
     Other sentences of the same video with moments that overlap at `removal_iou` or more are left out; with `negatives`
     "own_video" those of all other videos too. There is nothing to correct here, so this loss has one mode.
     """
-    positives = ious.topk(num_positives, dim=1).indices
+    positives = ious.topk(config.num_positives, dim=1).indices
     logits = cosines[:, video_of_query[:, None], positives].permute(1, 2, 0)
     own = torch.eye(len(ious), dtype=torch.bool, device=ious.device)
-    left_out = _overlapping(moments, video_of_query, removal_iou) & ~own
-    if negatives == "own_video":
+    left_out = _overlapping(moments, video_of_query, config.removal_iou) & ~own
+    if config.negatives == "own_video":
         left_out |= video_of_query[:, None] != video_of_query
-    logits = ((logits - margin * own[:, None].to(logits.dtype)) / tau).masked_fill(left_out[:, None], -torch.inf)
+    logits = (logits - config.margin * own[:, None].to(logits.dtype)) / config.tau_video
+    logits = logits.masked_fill(left_out[:, None], -torch.inf)
     return (logits.logsumexp(dim=2) - logits.diagonal(dim1=0, dim2=2).T).mean()
 
 
@@ -114,39 +104,28 @@ def _overlapping(moments: Tensor, video_of_query: Tensor, removal_iou: float) ->
     return (video_of_query[:, None] == video_of_query) & (inter / union >= removal_iou)
 
 
-def loss_sent(
-    cosines: Tensor,
-    ious: Tensor,
-    video_of_query: Tensor,
-    *,
-    num_positives: int,
-    negative_iou: float,
-    tau: float,
-    margin: float,
-    mode: LossMode,
-    negatives: Negatives = "all",
-) -> Tensor:
+def loss_sent(cosines: Tensor, ious: Tensor, video_of_query: Tensor, config: LossConfig) -> Tensor:
     """Return the loss that tells, for a sentence, its positive moments from the moments of all videos of the batch.
 
-    Logits are cos / tau, `margin` taken off the positive; the negatives are the cells of the own video below
+    Logits are cos / tau_sentence, `margin` taken off the positive; the negatives are the cells of the own video below
     `negative_iou` and, unless `negatives` is "own_video", every cell of the other videos; 1e-6 is added inside the
     logarithm of the sum.
 
     Mode "match": cells of the own video from `negative_iou` on count with cosine 0 (the official code multiplies by a
     mask before the exponential), and a positive below `negative_iou` is also a negative. Mode "corrected": neither.
     """
-    positives = ious.topk(num_positives, dim=1).indices
+    positives = ious.topk(config.num_positives, dim=1).indices
     own = cosines[torch.arange(len(ious), device=ious.device), video_of_query]
-    positive_logits = (own.gather(1, positives) - margin) / tau
-    own_logits = own / tau
-    if mode == "match":
-        own_logits = own_logits.masked_fill(ious >= negative_iou, 0.0)
+    positive_logits = (own.gather(1, positives) - config.margin) / config.tau_sentence
+    own_logits, is_overlapping = own / config.tau_sentence, ious >= config.negative_iou
+    if config.mode == "match":
+        own_logits = own_logits.masked_fill(is_overlapping, 0.0)
     else:
-        own_logits = own_logits.masked_fill(ious >= negative_iou, -torch.inf).scatter(1, positives, -torch.inf)
+        own_logits = own_logits.masked_fill(is_overlapping, -torch.inf).scatter(1, positives, -torch.inf)
     logits = [own_logits, own_logits.new_full((len(ious), 1), LOG_EPSILON)]
-    if negatives == "all":
+    if config.negatives == "all":
         is_own = F.one_hot(video_of_query, cosines.shape[1]).bool()
-        logits.append((cosines / tau).masked_fill(is_own[:, :, None], -torch.inf).flatten(1))
+        logits.append((cosines / config.tau_sentence).masked_fill(is_own[:, :, None], -torch.inf).flatten(1))
     denominators = torch.cat(logits, dim=1).logsumexp(dim=1, keepdim=True)
     return (torch.logaddexp(positive_logits, denominators) - positive_logits).mean()
 
@@ -166,27 +145,7 @@ def mmn_losses(
     """
     own_iou = iou_cosines[torch.arange(len(ious), device=ious.device), video_of_query]
     return Losses(
-        vid=loss_vid(
-            contrastive_cosines,
-            ious,
-            video_of_query,
-            moments,
-            num_positives=config.num_positives,
-            removal_iou=config.removal_iou,
-            tau=config.tau_video,
-            margin=config.margin,
-            negatives=config.negatives,
-        ),
-        sent=loss_sent(
-            contrastive_cosines,
-            ious,
-            video_of_query,
-            num_positives=config.num_positives,
-            negative_iou=config.negative_iou,
-            tau=config.tau_sentence,
-            margin=config.margin,
-            mode=config.mode,
-            negatives=config.negatives,
-        ),
-        iou=loss_iou(own_iou, ious, config.min_iou, config.max_iou),
+        vid=loss_vid(contrastive_cosines, ious, video_of_query, moments, config),
+        sent=loss_sent(contrastive_cosines, ious, video_of_query, config),
+        iou=loss_iou(own_iou, ious, config),
     )

@@ -1,4 +1,4 @@
-"""Convolutions over the moment map that do not dim the cells beside holes and borders.
+"""Convolutions over the moment map, normalised by valid neighbours.
 
 Source: ProposalConv of MCG-NJU/MMN (mmn/modeling/mmn/proposal_conv.py).
 """

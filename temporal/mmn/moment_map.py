@@ -1,4 +1,4 @@
-"""The sparse 2D moment map: which moments are candidates, and their features from clip features.
+"""The sparse 2D moment map: its candidate moments and their features.
 
 Cell [i, j] of an N x N map is the moment from the start of clip i to the end of clip j. All diagonals are short
 moments; longer ones are kept only every 2nd, 4th, ... clip, so that the number of cells grows slowly.

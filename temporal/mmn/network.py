@@ -1,10 +1,9 @@
-"""The Mutual Matching Network: moments of a video, or of a person's tube, and sentences in one joint space.
+"""The Mutual Matching Network: joint embeddings of moments and sentences.
 
 Source: Wang et al., Negative Sample Matters, AAAI 2022 (arXiv 2109.04872), and MCG-NJU/MMN (mmn/modeling/mmn/mmn.py).
 The network gives embeddings only: scores come from the functions below, losses from temporal.mmn.losses.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +18,7 @@ from temporal.mmn.moment_map import MapKind, MomentMap2D, make_moment_map
 from temporal.mmn.text_encoder import QueryEmbeddings, QueryHeads, TextBackbone, TokenBatch
 
 IOU_SCALE = 10.0
-"""The cosine of the IoU branch is multiplied by this before the sigmoid."""
+"""Factor on the cosine of the IoU branch before the sigmoid."""
 
 
 @config_dataclass(frozen=True, config=STRICT)
@@ -27,27 +26,27 @@ class MMNConfig:
     """Sizes of the network; the defaults are those published for Charades-STA."""
 
     num_pre_clips: int = 32
-    """clips that a video's features are averaged to, P"""
+    """P, clips that a video's features are averaged to."""
     num_clips: int = 16
-    """clips of the moment map, N; divides num_pre_clips"""
+    """N, clips of the moment map; divides num_pre_clips."""
     pool_kernel: int = 2
-    """clips averaged to one of the map's, at stride P / N"""
+    """Kernel of the average pooling from P to N clips, at stride P / N."""
     hidden_size: int = 512
-    """channels of the map and its convolutions"""
+    """Channels of the map and its convolutions."""
     joint_size: int = 256
-    """width of the joint space of moments and sentences"""
+    """Width of the joint space of moments and sentences."""
     moment_map: MapKind = "pool"
-    """how a moment's feature comes from its clips: maximum, or learned convolutions"""
+    """Feature of a moment from its clips: pool, the maximum; conv, learned convolutions."""
     pooling_counts: tuple[int, ...] = (15,)
-    """diagonals of the map kept at stride 1, 2, 4, ... clips"""
+    """Numbers of diagonals of the map at stride 1, 2, 4, ... clips."""
     conv_kernel: int = 5
-    """side of a map convolution, cells"""
+    """Side of the kernel of a map convolution, cells."""
     conv_layers: int = 8
-    """map convolutions, one after another"""
+    """Number of map convolutions."""
     map_kernel: MapKernel = "active"
-    """active: convolve the cells that moments reach; dense: the whole canvas. The numbers are the same"""
+    """active: convolve the cells that moments reach; dense: the whole canvas. Results are equal up to rounding."""
     feature_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """share of the feature columns that training blanks, drawn anew for each stream and step; not in the paper"""
+    """Share of the feature columns that training sets to zero, drawn per sequence and step; not in the paper."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,30 +68,24 @@ class Embeddings:
 class ClipPool(nn.Module):
     """Clip features (B, P, D) to the map's clips (B, H, N): a linear layer, ReLU, average over neighbours.
 
-    In training `feature_dropout` of the columns are blanked, a column in all clips of a stream alike.
+    In training a share `feature_dropout` of the columns is set to zero, each in all clips of a sequence.
 
     Raises:
         ValueError: N does not divide P, or the kernel does not give N clips.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_pre_clips: int,
-        num_clips: int,
-        kernel: int,
-        feature_dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, config: MMNConfig, input_size: int) -> None:
         super().__init__()
+        num_pre_clips, num_clips, kernel = config.num_pre_clips, config.num_clips, config.pool_kernel
         stride = num_pre_clips // num_clips
         if num_pre_clips % num_clips or not 0 <= num_pre_clips - kernel - stride * (num_clips - 1) < stride:
             raise ValueError(
                 f"num_pre_clips, num_clips, pool_kernel: expected a kernel that pools {num_pre_clips} "
                 f"clips to {num_clips} at stride {stride}, got {kernel}"
             )
-        self.dropout = nn.Dropout1d(feature_dropout)
-        self.conv = nn.Conv1d(input_size, hidden_size, 1)
+        self.num_pre_clips = num_pre_clips
+        self.dropout = nn.Dropout1d(config.feature_dropout)
+        self.conv = nn.Conv1d(input_size, config.hidden_size, 1)
         self.pool = nn.AvgPool1d(kernel, stride)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -128,6 +121,16 @@ class MMN(nn.Module):
         """The (N, N) bool mask of candidate moments, on the network's device."""
         return self.moment_map.mask
 
+    @property
+    def num_pre_clips(self) -> int:
+        """P, the number of clips that the network takes of each video or tube."""
+        return self.clip_pool.num_pre_clips
+
+    @property
+    def input_size(self) -> int:
+        """D, the width of a clip's features."""
+        return self.clip_pool.conv.in_channels
+
     def encode_maps(self, clips: Tensor) -> MapEmbeddings:
         """Return the moments of `clips` (B, P, D), the averaged features of B videos or tubes, from any device."""
         maps = self.moment_map(self.clip_pool(clips.to(self.mask.device)))
@@ -156,35 +159,21 @@ class MMN(nn.Module):
         return Embeddings(maps=self.encode_maps(clips), queries=self.encode_queries(queries))
 
 
-def make_mmn(
-    *,
-    input_size: int,
-    text_size: int,
-    num_pre_clips: int,
-    num_clips: int,
-    pool_kernel: int,
-    hidden_size: int,
-    joint_size: int,
-    moment_map: MapKind,
-    pooling_counts: Sequence[int],
-    conv_kernel: int,
-    conv_layers: int,
-    map_kernel: MapKernel = "active",
-    feature_dropout: float = 0.0,
-    text_backbone: TextBackbone | None = None,
-) -> MMN:
-    """Return a network of these sizes (see MMNConfig, whose fields are these), randomly initialised.
+def make_mmn(config: MMNConfig, input_size: int, text_size: int, text_backbone: TextBackbone | None = None) -> MMN:
+    """Return a randomly initialised network.
 
-    `input_size` is D, the width of a clip feature; `text_size` is H, the width of a sentence vector.
+    `input_size` is D, the width of a clip's features; `text_size` is H, the width of a sentence vector.
 
     Raises:
         ValueError: sizes that do not fit each other.
     """
-    map_builder = make_moment_map(moment_map, num_clips, pooling_counts, hidden_size)
+    hidden_size, joint_size = config.hidden_size, config.joint_size
+    moment_map = make_moment_map(config.moment_map, config.num_clips, config.pooling_counts, hidden_size)
+    kernel_size, num_layers = config.conv_kernel, config.conv_layers
     return MMN(
-        clip_pool=ClipPool(input_size, hidden_size, num_pre_clips, num_clips, pool_kernel, feature_dropout),
-        moment_map=map_builder,
-        map_conv=MapConv(hidden_size, hidden_size, conv_kernel, conv_layers, map_builder.mask, map_kernel),
+        clip_pool=ClipPool(config, input_size),
+        moment_map=moment_map,
+        map_conv=MapConv(hidden_size, hidden_size, kernel_size, num_layers, moment_map.mask, config.map_kernel),
         contrastive_head=nn.Conv2d(hidden_size, joint_size, 1),
         iou_head=nn.Conv2d(hidden_size, joint_size, 1),
         query_heads=QueryHeads(text_size, joint_size),

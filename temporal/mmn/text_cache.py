@@ -1,4 +1,4 @@
-"""What the network is given of a sentence: tokens where the text encoder learns, else cached mean vectors."""
+"""Caches of tokens and of mean token vectors of sentences."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -10,12 +10,13 @@ from torch.nn.utils.rnn import pad_sequence
 from temporal.mmn.text_encoder import TextBackbone, TextTokenizer, TokenBatch
 
 _CHUNK = 64
+"""Sentences that are encoded together."""
 
 
 class SentenceSource(Protocol):
-    """Turns sentences into what MMN.encode_queries takes."""
+    """Turns sentences into the input of MMN.encode_queries."""
 
-    def __call__(self, sentences: Sequence[str]) -> TokenBatch | Tensor:
+    def encode(self, sentences: Sequence[str]) -> TokenBatch | Tensor:
         """Return the tokens or the mean token vectors (Q, H) of Q sentences."""
         ...
 
@@ -30,26 +31,26 @@ class HasTexts(Protocol):
 
 
 def encode_all(sentences: SentenceSource, items: Iterable[HasTexts]) -> None:
-    """Let `sentences` see those of all training items once, in their order.
+    """Encode the sentences of all training items once, in their order.
 
-    How a frozen encoder rounds depends on which sentences it is given together. Without this a resumed training, whose
-    first batch is another one, would end with other last digits.
+    The rounding of a frozen encoder depends on the batch that a sentence is encoded in. Without this call a resumed
+    training, which begins with another batch, would end with other last digits.
     """
-    sentences([text for item in items for text in item.texts])
+    sentences.encode([text for item in items for text in item.texts])
 
 
 class CachedTokens:
-    """Tokens of each sentence, made once; for a network with its own text backbone."""
+    """Tokens of each sentence, computed once; for a network with its own text backbone."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         self._tokenizer = tokenizer
         self._ids: dict[str, Tensor] = {}
 
-    def __call__(self, sentences: Sequence[str]) -> TokenBatch:
+    def encode(self, sentences: Sequence[str]) -> TokenBatch:
         """Return the sentences' tokens, padded to the longest."""
         new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._ids]
         if new:
-            tokens = self._tokenizer(new)
+            tokens = self._tokenizer.tokenize(new)
             self._ids.update((text, ids[mask]) for text, ids, mask in zip(new, tokens.ids, tokens.mask, strict=True))
         ids = [self._ids[sentence] for sentence in sentences]
         mask = pad_sequence([torch.ones(len(row), dtype=torch.bool) for row in ids], batch_first=True)
@@ -57,19 +58,24 @@ class CachedTokens:
 
 
 class CachedVectors:
-    """Mean token vectors of each sentence from a frozen backbone, made once; for a network without its own."""
+    """Mean token vectors of each sentence from a frozen backbone, computed once; for a network without its own."""
 
     def __init__(self, tokenizer: TextTokenizer, backbone: TextBackbone) -> None:
         self._tokenizer = tokenizer
         self._backbone = backbone.eval()
         self._vectors: dict[str, Tensor] = {}
 
-    def __call__(self, sentences: Sequence[str]) -> Tensor:
+    @property
+    def size(self) -> int:
+        """H, the width of a vector."""
+        return self._backbone.hidden_size
+
+    def encode(self, sentences: Sequence[str]) -> Tensor:
         """Return the sentences' vectors (Q, H)."""
-        # Sentences of about one length stand together, so that little of a chunk is padding.
+        # Sorted by length, so that a chunk holds little padding.
         new = sorted((text for text in dict.fromkeys(sentences) if text not in self._vectors), key=len)
         for start in range(0, len(new), _CHUNK):
             chunk = new[start : start + _CHUNK]
             with torch.no_grad():
-                self._vectors.update(zip(chunk, self._backbone(self._tokenizer(chunk)), strict=True))
+                self._vectors.update(zip(chunk, self._backbone(self._tokenizer.tokenize(chunk)), strict=True))
         return torch.stack([self._vectors[sentence] for sentence in sentences])

@@ -1,7 +1,7 @@
-"""Sentences as vectors: any transformers encoder, averaged over its tokens, and the two heads of MMN.
+"""Tokenizer, text backbone and query heads of the Mutual Matching Network.
 
-The backbone (tokens to one mean vector per sentence) and the heads are apart, so that the mean vectors can be computed
-once while the backbone is frozen.
+The backbone (tokens to one mean vector per sentence) and the heads are separate modules, so that the mean vectors can
+be computed once while the backbone is frozen.
 
 Source: DistilBert of MCG-NJU/MMN (mmn/modeling/mmn/text_encoder.py).
 """
@@ -18,13 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from stvg.compute.matmul import FastLinear
+from stvg.compute.matmul import use_onednn_linear
 from stvg.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_TOKENS = 512
+"""Tokens that a sentence is cut to where its encoder sets no lower limit."""
 SHORTEST_WORD = 3
+"""Letters of the shortest word that paraphrases use."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +73,7 @@ class TextBackbone(nn.Module):
 
     def forward(self, tokens: TokenBatch) -> Tensor:
         """Return the mean token vectors (Q, H)."""
-        with FastLinear():
-            states: Tensor = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
+        states: Tensor = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask.long()).last_hidden_state
         weights = tokens.mask.to(states.dtype)
         return torch.einsum("qwh,qw->qh", states, weights) / weights.sum(dim=1, keepdim=True)
 
@@ -102,7 +103,7 @@ class TextTokenizer:
         self._tokenizer = tokenizer
         self.max_tokens = max_tokens
 
-    def __call__(self, sentences: Sequence[str]) -> TokenBatch:
+    def tokenize(self, sentences: Sequence[str]) -> TokenBatch:
         """Return the tokens of `sentences`, Q >= 1, padded to the longest.
 
         Raises:
@@ -180,6 +181,7 @@ def load_text_backbone(name: str) -> TextBackbone:
     hidden_size = getattr(encoder.config, "hidden_size", None)
     if not isinstance(hidden_size, int):
         raise InputError(f"text encoder {name}: expected an encoder with hidden_size, got {type(encoder).__name__}")
+    use_onednn_linear(encoder)
     return TextBackbone(encoder, hidden_size)
 
 

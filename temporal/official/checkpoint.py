@@ -1,4 +1,4 @@
-"""Checkpoints of the official implementations (.pth) turned into ours, strictly and without executing anything.
+"""Convert checkpoints of the official implementations to ours.
 
 Source: Checkpointer of MCG-NJU/MMN (mmn/utils/checkpoint.py) and of atao99/MMN-STVG (tan/utils/checkpoint.py), which
 save {"model": state dict, "optimizer": ..., "scheduler": ..., "epoch": ...}; trained on several GPUs, every name of the
@@ -19,8 +19,7 @@ from stvg.errors import InputError
 from stvg.io.files import writing
 from stvg.pickles.torch_file import is_dense, read_torch_file
 from temporal.official.weight_names import is_unused, official_shapes, our_name
-from temporal.training.checkpoint import ORIGIN
-from temporal.training.weight_check import known_sizes, weight_problems
+from temporal.training.checkpoint import ORIGIN, known_sizes, weight_problems
 
 _WRAPPER = "module."
 _ONLY_IN_MMN_STVG = "featpool.fc1.weight"
@@ -29,9 +28,9 @@ _ONLY_IN_MMN_STVG = "featpool.fc1.weight"
 def convert_checkpoint(source: Path, target: Path) -> dict[str, Any]:
     """Write the weights of the official checkpoint `source` as safetensors to `target`; return their config.
 
-    The config holds what follows from the tensors (weight_check.known_sizes) and, under ORIGIN, the project,
-    name and SHA-256 of `source`. What leaves no trace in tensors, such as the number of clips or the name of the text
-    encoder, is taken from the recipe that the file is loaded with (temporal.training.check_same_config).
+    The config holds the sizes that follow from the tensors (temporal.training.checkpoint.known_sizes) and, under
+    ORIGIN, the project, name and SHA-256 of `source`. What leaves no trace in tensors, such as the number of clips or
+    the name of the text encoder, is taken from the recipe that the file is loaded with.
 
     Raises:
         InputError: `source` cannot be read, would have to execute something, or its weights are not exactly those of

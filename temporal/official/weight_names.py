@@ -1,4 +1,4 @@
-"""Names of the official checkpoints' weights and of ours, and their shapes.
+"""Names and shapes of the weights of official checkpoints.
 
 Source: the state dicts of MCG-NJU/MMN and atao99/MMN-STVG. Their loader matches names by suffix and keeps random
 weights for what is missing; this one is strict.
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stvg.errors import InputError
 from temporal.mmn.network import MMN
-from temporal.training.weight_check import Shape, weight_problems
+from temporal.training.checkpoint import Shape, weight_problems
 
 _PREFIXES = (
     ("featpool.conv.", "clip_pool.conv."),
@@ -89,7 +89,7 @@ def load_official(model: MMN, state: Mapping[str, Tensor]) -> None:
 def official_shapes(sizes: Mapping[str, Any]) -> dict[str, Shape]:
     """Return the shape of every weight of an MMN under its official name.
 
-    `sizes` are those that temporal.training.weight_check.known_sizes finds; one that it does not find fits any length.
+    `sizes` are those that temporal.training.checkpoint.known_sizes finds; one that it does not find fits any length.
     """
     hidden, joint, text = (sizes.get(key) for key in ("hidden_size", "joint_size", "text_size"))
     kernel = sizes.get("conv_kernel")

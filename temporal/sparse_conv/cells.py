@@ -1,4 +1,4 @@
-"""Which cells of a map each convolution can reach, and which of them the candidate moments depend on.
+"""Cells of the map that each convolution reads and writes.
 
 All of it follows from the mask of candidate moments, and is worked out once when the network is built.
 """

@@ -1,4 +1,4 @@
-"""One layer of the map convolution over the cells that count."""
+"""One layer of the map convolution over active cells."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -42,7 +42,7 @@ class ActiveLayer(nn.Module):
         return normalise_rows(convolved, conv.bias, norm, weights, self.canvas_places)
 
     def plan(self, batch: int, conv: nn.Conv2d) -> BlockPlan | TilePlan:
-        """Return what convolves `batch` maps fastest, as far as counting operations tells."""
+        """Return the plan that convolves `batch` maps with the fewest operations."""
         channels = conv.out_channels
         tiles_pay = self.tiles.cost(batch, channels, conv.weight.device.type) < self.blocks.cost(batch)
         return self.tiles if tiles_pay else self.blocks

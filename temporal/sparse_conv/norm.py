@@ -1,4 +1,4 @@
-"""BatchNorm, ReLU and the cells' weights over rows, where most of the canvas is not computed but known.
+"""BatchNorm and ReLU over active cells, with statistics of the whole canvas.
 
 Before BatchNorm a cell that no moment reaches holds the convolution's bias. BatchNorm's statistics in training count
 it all the same, as the official code does. Rows here come without the bias, so such a cell is 0.

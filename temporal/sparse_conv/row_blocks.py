@@ -1,4 +1,4 @@
-"""A convolution over chosen cells of a map: blocks of rows, each as wide as its cells, convolved one by one.
+"""Convolution over selected cells by blocks of rows.
 
 Maps are rows here: (B, n, C), the cells that a layer reads or writes, row by row (see temporal.sparse_conv.cells).
 """
@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from temporal.sparse_conv.cells import numbers
 
 BLOCK_COST = 24.0
-"""What a further block costs beside its cells, in cells: copies at its edges, one more call, weights reordered."""
+"""Overhead of a block in cells: copies at its edges, the call, reordered weights."""
 
 
 @dataclass(frozen=True, slots=True)

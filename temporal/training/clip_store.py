@@ -1,4 +1,4 @@
-"""Where the clips of training items are kept: in memory while there is room, then in a file."""
+"""Store of training clips: in memory up to a limit, then in a temporary file."""
 
 import tempfile
 import weakref
@@ -16,19 +16,19 @@ from stvg.errors import InputError
 from stvg.io.files import is_disk_full
 
 Keep = Callable[[Tensor], Callable[[], Tensor]]
-"""Takes the clips of an item over and returns what gives them back."""
+"""Stores the clips of an item and returns the function that reads them."""
 
 
 def keep_in_memory(clips: Tensor) -> Callable[[], Tensor]:
-    """Return what gives back `clips`."""
+    """Return a function that returns `clips`."""
     return lambda: clips
 
 
-class ClipMemory:
-    """Keeps clips in memory up to `room_bytes`, first come, first kept; what is beyond that in a file in `folder`.
+class ClipStore:
+    """Keeps the first clips in memory, up to `room_bytes`, and all further ones in an anonymous file in `folder`.
 
-    The file has no name and ends with the process, even one that is killed. A batch reads its clips from it; the system
-    holds of it what fits into memory that nobody else needs.
+    The system removes the file when the process ends, also when it is killed. Its page cache keeps the file's recently
+    read parts in free memory.
     """
 
     def __init__(self, folder: Path, room_bytes: int) -> None:
@@ -37,7 +37,7 @@ class ClipMemory:
         self._file: IO[bytes] | None = None
 
     def keep(self, clips: Tensor) -> Callable[[], Tensor]:
-        """Return what gives back `clips`, float32 of any shape.
+        """Store `clips`, float32 of any shape, and return the function that reads them.
 
         Raises:
             InputError: the disk is full, or the folder cannot be written to.

@@ -1,7 +1,7 @@
-"""From a batch of training items to embeddings: all that both losses share before the first cosine."""
+"""Embed the maps and sentences of a training batch, over one rank or several."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,8 +11,7 @@ from temporal.distributed.ranks import Ranks
 from temporal.mmn.network import MMN, Embeddings, MapEmbeddings
 from temporal.mmn.text_cache import SentenceSource
 from temporal.mmn.text_encoder import QueryEmbeddings, TokenBatch
-
-Precision = Literal["float32", "bfloat16"]
+from temporal.training.config import Precision
 
 
 class BatchItem(Protocol):
@@ -25,7 +24,7 @@ class BatchItem(Protocol):
 
     @property
     def num_maps(self) -> int:
-        """How many maps it gives: its streams or tubes, M."""
+        """M, the number of its maps: one for each sequence or tube."""
         ...
 
     def read_clips(self) -> Tensor:
@@ -36,9 +35,9 @@ class BatchItem(Protocol):
 class BatchEmbedder:
     """Embeds the maps and the sentences of a batch, in the order of its items.
 
-    With several `ranks` each embeds its own share of the batch and gets the rest from the others: all then compute the
-    whole loss (see temporal.distributed). With `precision` bfloat16 the network runs under autocast; embeddings come
-    out in float32 all the same, for cosines over a temperature of 0.1 need more digits than bfloat16 has.
+    With several `ranks` each embeds its own share of the batch and gathers the rest from the others: all then compute
+    the whole loss (see temporal.distributed). With `precision` bfloat16 the network runs under autocast; embeddings are
+    returned in float32, since cosines over a temperature of 0.1 need more digits than bfloat16 has.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class BatchEmbedder:
         self.precision = precision
         self.ranks = ranks or Ranks()
 
-    def __call__(self, batch: Sequence[BatchItem]) -> Embeddings:
+    def embed(self, batch: Sequence[BatchItem]) -> Embeddings:
         """Return the embeddings of all maps (M of each item) and sentences (Q of each item) of the batch."""
         parts = [batch[share] for share in self.ranks.shares(len(batch))]
         clips, queries = self._inputs(batch, parts[self.ranks.rank])
@@ -63,12 +62,12 @@ class BatchEmbedder:
         )
 
     def _inputs(self, batch: Sequence[BatchItem], part: Sequence[BatchItem]) -> tuple[Tensor, TokenBatch | Tensor]:
-        """Return clips and sentences of a rank's `part`; of an empty one as many as nothing, of the right widths."""
+        """Return the clips and sentences of a rank's `part`; zero rows of the right width if it is empty."""
         if not part:
             widths = self.model.query_heads.norm.weight
             return batch[0].read_clips()[:0], widths.new_zeros(0, len(widths))
         texts = [text for item in part for text in item.texts]
-        return torch.cat([item.read_clips() for item in part]), self.sentences(texts)
+        return torch.cat([item.read_clips() for item in part]), self.sentences.encode(texts)
 
     def _gather(self, local: Tensor, counts: Sequence[int]) -> Tensor:
         exact = local.float() if self.precision == "bfloat16" else local
@@ -76,7 +75,7 @@ class BatchEmbedder:
 
 
 def same_video(sentences: Sequence[int], maps: Sequence[int]) -> Tensor:
-    """Return (Q, M) bool, whether a sentence and a map of a batch are of one video, from each video's numbers of both.
+    """Return (Q, M) bool, whether a sentence and a map of a batch belong to one video; arguments are counts per video.
 
     >>> same_video([2, 1], [1, 2]).int().tolist()
     [[1, 0, 0], [1, 0, 0], [0, 1, 1]]

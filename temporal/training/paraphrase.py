@@ -1,8 +1,8 @@
-"""Further wordings of training sentences: words replaced by near ones of the text encoder's own vocabulary.
+"""Paraphrase sentences by similar words of the text encoder's vocabulary.
 
-A data set says things in few words, and a network that has only heard "jumps" need not know "leaps". The encoder does:
-a word of its vocabulary stands for the word of the data set that is nearest to it among all of them, so "scarlet" may
-stand for "red", but "blue" not where captions say "blue". What comes out is not always English; it is for training.
+The vocabulary of a data set is small: a network that is trained on "jumps" alone need not know "leaps". A word of the
+encoder's vocabulary can replace the data set's word that is most similar to it, so "scarlet" may replace "red", but
+"blue" may not where captions use "blue". The results, for training only, are not always English.
 """
 
 import re
@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 NearWords = Mapping[str, tuple[tuple[str, float], ...]]
-"""For each word, in lower case, the words that may stand for it and their cosines with it."""
+"""For each word, in lower case, the words that may replace it and their cosines with it."""
 LEAST_COSINE = 0.55
-"""Of the words nearest to some word, those below it are mostly about something else (MiniLM, English)."""
+"""Lowest cosine of a replacement; less similar words mostly mean something else (MiniLM, English)."""
 MOST_WORDS = 6
+"""Most replacements per word."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -24,9 +25,9 @@ _WORD = re.compile(r"[^\W\d_]+")
 def near_words(
     texts: Iterable[str], vocabulary: Sequence[str], encode: Callable[[Sequence[str]], Tensor]
 ) -> dict[str, tuple[tuple[str, float], ...]]:
-    """Return for each word of `texts` up to MOST_WORDS words of `vocabulary` that stand in no text, nearest first.
+    """Return for each word of `texts` up to MOST_WORDS similar words of `vocabulary` that no text has, best first.
 
-    `encode` gives words (n,) their vectors (n, H); cosines are those of vectors minus their mean over all words.
+    `encode` returns the vectors (n, H) of n words; cosines are taken after subtracting the mean vector of all words.
     """
     own = sorted({word for text in texts for word in _WORD.findall(text.lower())})
     others = [word for word in dict.fromkeys(vocabulary) if word not in set(own)]
@@ -44,9 +45,9 @@ def near_words(
 
 
 def reword(text: str, near: NearWords, share: float, rng: np.random.Generator) -> str:
-    """Return the text with each word that has near ones replaced, with probability `share`, by one of them.
+    """Return the text with each word that has replacements replaced, with probability `share`, by one of them.
 
-    They are drawn in proportion to their cosines; a capital letter at the start is kept.
+    Replacements are drawn in proportion to their cosines; a capital letter at the start is kept.
 
     >>> reword("Jumps to the left.", {"jumps": (("leaps", 0.8),)}, 1.0, np.random.default_rng(0))
     'Leaps to the left.'

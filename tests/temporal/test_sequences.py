@@ -1,4 +1,4 @@
-"""Streams of clips against a loop over frames."""
+"""Clip sequences against a loop over frames."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stvg.types import PreparedVideo, Tube, VideoMeta
-from temporal.sequences import PeopleStreams, VideoStream, tube_rows
+from temporal.sequences import PeopleSequences, VideoSequence, tube_rows
 
 
 def tube(tube_id, start, length):
@@ -29,14 +29,14 @@ def by_frames(prepared, num_clips):
     """Every frame of a clip that a tube covers votes once for its row of features; each row voted for counts once."""
     frames = prepared.meta.num_frames
     edges = [round(k * frames / num_clips) for k in range(num_clips + 1)]
-    streams = np.zeros((len(prepared.tubes), num_clips, 5))
-    for stream, one, features in zip(streams, prepared.tubes, prepared.tube_features, strict=True):
+    sequences = np.zeros((len(prepared.tubes), num_clips, 5))
+    for sequence, one, features in zip(sequences, prepared.tubes, prepared.tube_features, strict=True):
         for clip in range(num_clips):
             inside = [f for f in range(edges[clip], edges[clip + 1]) if one.span.start <= f < one.span.stop]
             rows = {(f - one.span.start) * len(features) // one.span.length for f in inside}
             if rows:
-                stream[clip] = np.mean([unit(features[row].astype(np.float64)) for row in sorted(rows)], axis=0)
-    return streams
+                sequence[clip] = np.mean([unit(features[row].astype(np.float64)) for row in sorted(rows)], axis=0)
+    return sequences
 
 
 @pytest.mark.parametrize(
@@ -52,28 +52,28 @@ def by_frames(prepared, num_clips):
         (1, [tube(0, 0, 1)], [1], "a video of one frame"),
     ],
 )
-def test_people_streams_against_a_loop_over_frames(num_frames, tubes, num_rows, reason):
+def test_people_sequences_against_a_loop_over_frames(num_frames, tubes, num_rows, reason):
     prepared = video(num_frames, tubes, num_rows)
-    found = PeopleStreams(8)(prepared)
+    found = PeopleSequences(8).of(prepared)
     assert found.shape == (len(tubes), 8, 5)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_frames(prepared, 8), rtol=1e-5, atol=1e-6, err_msg=reason)
 
 
-def test_streams_are_zero_where_the_tube_is_absent():
-    found = PeopleStreams(8)(video(80, [tube(0, 20, 20)], [20]))
+def test_sequences_are_zero_where_the_tube_is_absent():
+    found = PeopleSequences(8).of(video(80, [tube(0, 20, 20)], [20]))
     assert np.abs(found[0]).sum(axis=1).astype(bool).tolist() == [False, False, True, True] + [False] * 4
 
 
 def test_a_video_without_tubes_gives_one_stream_of_zeros():
-    found = PeopleStreams(8)(video(64, [], []))
+    found = PeopleSequences(8).of(video(64, [], []))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.zeros((1, 8, 1)))
 
 
 def test_video_stream_is_the_mean_of_its_rows():
     prepared = video(64, [], [])
-    found = VideoStream(4)(prepared)
+    found = VideoSequence(4).of(prepared)
     assert found.shape == (1, 4, 3)
     assert found.dtype == np.float32
     edges = [0, 3, 6, 8, 11]  # round(11 k / 4), halves to even
@@ -87,5 +87,5 @@ def test_rows_that_came_normalised_keep_their_lengths():
     already = replace(prepared, normalised=True)
     assert tube_rows(already) is prepared.tube_features
     np.testing.assert_allclose(np.linalg.norm(tube_rows(prepared)[0], axis=1), 1, rtol=1e-6)
-    found = PeopleStreams(8)(already)[0]
+    found = PeopleSequences(8).of(already)[0]
     np.testing.assert_allclose(found, prepared.tube_features[0].reshape(8, 4, 5).mean(axis=1), rtol=1e-5, atol=1e-6)

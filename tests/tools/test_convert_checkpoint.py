@@ -15,7 +15,7 @@ from stvg.errors import InputError
 from stvg.recipe.build import load_matcher
 from stvg.recipe.schema import Recipe
 from stvg.types import PreparedVideo, Query, Tube, VideoMeta
-from temporal.mmn.network import make_mmn
+from temporal.mmn.network import MMNConfig, make_mmn
 from temporal.mmn.text_cache import CachedTokens
 from temporal.mmn.text_encoder import load_text_backbone, load_text_tokenizer
 
@@ -53,7 +53,7 @@ def prepared():
 
 def test_a_converted_matcher_answers_as_the_network_that_was_saved(tool, tmp_path, tiny_text):
     torch.manual_seed(1)
-    network = make_mmn(**SIZES, input_size=5, text_size=8, text_backbone=load_text_backbone(tiny_text))
+    network = make_mmn(MMNConfig(**SIZES), 5, 8, load_text_backbone(tiny_text))
     for norm in network.map_conv.norms:
         norm.running_mean.normal_()
     state = {}
@@ -70,7 +70,7 @@ def test_a_converted_matcher_answers_as_the_network_that_was_saved(tool, tmp_pat
     values = {"data": {"root": "."}, "output": {"root": "."}, "detector": {"kind": "file"}, "matcher": matcher}
     queries, video = [Query("a.mp4", "a.mp4", "the man sits down")], prepared()
     found = load_matcher(parse_config(Recipe, values, "recipe")).match(queries, video)
-    expected = MMNTubeMatcher(network, CachedTokens(load_text_tokenizer(tiny_text)), 8).match(queries, video)
+    expected = MMNTubeMatcher(network, CachedTokens(load_text_tokenizer(tiny_text))).match(queries, video)
     for one, other in zip(found[0], expected[0], strict=True):
         np.testing.assert_array_equal(one.iou, other.iou)
         np.testing.assert_array_equal(one.contrastive, other.contrastive)

@@ -303,9 +303,9 @@ def test_a_temporal_stage_on_people_can_be_trained_on_imported_tubes(tool, comma
         command("convert", "mmn-stvg", *world.prepared(split))
     done = tool("train_temporal", "--config", world.config)
     assert done.code == 2
-    assert done.stderr == "error: temporal.streams: expected people with features.kind imported, got video\n"
+    assert done.stderr == "error: temporal.search: expected people with features.kind imported, got video\n"
     same = [f"temporal.{key}={value}" for key, value in yaml.safe_load(world.config.read_text())["matcher"].items()]
-    done = tool("train_temporal", "--config", world.config, *same, "temporal.streams=people")
+    done = tool("train_temporal", "--config", world.config, *same, "temporal.search=people")
     assert done.code == 0, done.stderr
     assert (world.out / "temporal" / "best.safetensors").is_file()
 

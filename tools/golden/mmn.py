@@ -18,9 +18,10 @@ from temporal.benchmarks.recall import recall_table
 from temporal.mmn.clip_features import average_clips, normalise_features
 from temporal.mmn.losses import LossConfig, Losses, mmn_losses
 from temporal.mmn.moment_map import cell_spans_s, span_iou
-from temporal.mmn.network import MMN, Embeddings, cosines, iou_scores, lay_out, make_mmn
+from temporal.mmn.network import MMN, Embeddings, MMNConfig, cosines, iou_scores, lay_out, make_mmn
 from temporal.mmn.text_encoder import TextBackbone, TokenBatch, join_tokens
 from temporal.official.weight_names import load_official, our_name
+from temporal.training.config import TrainingConfig
 from temporal.training.optimizer import clip_and_step, make_optimizer
 
 
@@ -51,20 +52,19 @@ def golden_model(golden: GoldenFile) -> MMN:
     config = golden.config
     try:
         encoder = DistilBertModel(DistilBertConfig(**config["bert"]))
-        model = make_mmn(
-            input_size=config["input"],
-            text_size=config["bert"]["dim"],
+        sizes = MMNConfig(
             num_pre_clips=config["num_pre_clips"],
             num_clips=config["num_clips"],
             pool_kernel=config["pool_kernel"],
             hidden_size=config["hidden"],
             joint_size=config["joint"],
             moment_map=config.get("map", "pool"),
-            pooling_counts=config["pooling_counts"],
+            pooling_counts=tuple(config["pooling_counts"]),
             conv_kernel=config["conv_kernel"],
             conv_layers=config["conv_layers"],
-            text_backbone=TextBackbone(encoder, config["bert"]["dim"]),
-        ).to(golden.dtype)
+        )
+        text_size = config["bert"]["dim"]
+        model = make_mmn(sizes, config["input"], text_size, TextBackbone(encoder, text_size)).to(golden.dtype)
     except InputError:
         raise
     except (TypeError, ValueError) as error:
@@ -152,14 +152,13 @@ def _golden_step(golden: GoldenFile, model: MMN) -> None:
         if ours is not None:
             parameters[ours].grad = golden.tensor(f"train/grad/{name}")
     text = [] if model.text_backbone is None else list(model.text_backbone.parameters())
-    optimizer = make_optimizer(
-        model,
-        text,
+    training = TrainingConfig(
         lr=config["lr"],
         text_lr_scale=config["bert_lr_scale"],
         betas=tuple(config["betas"]),
         weight_decay=config["weight_decay"],
     )
+    optimizer = make_optimizer(model, text, training)
     clip_and_step(optimizer, model.parameters(), config["clip_norm"])
 
 

@@ -10,7 +10,7 @@ from gpu.variants import Row
 from temporal.mmn.losses import LossConfig, mmn_losses
 from temporal.mmn.map_conv import MapKernel
 from temporal.mmn.moment_map import moment_ious
-from temporal.mmn.network import MMN, Embeddings, cosines, iou_scores, make_mmn
+from temporal.mmn.network import MMN, Embeddings, MMNConfig, cosines, iou_scores, make_mmn
 
 VIDEOS, QUERIES, WIDTH, TEXT_SIZE, JOINT = 4, 12, 48, 32, 32
 
@@ -51,9 +51,7 @@ def _error(found: Tensor, expected: Tensor) -> float:
 
 def _network(sizes: _Map, channels: int, kernel: MapKernel) -> MMN:
     torch.manual_seed(0)
-    return make_mmn(
-        input_size=WIDTH,
-        text_size=TEXT_SIZE,
+    config = MMNConfig(
         num_pre_clips=2 * sizes.num_clips,
         num_clips=sizes.num_clips,
         pool_kernel=2,
@@ -65,6 +63,7 @@ def _network(sizes: _Map, channels: int, kernel: MapKernel) -> MMN:
         conv_layers=sizes.conv_layers,
         map_kernel=kernel,
     )
+    return make_mmn(config, WIDTH, TEXT_SIZE)
 
 
 def _computed(

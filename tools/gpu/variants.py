@@ -14,7 +14,7 @@ from speed.implementations import Implementation, OfficialMMN, ShippedMMN
 from speed.task import SpeedTask, count_operations
 from speed.timing import Runs, Stopwatch
 from temporal.sparse_conv.layer import ActiveLayer
-from temporal.training.embedder import Precision
+from temporal.training.config import Precision
 
 Row = dict[str, Any]
 """Figures by their names; those in a dict are details that no table shows."""

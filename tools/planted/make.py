@@ -83,7 +83,7 @@ def make_planted(
             f"{len(sentences)}, got {planting.rank}"
         )
     backbone = load_text_backbone(recipe.temporal.text)
-    vectors = CachedVectors(load_text_tokenizer(recipe.temporal.text), backbone)(sentences).numpy()
+    vectors = CachedVectors(load_text_tokenizer(recipe.temporal.text), backbone).encode(sentences).numpy()
     images = SentenceImages(sentences, vectors, planting)
     planted = {name: plant(read.videos, images, planting, number) for number, (name, read) in enumerate(splits.items())}
     for name, read in splits.items():

@@ -16,12 +16,13 @@ from speed.task import SpeedTask
 from speed.timing import Stopwatch
 from stvg.types import FloatArray
 from temporal.benchmarks.nms import moment_scores
-from temporal.benchmarks.ranker import MomentRanker
+from temporal.benchmarks.ranker import MomentRanker, RecallConfig
 from temporal.mmn.losses import Losses
 from temporal.mmn.map_conv import MapKernel
 from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.text_cache import CachedTokens, CachedVectors, SentenceSource
-from temporal.training.embedder import BatchEmbedder, Precision
+from temporal.training.config import Precision
+from temporal.training.embedder import BatchEmbedder
 from temporal.training.items import MomentLoss
 from temporal.training.optimizer import clip_and_step, make_optimizer
 
@@ -33,15 +34,8 @@ class Implementation(ABC):
         self.task = task
         self.model, self.backbone = task.make_network(kernel)
         self.backbone.eval().requires_grad_(task.text_learns)
-        training = task.stage.training
-        self.optimizer = make_optimizer(
-            self.model,
-            self.backbone.parameters() if task.text_learns else (),
-            lr=training.lr,
-            text_lr_scale=training.text_lr_scale,
-            betas=training.betas,
-            weight_decay=training.weight_decay,
-        )
+        text = self.backbone.parameters() if task.text_learns else ()
+        self.optimizer = make_optimizer(self.model, text, task.stage.training)
 
     @abstractmethod
     def losses(self) -> Losses:
@@ -99,14 +93,12 @@ class ShippedMMN(Implementation):
             CachedTokens(task.tokenizer) if task.text_learns else CachedVectors(task.tokenizer, self.backbone)
         )
         self._loss = MomentLoss(BatchEmbedder(self.model, sentences, precision or stage.training.precision), task.loss)
-        # The averaging's rule and the threshold of the suppression play no part in the scores.
-        self._ranker = MomentRanker(
-            self.model, sentences, stage.network.num_pre_clips, clamp=True, power=stage.power, nms_threshold=0.5
-        )
+        # Neither the recall config nor the averaging's rule plays a part in the scores.
+        self._ranker = MomentRanker(self.model, sentences, RecallConfig(), clamp=True, power=stage.power)
 
     def losses(self) -> Losses:
         """Return the losses of the batch."""
-        return self._loss(self.task.items)
+        return self._loss.of(self.task.items)
 
     def scores(self) -> list[FloatArray]:
         """Return the scores (S, K) of the candidate moments for each video's S sentences."""
@@ -144,7 +136,7 @@ class OfficialMMN(Implementation):
     def _embed(self) -> OfficialEmbeddings:
         device = self.task.device
         contrastive, iou = encode_dense(self.model, self.task.read_clips().to(device))
-        tokens = [self.task.tokenizer(item.texts).to(device) for item in self.task.items]
+        tokens = [self.task.tokenizer.tokenize(item.texts).to(device) for item in self.task.items]
         return OfficialEmbeddings(contrastive, iou, encode_sentences(self.model, self.backbone, tokens))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -61,7 +61,7 @@ class RandomTokens(TextTokenizer):
         lengths = torch.randint(max(3, tokens - 4), tokens + 5, (len(sentences),)).tolist()
         self._ids = {text: torch.randint(words, (length,)) for text, length in zip(sentences, lengths, strict=True)}
 
-    def __call__(self, sentences: Sequence[str]) -> TokenBatch:
+    def tokenize(self, sentences: Sequence[str]) -> TokenBatch:
         """Return the tokens of `sentences`, padded to the longest."""
         ids = [self._ids[text] for text in sentences]
         masks = [torch.ones(len(row), dtype=torch.bool) for row in ids]
@@ -92,18 +92,13 @@ class SpeedTask:
         Raises:
             InputError: sizes that do not fit each other.
         """
-        backbone, network = deepcopy(self.backbone), self.stage.network
-        sizes = {one.name: getattr(network, one.name) for one in fields(network)}
-        sizes |= {"map_kernel": kernel, "feature_dropout": 0.0}
+        backbone = deepcopy(self.backbone)
+        network = replace(self.stage.network, map_kernel=kernel, feature_dropout=0.0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             try:
-                model = make_mmn(
-                    **sizes,
-                    input_size=self.sizes.width,
-                    text_size=backbone.hidden_size,
-                    text_backbone=backbone if self.text_learns else None,
-                )
+                learning = backbone if self.text_learns else None
+                model = make_mmn(network, self.sizes.width, backbone.hidden_size, learning)
             except ValueError as error:
                 raise InputError(f"config: temporal.network: {error}") from error
         return model.to(self.device), backbone
@@ -176,5 +171,5 @@ def count_operations(task: SpeedTask, *, training: bool) -> int:
     if task.text_learns:
         weights = task.backbone.named_parameters()
         inner = sum(weight.numel() for name, weight in weights if "embeddings" not in name)
-        products += inner * sum(int(task.tokenizer(item.texts).mask.sum()) for item in task.items)
+        products += inner * sum(int(task.tokenizer.tokenize(item.texts).mask.sum()) for item in task.items)
     return 2 * (3 if training else 1) * products

@@ -1,4 +1,4 @@
-"""The factors and the results of tiles' products in the frequency domain, one frequency u along x at a time.
+"""Transformed tiles and weights, one frequency along x at a time.
 
 What one frequency needs stays near the processor: the planes of all of them would be many times the tiles themselves.
 """

@@ -1,4 +1,4 @@
-"""A convolution over chosen cells of a map in the frequency domain: overlapping tiles, far fewer multiplications.
+"""Convolution over selected cells by tiles in the frequency domain.
 
 A k x k convolution of C channels takes k * k products of C x C per cell; in tiles of T x T it takes about
 1.5 T^2 / (T - k + 1)^2: 2.7 for k = 5 and T = 16, where 25 are needed otherwise. The weights are transformed at every
@@ -22,19 +22,20 @@ from temporal.sparse_conv.fft.signals import Kernel, Signals, WayBack
 from temporal.sparse_conv.fft.transforms import Planes
 
 LARGEST_TILE = 32
+"""Largest side of a tile, cells."""
 WEIGHT_SHARE = 0.35
-"""Transforming the weights of O channels costs about as much as the products of so many times O tiles."""
+"""Cost of transforming the weights of O channels, in products of O tiles."""
 PASS_COST = 1000.0
-"""Transforming a tile takes about so many multiplications for each number of a tile, there and back."""
+"""Multiplications per number of a tile that its transform takes, forward and inverse."""
 GPU_TRANSFORMS = 7.0
-"""On GPUs transforms take so many times longer beside products: there one layer of ActivityNet's (9 x 9, H100, TF32)
-took 24.9 ms by tiles and 54.8 ms directly, though tiles multiply 15 times less."""
+"""Factor on the cost of transforms, relative to products, on GPUs: a layer of ActivityNet's (9 x 9, H100, TF32) takes
+24.9 ms by tiles and 54.8 ms directly, with 15 times fewer multiplications."""
 TYPICAL = (32, 512)
-"""Maps and channels for which a tile's size is chosen."""
+"""Numbers of maps and channels for which the tile size is chosen."""
 CHUNK_NUMBERS = 2**26
-"""Numbers in the tiles of the maps that share one transform of the weights; more needs more memory."""
+"""Numbers in the tiles that share one transform of the weights; bounds memory."""
 GROUP_TILES = 384
-"""Tiles, of all maps together, that a processor takes through a frequency at once, to stay near its cache."""
+"""Tiles of all maps that a CPU processes together, to stay in its cache."""
 
 
 class TilePlan(nn.Module):

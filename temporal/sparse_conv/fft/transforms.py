@@ -1,4 +1,4 @@
-"""Real matrices that take tiles to the frequency domain, multiply there with three products, and lead back.
+"""Fourier transforms of tiles as products with real matrices.
 
 A tile of T x T (T even) is transformed along x, to the frequencies u = 0 .. T / 2 that tell all of a real signal, then
 along y. The product conj(b) a of complex numbers takes three real products instead of four (Gauss):

@@ -103,10 +103,10 @@ sentence; two sentences of one video with one truth."""
 @pytest.mark.parametrize("seed", [0, 1])
 def test_losses_are_those_of_naive_loops(mode, negatives, kind, seed):
     cosines, ious, own = batch(kind, seed)
-    options = {"tau": TAU, "margin": MARGIN, "mode": mode, "negatives": negatives}
-    vid = tube_loss_vid(cosines, ious, own, removal_iou=0.5, **options)
+    options = {"margin": MARGIN, "mode": mode, "negatives": negatives}
+    vid = tube_loss_vid(cosines, ious, own, LossConfig(removal_iou=0.5, tau_video=TAU, tau_sentence=9.0, **options))
     assert vid.item() == pytest.approx(naive_vid(cosines, ious, own, 0.5, mode, negatives), rel=1e-12)
-    sent = tube_loss_sent(cosines, ious, own, negative_iou=0.5, **options)
+    sent = tube_loss_sent(cosines, ious, own, LossConfig(negative_iou=0.5, tau_video=9.0, tau_sentence=TAU, **options))
     assert sent.item() == pytest.approx(naive_sent(cosines, ious, own, 0.5, mode, negatives), rel=1e-12)
 
 
@@ -137,7 +137,7 @@ def test_loss_iou_takes_each_sentence_with_the_tubes_of_its_video():
     config = LossConfig(min_iou=0.3, max_iou=0.9)
     found = tube_losses(cosines, cosines, ious, own, config).iou
     expected = loss_iou(
-        torch.stack([cosines[q, t] for q, t in pairs]), torch.stack([ious[q, t] for q, t in pairs]), 0.3, 0.9
+        torch.stack([cosines[q, t] for q, t in pairs]), torch.stack([ious[q, t] for q, t in pairs]), config
     )
     assert found == expected
 

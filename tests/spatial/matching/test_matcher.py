@@ -13,7 +13,7 @@ from stvg.geometry.boxes import elementwise_iou
 from stvg.types import Annotation, PreparedVideo, Query, Tube, VideoMeta
 from temporal.mmn.losses import LossConfig
 from temporal.mmn.moment_map import moment_cells
-from temporal.mmn.network import cosines, make_mmn
+from temporal.mmn.network import MMNConfig, cosines, make_mmn
 from temporal.training.embedder import BatchEmbedder
 
 N = 8
@@ -23,24 +23,32 @@ QUERIES = [Query("q0", "a.mp4", "one"), Query("q1", "a.mp4", "two")]
 def network(seed=0):
     torch.manual_seed(seed)
     return make_mmn(
-        input_size=5,
-        text_size=6,
-        num_pre_clips=N,
-        num_clips=N,
-        pool_kernel=1,
-        hidden_size=8,
-        joint_size=8,
-        moment_map="pool",
-        pooling_counts=(3, 2),
-        conv_kernel=3,
-        conv_layers=1,
+        MMNConfig(
+            num_pre_clips=N,
+            num_clips=N,
+            pool_kernel=1,
+            hidden_size=8,
+            joint_size=8,
+            moment_map="pool",
+            pooling_counts=(3, 2),
+            conv_kernel=3,
+            conv_layers=1,
+        ),
+        5,
+        6,
     )
 
 
-def sentences(texts):
-    return torch.stack(
-        [torch.linspace(-1, 1, 6) * len(text) + torch.tensor([ord(text[0]) % 5.0] + 5 * [0.0]) for text in texts]
-    )
+class Sentences:
+    """Vectors of sentences from their lengths and first letters."""
+
+    def encode(self, texts):
+        return torch.stack(
+            [torch.linspace(-1, 1, 6) * len(text) + torch.tensor([ord(text[0]) % 5.0] + 5 * [0.0]) for text in texts]
+        )
+
+
+SENTENCES = Sentences()
 
 
 def video(*spans, seed=0):
@@ -78,13 +86,13 @@ def test_item_holds_the_viou_of_every_cell():
 def test_a_video_without_tubes_gives_no_item_and_empty_maps():
     model = network()
     assert make_tube_item([truth(0, 9)], video(), N, model.mask) is None
-    assert MMNTubeMatcher(model, sentences, N).match(QUERIES, video()) == [(), ()]
+    assert MMNTubeMatcher(model, SENTENCES).match(QUERIES, video()) == [(), ()]
 
 
 @pytest.mark.parametrize("spans", [((0, 64),), ((3, 80), (90, 91)), ((99, 100),), ((0, 5), (7, 16), (50, 61))])
 def test_maps_lie_in_their_tubes(spans):
     prepared = video(*spans)
-    found = MMNTubeMatcher(network(), sentences, N).match(QUERIES, prepared)
+    found = MMNTubeMatcher(network(), SENTENCES).match(QUERIES, prepared)
     assert len(found) == 2
     for maps in found:
         assert [one.tube_id for one in maps] == list(range(len(spans)))
@@ -99,11 +107,11 @@ def test_maps_lie_in_their_tubes(spans):
 
 def test_scores_are_those_of_each_tube_alone():
     model, prepared = network(), video((0, 64), (20, 52))
-    found = MMNTubeMatcher(model, sentences, N).match(QUERIES, prepared)
+    found = MMNTubeMatcher(model, SENTENCES).match(QUERIES, prepared)
     cells = moment_cells(model.mask.numpy())
     for k, clips in enumerate(tube_clips(prepared, N)):
         with torch.no_grad():
-            alone = model(clips[None], sentences(["one", "two"]))
+            alone = model(clips[None], SENTENCES.encode(["one", "two"]))
         for q in range(2):
             contrastive = cosines(alone.queries.contrastive, alone.maps.contrastive)[q, 0]
             iou = torch.sigmoid(10 * cosines(alone.queries.iou, alone.maps.iou)[q, 0])
@@ -123,7 +131,7 @@ def test_clips_are_means_of_unit_rows():
 def test_loss_learns_from_videos_with_different_numbers_of_tubes():
     model = network()
     items = [make_tube_item([truth(16, 40)], one, N, model.mask) for one in (video((0, 64), (20, 52)), video((10, 50)))]
-    losses = TubeLoss(BatchEmbedder(model, sentences), LossConfig())(items)
+    losses = TubeLoss(BatchEmbedder(model, SENTENCES), LossConfig()).of(items)
     losses.total(1.0).backward()
     assert all(torch.isfinite(getattr(losses, name)) for name in ("vid", "sent", "iou"))
     assert model.clip_pool.conv.weight.grad.abs().sum() > 0

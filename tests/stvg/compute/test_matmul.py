@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from stvg.compute.matmul import FastLinear, correlate_each, multiply_each, product
+from stvg.compute.matmul import OnednnLinear, correlate_each, multiply_each, product, use_onednn_linear
 
 DTYPES = [(torch.float32, 1e-5), (torch.float64, 1e-13)]
 
@@ -46,7 +45,7 @@ def test_nothing_to_multiply():
 @pytest.mark.parametrize(("dtype", "bound"), DTYPES)
 def test_linear_layers_and_their_gradients_are_the_same(bias, dtype, bound):
     torch.manual_seed(0)
-    layer = nn.Linear(6, 4, bias=bias).to(dtype)
+    layer = nn.Sequential(nn.Linear(6, 4, bias=bias)).to(dtype)
     inputs, outer = drawn(2, 3, 6, dtype=dtype).transpose(0, 1).requires_grad_(), drawn(3, 2, 4, dtype=dtype, seed=1)
 
     def computed():
@@ -54,22 +53,40 @@ def test_linear_layers_and_their_gradients_are_the_same(bias, dtype, bound):
         return [result, *torch.autograd.grad(result, [inputs, *layer.parameters()], outer)]
 
     expected = computed()
-    with FastLinear():
-        found = computed()
+    use_onednn_linear(layer)
+    found = computed()
+    assert type(layer[0]) is OnednnLinear
     assert all(apart(one, other) < bound for one, other in zip(found, expected, strict=True))
 
 
 def test_frozen_layers_pass_gradients_on_and_get_none():
-    layer, inputs = nn.Linear(3, 2).requires_grad_(False), drawn(4, 3).requires_grad_()
-    with FastLinear():
-        layer(inputs).sum().backward()
-    assert apart(inputs.grad, layer.weight.sum(0).expand(4, 3)) < 1e-6
-    assert layer.weight.grad is None
+    layer, inputs = nn.Sequential(nn.Linear(3, 2)).requires_grad_(False), drawn(4, 3).requires_grad_()
+    use_onednn_linear(layer)
+    layer(inputs).sum().backward()
+    assert apart(inputs.grad, layer[0].weight.sum(0).expand(4, 3)) < 1e-6
+    assert layer[0].weight.grad is None
 
 
-def test_autocast_and_named_arguments_are_torchs():
-    weight, inputs = drawn(2, 3), drawn(4, 3)
-    with FastLinear():
-        assert torch.equal(F.linear(inputs, weight=weight), inputs @ weight.T)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert F.linear(inputs, weight).dtype == torch.bfloat16
+def test_autocast_is_torchs():
+    layer, inputs = nn.Sequential(nn.Linear(3, 2)), drawn(4, 3)
+    use_onednn_linear(layer)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(inputs).dtype == torch.bfloat16
+
+
+def test_replaced_layers_keep_names_parameters_and_mode_and_draw_nothing():
+    model = nn.ModuleDict(
+        {"a": nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2)), "b": nn.Linear(2, 2, bias=False)}
+    ).eval()
+    before, random = dict(model.named_parameters()), torch.get_rng_state()
+    use_onednn_linear(model)
+    assert [type(module) for module in (model["a"][0], model["a"][1], model["b"])] == [
+        OnednnLinear,
+        nn.LayerNorm,
+        OnednnLinear,
+    ]
+    after = dict(model.named_parameters())
+    assert list(after) == list(before)
+    assert all(after[name] is parameter for name, parameter in before.items())
+    assert not any(module.training for module in model.modules())
+    assert torch.equal(torch.get_rng_state(), random)

@@ -6,12 +6,12 @@ import torch
 from stvg.config import parse_config
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import JointWeights
-from stvg.recipe.build import build_fusion, build_preparer, temporal_streams
+from stvg.recipe.build import build_fusion, build_preparer, clip_sequences
 from stvg.recipe.networks import describe_network, text_learns
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import fusion_file, prepared_store
 from stvg.training.joint_weights import write_fitted_weights
-from temporal.sequences import PeopleStreams, VideoStream
+from temporal.sequences import PeopleSequences, VideoSequence
 
 
 def recipe(**changes):
@@ -41,7 +41,7 @@ def test_what_prepared_videos_depend_on(changes, same, reason):
     [
         ({"temporal": {"network": {"hidden_size": 16}}}, "hidden_size"),
         ({"temporal": {"text": "other"}}, "text"),
-        ({"temporal": {"streams": "people"}}, "streams"),
+        ({"temporal": {"search": "people"}}, "search"),
         ({"temporal": {"training": {"frozen_text_epochs": 99}}}, "text_learns"),
         ({"features": {"kind": "classic", "bilinear": False}}, "features.bilinear"),
     ],
@@ -50,7 +50,7 @@ def test_a_checkpoint_tells_other_networks_apart(changes, key):
     one, other = recipe(), recipe(**changes)
     first, second = (describe_network(item, item.temporal, 5) for item in (one, other))
     assert {name for name in first if first[name] != second[name]} == {key}
-    assert "streams" not in describe_network(one, one.matcher, 5)
+    assert "search" not in describe_network(one, one.matcher, 5)
 
 
 @pytest.mark.parametrize(("frozen", "expected"), [(0, True), (17, True), (18, False), (99, False)])
@@ -94,8 +94,8 @@ def test_a_model_file_that_is_missing():
         build_preparer(recipe(detector={"kind": "onnx", "path": "nowhere.onnx"}))
 
 
-@pytest.mark.parametrize(("streams", "kind"), [("video", VideoStream), ("people", PeopleStreams)])
-def test_streams(streams, kind):
-    found = temporal_streams(recipe(temporal={"streams": streams, "network": {"num_pre_clips": 8}}))
+@pytest.mark.parametrize(("search", "kind"), [("video", VideoSequence), ("people", PeopleSequences)])
+def test_clip_sequences(search, kind):
+    found = clip_sequences(recipe(temporal={"search": search, "network": {"num_pre_clips": 8}}))
     assert type(found) is kind
     assert found.num_clips == 8

@@ -174,7 +174,7 @@ def test_published_recipes_are_those_of_the_official_code(config, golden):
         ({"video": {"stride": 0}}, "video.stride: .*greater than or equal to 1"),
         ({"temporal": {"training": {"epochs": 0}}}, "temporal.training.epochs: .*greater than or equal to 1"),
         ({"temporal": {"training": {"batch_size": 0}}}, "temporal.training.batch_size: .*greater than"),
-        ({"matcher": {"streams": "people"}}, "unknown key matcher.streams"),
+        ({"matcher": {"search": "people"}}, "unknown key matcher.search"),
         ({"fusion": {"weights": {"text": 1}}}, "unknown key fusion.weights.text"),
     ],
 )

@@ -12,7 +12,7 @@ from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.prepare.cache import num_bytes
 from stvg.prepare.store import PreparedStore
-from stvg.recipe.build import temporal_streams
+from stvg.recipe.build import clip_sequences
 from stvg.recipe.schema import Recipe
 from stvg.training.items import make_train_set, training_splits, usable_split
 from temporal.distributed.ranks import Ranks
@@ -40,7 +40,7 @@ def reads(monkeypatch):
 
 def test_each_footage_is_read_once(recipe, reads):
     make = partial(
-        make_moment_item, streams=temporal_streams(recipe), mask=torch.from_numpy(moment_map_mask(32, (14,)))
+        make_moment_item, sequences=clip_sequences(recipe), mask=torch.from_numpy(moment_map_mask(32, (14,)))
     )
     made = make_train_set(recipe, recipe.temporal.training, usable_split(recipe, "train"), make)
     assert len(made.items) == 1
@@ -103,7 +103,7 @@ def test_one_warning_counts_and_names_what_is_left_out(lacking, caplog):
         training_splits(recipe, OtherRank())
     said = "2 video(s) of train and val cannot be had and are left out: " + ", ".join(missing)
     assert [record.getMessage() for record in caplog.records] == [said], "the second rank says nothing"
-    assert [one.video_id for one in (*train.gone, *val.gone)] == missing
+    assert [one.video_id for one in (*train.missing, *val.missing)] == missing
     assert not {item.query.video_id for item in (*train.annotations, *val.annotations)} & set(missing)
 
 

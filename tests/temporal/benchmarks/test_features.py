@@ -84,11 +84,11 @@ def test_a_file_without_videos(tmp_path):
 @pytest.mark.parametrize("clamp", [True, False])
 @pytest.mark.parametrize(("gib", "reads"), [(1.0, 1), (0.0, 2)])
 def test_clips_are_averaged_and_kept_while_there_is_room(path, clamp, gib, reads, monkeypatch):
-    read = ClipReader(FeatureFile(path), 8, clamp=clamp, memory_gib=gib)
+    reader = ClipReader(FeatureFile(path), 8, clamp=clamp, memory_gib=gib)
     calls = []
     original = FeatureFile.read
     monkeypatch.setattr(FeatureFile, "read", lambda self, video_id: calls.append(video_id) or original(self, video_id))
     expected = torch.from_numpy(average_clips(normalise_features(ROWS), 8, clamp=clamp))
     for _ in range(2):
-        assert torch.equal(read("a"), expected)
+        assert torch.equal(reader.read("a"), expected)
     assert calls == ["a"] * reads

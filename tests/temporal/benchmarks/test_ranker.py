@@ -11,7 +11,7 @@ from temporal.benchmarks.features import clips_of
 from temporal.benchmarks.nms import moment_scores
 from temporal.benchmarks.ranker import MomentRanker, RecallConfig, moment_item, rank_split
 from temporal.mmn.moment_map import cell_spans_s, moment_cells, span_iou
-from temporal.mmn.network import cosines, make_mmn
+from temporal.mmn.network import MMNConfig, cosines, make_mmn
 
 N, P = 8, 16
 
@@ -19,24 +19,32 @@ N, P = 8, 16
 def network():
     torch.manual_seed(0)
     return make_mmn(
-        input_size=5,
-        text_size=6,
-        num_pre_clips=P,
-        num_clips=N,
-        pool_kernel=2,
-        hidden_size=8,
-        joint_size=8,
-        moment_map="pool",
-        pooling_counts=(3, 2),
-        conv_kernel=3,
-        conv_layers=1,
+        MMNConfig(
+            num_pre_clips=P,
+            num_clips=N,
+            pool_kernel=2,
+            hidden_size=8,
+            joint_size=8,
+            moment_map="pool",
+            pooling_counts=(3, 2),
+            conv_kernel=3,
+            conv_layers=1,
+        ),
+        5,
+        6,
     )
 
 
-def sentences(texts):
-    return torch.stack(
-        [torch.linspace(-1, 1, 6) * len(text) + torch.tensor([ord(text[0]) % 5.0] + 5 * [0.0]) for text in texts]
-    )
+class Sentences:
+    """Vectors of sentences from their lengths and first letters."""
+
+    def encode(self, texts):
+        return torch.stack(
+            [torch.linspace(-1, 1, 6) * len(text) + torch.tensor([ord(text[0]) % 5.0] + 5 * [0.0]) for text in texts]
+        )
+
+
+SENTENCES = Sentences()
 
 
 def videos():
@@ -50,14 +58,14 @@ def videos():
 
 
 def ranker(power=0.5):
-    return MomentRanker(network(), sentences, P, clamp=True, power=power, nms_threshold=0.5)
+    return MomentRanker(network(), SENTENCES, RecallConfig(nms_threshold=0.5), clamp=True, power=power)
 
 
 def naive_ranked(one, features, text, duration, limit):
     """Score every cell alone, then take the best that no better one overlaps by more than half."""
     model = one.model
     with torch.no_grad():
-        out = model(clips_of(features, P, clamp=True)[None], sentences([text]))
+        out = model(clips_of(features, P, clamp=True)[None], SENTENCES.encode([text]))
     contrastive = cosines(out.queries.contrastive, out.maps.contrastive)[0, 0].numpy()
     iou = torch.sigmoid(10 * cosines(out.queries.iou, out.maps.iou)[0, 0]).numpy()
     scores = moment_scores(contrastive, iou, one.power)

@@ -20,7 +20,7 @@ from temporal.distributed.batch_norm import synchronise_batch_norm
 from temporal.distributed.collectives import gather_rows, sum_gradients
 from temporal.distributed.ranks import Ranks, connected
 from temporal.mmn.losses import LossConfig
-from temporal.mmn.network import make_mmn
+from temporal.mmn.network import MMNConfig, make_mmn
 from temporal.training.embedder import BatchEmbedder
 from temporal.training.items import MomentItem, MomentLoss
 
@@ -107,10 +107,12 @@ def normalise(ranks):
             yield f"{name} {key}", buffer
 
 
-def vectors(texts):
-    """Return a vector (Q, 6) for each sentence, which is a number."""
-    rows = [torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(int(text))) for text in texts]
-    return torch.stack(rows)
+class Vectors:
+    """A vector (6,) for each sentence, which is a number."""
+
+    def encode(self, texts):
+        generators = (torch.Generator().manual_seed(int(text)) for text in texts)
+        return torch.stack([torch.randn(6, dtype=torch.float64, generator=generator) for generator in generators])
 
 
 def moment_items(counts, cells, generator):
@@ -148,25 +150,27 @@ def train_network(ranks, make_loss, make_items):
     """What two steps of a small MMN give: five videos with one to three sentences each, dealt to the ranks."""
     torch.manual_seed(4)
     model = make_mmn(
-        input_size=5,
-        text_size=6,
-        num_pre_clips=8,
-        num_clips=8,
-        pool_kernel=1,
-        hidden_size=6,
-        joint_size=4,
-        moment_map="pool",
-        pooling_counts=(3, 2),
-        conv_kernel=3,
-        conv_layers=2,
+        MMNConfig(
+            num_pre_clips=8,
+            num_clips=8,
+            pool_kernel=1,
+            hidden_size=6,
+            joint_size=4,
+            moment_map="pool",
+            pooling_counts=(3, 2),
+            conv_kernel=3,
+            conv_layers=2,
+        ),
+        5,
+        6,
     )
     model.double()
     synchronise_batch_norm(model, ranks)
-    loss = make_loss(BatchEmbedder(model, vectors, ranks=ranks), LossConfig(num_positives=2))
+    loss = make_loss(BatchEmbedder(model, Vectors(), ranks=ranks), LossConfig(num_positives=2))
     generator = torch.Generator().manual_seed(5)
     # The second batch has fewer videos than there are ranks.
     for step, sentences in enumerate([(1, 3, 2, 1, 2), (2,)]):
-        losses = loss(make_items(sentences, int(model.mask.sum()), generator))
+        losses = loss.of(make_items(sentences, int(model.mask.sum()), generator))
         model.zero_grad()
         losses.total(0.05).backward()
         sum_gradients(model.parameters(), ranks)

@@ -75,7 +75,10 @@ def naive_sent(cosines, ious, video_of_query, top, negative, mode, negatives):
 @pytest.mark.parametrize("negatives", ["all", "own_video"])
 def test_loss_vid_is_that_of_naive_loops(seed, top, removal, negatives):
     given = batch(seed)
-    found = loss_vid(*given, num_positives=top, removal_iou=removal, tau=TAU, margin=MARGIN, negatives=negatives)
+    config = LossConfig(
+        num_positives=top, removal_iou=removal, tau_video=TAU, tau_sentence=9.0, margin=MARGIN, negatives=negatives
+    )
+    found = loss_vid(*given, config)
     assert found.item() == pytest.approx(naive_vid(*given, top, removal, negatives), rel=1e-12)
 
 
@@ -86,18 +89,26 @@ def test_loss_vid_is_that_of_naive_loops(seed, top, removal, negatives):
 @pytest.mark.parametrize("negatives", ["all", "own_video"])
 def test_loss_sent_is_that_of_naive_loops(seed, top, mode, spread, negatives):
     given = batch(seed, spread)[:3]
-    found = loss_sent(
-        *given, num_positives=top, negative_iou=0.5, tau=TAU, margin=MARGIN, mode=mode, negatives=negatives
+    config = LossConfig(
+        mode=mode,
+        num_positives=top,
+        negative_iou=0.5,
+        tau_video=9.0,
+        tau_sentence=TAU,
+        margin=MARGIN,
+        negatives=negatives,
     )
+    found = loss_sent(*given, config)
     assert found.item() == pytest.approx(naive_sent(*given, top, 0.5, mode, negatives), rel=1e-12)
 
 
 def test_the_modes_differ_only_in_the_own_video():
     cosines, ious, video_of_query, _ = batch()
     ious = ious * 0.0 + torch.linspace(0, 0.4, 7, dtype=torch.float64)  # nothing reaches the negative threshold
-    options = {"num_positives": 1, "negative_iou": 0.5, "tau": TAU, "margin": MARGIN}
-    match = loss_sent(cosines, ious, video_of_query, mode="match", **options)
-    corrected = loss_sent(cosines, ious, video_of_query, mode="corrected", **options)
+    options = {"num_positives": 1, "negative_iou": 0.5, "tau_sentence": TAU, "margin": MARGIN}
+    match, corrected = (
+        loss_sent(cosines, ious, video_of_query, LossConfig(mode=mode, **options)) for mode in ("match", "corrected")
+    )
     assert corrected < match  # the positive is a negative too in the official code
 
 
@@ -114,9 +125,8 @@ def test_gradients_are_finite_and_right(mode):
 
 def test_one_sentence_alone_has_no_negative_sentence():
     cosines, ious, _, moments = batch()
-    found = loss_vid(
-        cosines[:1, :1], ious[:1], torch.tensor([0]), moments[:1], num_positives=1, removal_iou=0.5, tau=1, margin=0
-    )
+    config = LossConfig(num_positives=1, removal_iou=0.5, tau_video=1, margin=0)
+    found = loss_vid(cosines[:1, :1], ious[:1], torch.tensor([0]), moments[:1], config)
     assert found.item() == pytest.approx(0, abs=1e-12)
 
 
@@ -127,7 +137,7 @@ def test_loss_iou_is_the_cross_entropy_of_the_scores():
     for value, target in zip(cosine[0].tolist(), (0.8, 0.0, 0.5), strict=True):
         score = 1 / (1 + math.exp(-10 * value))
         expected -= target * math.log(score) + (1 - target) * math.log(1 - score)
-    assert loss_iou(cosine, ious, 0.5, 1.0).item() == pytest.approx(expected / 3)
+    assert loss_iou(cosine, ious, LossConfig(min_iou=0.5, max_iou=1.0)).item() == pytest.approx(expected / 3)
 
 
 def test_loss_iou_counts_only_the_own_video():

@@ -7,8 +7,6 @@ from temporal.mmn.network import MMNConfig, cosines, iou_scores, lay_out, make_m
 from temporal.mmn.text_encoder import TokenBatch
 
 SIZES = {
-    "input_size": 5,
-    "text_size": 6,
     "num_pre_clips": 16,
     "num_clips": 8,
     "pool_kernel": 2,
@@ -23,7 +21,7 @@ SIZES = {
 
 def small(**changes):
     torch.manual_seed(0)
-    return make_mmn(**(SIZES | changes))
+    return make_mmn(MMNConfig(**(SIZES | changes)), 5, 6)
 
 
 @pytest.mark.parametrize("kind", ["pool", "conv"])
@@ -97,9 +95,9 @@ def test_scores_are_zero_outside_the_mask():
     assert lay_out(cosine, mask).tolist() == [[0, 1], [0, -1]]
 
 
-def test_config_mirrors_the_builder_and_refuses_unknown_keys():
-    config = parse_config(MMNConfig, {"num_clips": 8, "pooling_counts": [3, 2]}, "file.yaml")
-    sizes = {name: getattr(config, name) for name in MMNConfig.__dataclass_fields__}
-    assert set(sizes) | {"input_size", "text_size"} == set(SIZES) | {"feature_dropout", "map_kernel"}
+def test_a_network_is_built_from_its_config_and_unknown_keys_are_refused():
+    config = parse_config(MMNConfig, {"num_clips": 8, "pooling_counts": [3, 2], "num_pre_clips": 16}, "file.yaml")
+    model = make_mmn(config, 5, 6)
+    assert (model.input_size, model.num_pre_clips, len(model.mask)) == (5, 16, 8)
     with pytest.raises(InputError, match="unknown key num_clip"):
         parse_config(MMNConfig, {"num_clip": 8}, "file.yaml")

@@ -13,7 +13,7 @@ class Tokenizer:
     def __init__(self):
         self.asked = []
 
-    def __call__(self, sentences):
+    def tokenize(self, sentences):
         self.asked.append(list(sentences))
         width = max(map(len, sentences))
         ids = torch.zeros(len(sentences), width, dtype=torch.int64)
@@ -30,12 +30,12 @@ class Backbone(torch.nn.Module):
 def test_tokens():
     tokenizer = Tokenizer()
     cached = CachedTokens(tokenizer)
-    first = cached(["abc", "d", "abc"])
+    first = cached.encode(["abc", "d", "abc"])
     assert first.ids.tolist() == [[97, 98, 99], [100, 0, 0], [97, 98, 99]]
     assert first.mask.sum(dim=1).tolist() == [3, 1, 3]
-    again = cached(["d"])
+    again = cached.encode(["d"])
     assert again.ids.tolist() == [[100]], "padded to the longest of these alone"
-    cached(["d", "ef"])
+    cached.encode(["d", "ef"])
     assert tokenizer.asked == [["abc", "d"], ["ef"]]
 
 
@@ -44,10 +44,10 @@ def test_vectors(count):
     sentences = [chr(97 + k % 26) * (1 + k // 26) + chr(97 + k % 7) for k in range(count)]
     tokenizer = Tokenizer()
     cached = CachedVectors(tokenizer, Backbone())
-    found = cached(sentences)
+    found = cached.encode(sentences)
     assert found.squeeze(1).tolist() == [sum(map(ord, one)) / len(one) for one in sentences]
     assert not found.requires_grad
     assert max(map(len, tokenizer.asked)) <= 64, "long lists are read in parts"
     read = sum(map(len, tokenizer.asked))
-    assert cached(sentences[::-1]).tolist() == found.flip(0).tolist()
+    assert cached.encode(sentences[::-1]).tolist() == found.flip(0).tolist()
     assert sum(map(len, tokenizer.asked)) == read == len(set(sentences))

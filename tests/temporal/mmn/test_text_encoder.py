@@ -46,7 +46,7 @@ def folder(request, tmp_path_factory):
 
 
 def test_sentence_vectors_are_means_over_true_tokens(folder):
-    backbone, tokens = load_text_backbone(str(folder)).eval(), load_text_tokenizer(str(folder))(SENTENCES)
+    backbone, tokens = load_text_backbone(str(folder)).eval(), load_text_tokenizer(str(folder)).tokenize(SENTENCES)
     assert tokens.mask.sum(dim=1).tolist() == [5, 6]  # with [CLS] and [SEP]
     vectors = backbone(tokens)
     for query, length in enumerate([5, 6]):
@@ -72,7 +72,7 @@ def test_folders_are_read_without_the_network(folder, monkeypatch):
 
 
 def test_long_sentences_are_cut_to_what_the_encoder_takes(folder):
-    tokens = load_text_tokenizer(str(folder))(["man " * 40])
+    tokens = load_text_tokenizer(str(folder)).tokenize(["man " * 40])
     assert tokens.ids.shape == (1, 12)
     load_text_backbone(str(folder))(tokens)
 
@@ -87,7 +87,7 @@ def test_long_sentences_are_cut_to_what_the_encoder_takes(folder):
 )
 def test_warns_of_sentences_without_any_known_word(folder, caplog, sentence, warned):
     with caplog.at_level(logging.WARNING, logger="temporal.mmn.text_encoder"):
-        load_text_tokenizer(str(folder))([*SENTENCES, sentence])
+        load_text_tokenizer(str(folder)).tokenize([*SENTENCES, sentence])
     assert [record.getMessage() for record in caplog.records] == (
         ["query 'gnarf blub': the text encoder knows none of its words: 'gnarf', 'blub'"] if warned else []
     )
@@ -95,11 +95,11 @@ def test_warns_of_sentences_without_any_known_word(folder, caplog, sentence, war
 
 def test_refuses_nothing_to_read(folder):
     with pytest.raises(InputError, match="queries: expected at least one sentence, got none"):
-        load_text_tokenizer(str(folder))([])
+        load_text_tokenizer(str(folder)).tokenize([])
 
 
 def test_an_empty_sentence_is_its_special_tokens(folder, caplog):
-    tokens = load_text_tokenizer(str(folder))(["", "the man"])
+    tokens = load_text_tokenizer(str(folder)).tokenize(["", "the man"])
     assert tokens.ids[0].tolist() == [WORDS.index("[CLS]"), WORDS.index("[SEP]"), 0, 0]
     assert tokens.mask.sum(dim=1).tolist() == [2, 4]
     assert not caplog.records
@@ -107,8 +107,8 @@ def test_an_empty_sentence_is_its_special_tokens(folder, caplog):
 
 def test_joined_tokens_give_the_same_vectors(folder):
     backbone, tokenizer = load_text_backbone(str(folder)).eval(), load_text_tokenizer(str(folder))
-    joined = join_tokens([tokenizer(SENTENCES[:1]), tokenizer(SENTENCES[1:])])
-    torch.testing.assert_close(backbone(joined), backbone(tokenizer(SENTENCES)))
+    joined = join_tokens([tokenizer.tokenize(SENTENCES[:1]), tokenizer.tokenize(SENTENCES[1:])])
+    torch.testing.assert_close(backbone(joined), backbone(tokenizer.tokenize(SENTENCES)))
 
 
 def test_heads_share_the_norm_and_differ_in_the_projection():

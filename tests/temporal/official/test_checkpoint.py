@@ -14,11 +14,11 @@ from safetensors import safe_open
 from golden.file import GoldenFile
 from golden.mmn import averaged_features, golden_model, golden_tokens
 from stvg.errors import InputError
-from temporal.mmn.network import cosines, iou_scores, lay_out, make_mmn
+from temporal.mmn.network import MMNConfig, cosines, iou_scores, lay_out, make_mmn
 from temporal.mmn.text_encoder import TextBackbone
 from temporal.official.checkpoint import convert_checkpoint
 from temporal.official.weight_names import our_name
-from temporal.training.checkpoint import load_weights, read_description, save_weights
+from temporal.training.checkpoint import read_checkpoint, save_weights
 
 GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no ../shared/golden beside the repository")
@@ -33,14 +33,16 @@ def network(moment_map="conv", pooling_counts=(3, 2), **changes):
     bert = {"vocab_size": 11, "max_position_embeddings": 12, "n_layers": 2, "n_heads": 2, "dim": 8, "hidden_dim": 10}
     bert |= {key: changes.pop(key) for key in list(changes) if key in bert}
     encoder = DistilBertModel(DistilBertConfig(**bert))
-    return make_mmn(
-        **SIZES,
-        **CLIPS | changes,
-        text_size=bert["dim"],
-        moment_map=moment_map,
-        pooling_counts=pooling_counts,
-        text_backbone=TextBackbone(encoder, bert["dim"]),
-    )
+    sizes = {**SIZES, **CLIPS, "moment_map": moment_map, "pooling_counts": pooling_counts, **changes}
+    input_size = sizes.pop("input_size")
+    return make_mmn(MMNConfig(**sizes), input_size, bert["dim"], TextBackbone(encoder, bert["dim"]))
+
+
+def load_weights(model, describe, path):
+    """Load a checkpoint as a recipe's network is loaded."""
+    read = read_checkpoint(path, COMMAND)
+    read.check(describe)
+    read.load_into(model)
 
 
 def official(model):
@@ -67,7 +69,7 @@ def official(model):
 
 def described(**changes):
     """Return what a recipe says of network(), with things that no tensor knows."""
-    free = {"text": "any", "features.kind": "any", "streams": "video"}
+    free = {"text": "any", "features.kind": "any", "search": "video"}
     return {**SIZES, **CLIPS, **free, "moment_map": "conv", "pooling_counts": (3, 2), "text_learns": True, **changes}
 
 
@@ -92,7 +94,7 @@ def assert_loads(model, path, **changes):
     """Load a converted file into a fresh network of the same sizes, and compare every weight."""
     describe = described(**changes)
     other = network(describe["moment_map"], describe["pooling_counts"])
-    load_weights(other, describe, path, COMMAND)
+    load_weights(other, describe, path)
     for name, value in model.state_dict().items():
         assert torch.equal(other.state_dict()[name], value), name
 
@@ -119,7 +121,7 @@ def test_golden_weights_give_golden_scores(tool, tmp_path, name):
     }
     describe = {ours: config[theirs] for ours, theirs in sizes.items()} | {"moment_map": config.get("map", "pool")}
     describe |= {"pooling_counts": tuple(config["pooling_counts"]), "text": "distilbert-base-uncased"}
-    load_weights(model, describe, target, COMMAND)
+    load_weights(model, describe, target)
     clips, _ = averaged_features(golden, clamp=name != "tube_mmn")
     first = 0
     with torch.no_grad():
@@ -144,7 +146,7 @@ def test_what_follows_from_the_tensors(tmp_path, kind, counts):
     known = {**SIZES, **text, "text_learns": True, "moment_map": kind}
     known |= {"pooling_counts": list(counts)} if kind == "conv" else {}
     assert {key: value for key, value in config.items() if key != "origin"} == known
-    assert read_description(tmp_path / "out.safetensors", COMMAND) == config
+    assert read_checkpoint(tmp_path / "out.safetensors", COMMAND).config == config
     assert_loads(model, tmp_path / "out.safetensors", moment_map=kind, pooling_counts=counts)
 
 
@@ -253,7 +255,7 @@ def test_what_the_file_knows_must_agree_with_the_recipe(tmp_path, change, messag
     source, target = saved(tmp_path, official(network()))
     convert_checkpoint(source, target)
     with pytest.raises(InputError, match=f"another config: {message}"):
-        load_weights(network(), described(**change), target, COMMAND)
+        load_weights(network(), described(**change), target)
 
 
 @pytest.mark.parametrize(
@@ -268,21 +270,21 @@ def test_another_text_encoder_is_named(tmp_path, changes, message):
     source, target = saved(tmp_path, official(network()))
     convert_checkpoint(source, target)
     with pytest.raises(InputError, match=f"another config: {message}"):
-        load_weights(network(**changes), described(), target, COMMAND)
+        load_weights(network(**changes), described(), target)
 
 
 def test_what_no_tensor_tells_is_the_recipe_s(tmp_path):
     source, target = saved(tmp_path, official(network()))
     convert_checkpoint(source, target)
-    free = {"num_clips": 16, "pool_kernel": 1, "text": "other", "features.kind": "imported", "streams": "people"}
-    load_weights(network(num_clips=16, pool_kernel=1), described(**free), target, COMMAND)
+    free = {"num_clips": 16, "pool_kernel": 1, "text": "other", "features.kind": "imported", "search": "people"}
+    load_weights(network(num_clips=16, pool_kernel=1), described(**free), target)
 
 
 def test_a_checkpoint_of_our_own_must_agree_in_everything(tmp_path):
     model = network()
     save_weights(model, described(), tmp_path / "best.safetensors")
     with pytest.raises(InputError, match="text is 'any' there, 'other' here"):
-        load_weights(model, described(text="other"), tmp_path / "best.safetensors", COMMAND)
+        load_weights(model, described(text="other"), tmp_path / "best.safetensors")
 
 
 def plain_pickle(value, path):

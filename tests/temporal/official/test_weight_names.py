@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from stvg.errors import InputError
-from temporal.mmn.network import make_mmn
+from temporal.mmn.network import MMNConfig, make_mmn
 from temporal.official.weight_names import from_official, load_official, our_name
 
 OURS_TO_OFFICIAL = {
@@ -20,17 +20,19 @@ OURS_TO_OFFICIAL = {
 
 def small():
     return make_mmn(
-        input_size=5,
-        text_size=6,
-        num_pre_clips=8,
-        num_clips=4,
-        pool_kernel=2,
-        hidden_size=4,
-        joint_size=3,
-        moment_map="conv",
-        pooling_counts=(3,),
-        conv_kernel=3,
-        conv_layers=2,
+        MMNConfig(
+            num_pre_clips=8,
+            num_clips=4,
+            pool_kernel=2,
+            hidden_size=4,
+            joint_size=3,
+            moment_map="conv",
+            pooling_counts=(3,),
+            conv_kernel=3,
+            conv_layers=2,
+        ),
+        5,
+        6,
     )
 
 

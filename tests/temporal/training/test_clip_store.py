@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stvg.errors import InputError
-from temporal.training.clip_store import ClipMemory, keep_in_memory
+from temporal.training.clip_store import ClipStore, keep_in_memory
 
 
 def test_kept_in_memory_is_the_very_tensor():
@@ -21,7 +21,7 @@ def test_memory_held_is_bounded(tmp_path, room, held):
     """Six items of 384 bytes: those beyond the room are let go, and come back from disk as they were, in any order."""
     made = [torch.randn(1 + number % 2, 4, 24 // (1 + number % 2)) for number in range(6)]
     expected = [clips.clone() for clips in made]
-    memory, alive = ClipMemory(tmp_path / "new", room), []
+    memory, alive = ClipStore(tmp_path / "new", room), []
     gives = []
     for clips in made:
         gives.append(memory.keep(clips))
@@ -36,19 +36,19 @@ def test_memory_held_is_bounded(tmp_path, room, held):
 
 
 def test_what_it_gives_outlives_it(tmp_path):
-    gives = [ClipMemory(tmp_path, 0).keep(torch.full((2, 2), float(number))) for number in range(2)]
+    gives = [ClipStore(tmp_path, 0).keep(torch.full((2, 2), float(number))) for number in range(2)]
     gc.collect()
     assert [give().sum().item() for give in gives] == [0.0, 4.0]
 
 
 def test_changing_what_is_given_changes_nothing(tmp_path):
-    give = ClipMemory(tmp_path, 0).keep(torch.ones(3))
+    give = ClipStore(tmp_path, 0).keep(torch.ones(3))
     give().zero_()
     assert give().sum().item() == 3.0
 
 
 def test_a_full_disk_is_one_line(tmp_path):
-    memory = ClipMemory(tmp_path, 0)
+    memory = ClipStore(tmp_path, 0)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, before[1]))
     try:
@@ -63,4 +63,4 @@ def test_a_full_disk_is_one_line(tmp_path):
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="expected a folder that can be written to for training items"):
-        ClipMemory(tmp_path / "file" / "temporal", 0).keep(torch.zeros(1))
+        ClipStore(tmp_path / "file" / "temporal", 0).keep(torch.zeros(1))

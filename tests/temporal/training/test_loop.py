@@ -10,8 +10,9 @@ from torch import nn
 
 from stvg.errors import InputError
 from temporal.mmn.losses import Losses
-from temporal.training.checkpoint import best_weights, load_weights, read_description, save_weights
-from temporal.training.loop import TrainingConfig, TrainingRun, _schedule, train
+from temporal.training import loop
+from temporal.training.checkpoint import best_weights, read_checkpoint, save_weights
+from temporal.training.config import TrainingConfig
 
 CONFIG = TrainingConfig(
     epochs=4, batch_size=3, lr=0.01, frozen_text_epochs=2, milestones=(1, 3), full_contrastive_epochs=2
@@ -36,41 +37,65 @@ class StoppedError(Exception):
     pass
 
 
-def make_run(folder, *, config=CONFIG, stop_at=None, scores=None, seed=5, watch=None, **changes):
-    """A run on 8 items; `stop_at` counts the batches until the loss raises."""
-    torch.manual_seed(0)
-    model = Model()
-    items = list(torch.randn(8, 4))
-    seen = []
+class Task:
+    """A task with 8 items; `stop_at` counts the batches until the loss raises."""
 
-    def loss(batch):
-        if stop_at is not None and len(seen) == stop_at:
+    contrastive_weight = 0.5
+
+    def __init__(self, folder, config=CONFIG, stop_at=None, scores=None, seed=5, watch=None, items=None):
+        torch.manual_seed(0)
+        self.model = Model()
+        self.text_parameters = list(self.model.text.parameters())
+        self.folder, self.config, self.seed = folder, config, seed
+        self.stop_at, self.scores, self.watch = stop_at, scores, watch
+        self.data = items or list(torch.randn(8, 4))
+        self.describe, self.settings, self.further = {"size": 4}, {"loss.mode": "match"}, tuple
+        self.seen = []
+
+    def items(self):
+        return self.data
+
+    def versions(self):
+        return self.further()
+
+    def loss(self, batch):
+        if self.stop_at is not None and len(self.seen) == self.stop_at:
             raise StoppedError
-        seen.append([float(item[0]) for item in batch])
-        out = model(torch.stack(batch))
+        self.seen.append([float(item[0]) for item in batch])
+        out = self.model(torch.stack(batch))
         return Losses(vid=out.mean(), sent=out.abs().mean(), iou=((out - 1) ** 2).mean())
 
-    def validate():
-        assert not model.training
+    def score(self):
+        assert not self.model.training
         assert torch.is_inference_mode_enabled()
-        if watch is not None:
-            watch.append({name: value.clone() for name, value in model.state_dict().items()})
-        return next(scores) if scores is not None else -float(model(torch.ones(2, 4)).abs().sum())
+        if self.watch is not None:
+            self.watch.append({name: value.clone() for name, value in self.model.state_dict().items()})
+        return next(self.scores) if self.scores is not None else -float(self.model(torch.ones(2, 4)).abs().sum())
 
-    run = TrainingRun(
-        model,
-        list(model.text.parameters()),
-        loss,
-        0.5,
-        items,
-        validate,
-        config,
-        folder,
-        seed,
-        {"size": 4},
-        {"loss.mode": "match"},
-    )
-    return dataclasses.replace(run, **changes), seen
+    def description(self):
+        return self.describe
+
+    def setting(self):
+        return self.settings
+
+
+def make_task(folder, **changes):
+    """Return a task and the batches that its loss will have seen; of `changes` some are attributes."""
+    attributes = {name: changes.pop(name) for name in ("describe", "settings", "further") if name in changes}
+    task = Task(folder, **changes)
+    for name, value in attributes.items():
+        setattr(task, name, value)
+    return task, task.seen
+
+
+def train(task, resume=False):
+    return loop.train(task, task.config, task.folder, resume=resume)
+
+
+def load_weights(model, describe, path):
+    read = read_checkpoint(path, "stvg train x")
+    read.check(describe)
+    read.load_into(model)
 
 
 def weights(model):
@@ -91,12 +116,12 @@ def equal(a, b):
     ],
 )
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path, stop_at, reason):
-    whole, batches = make_run(tmp_path / "whole")
+    whole, batches = make_task(tmp_path / "whole")
     train(whole)
-    first, _ = make_run(tmp_path / "parts", stop_at=stop_at)
+    first, _ = make_task(tmp_path / "parts", stop_at=stop_at)
     with pytest.raises(StoppedError):
         train(first)
-    second, after = make_run(tmp_path / "parts")
+    second, after = make_task(tmp_path / "parts")
     train(second, resume=True)
     assert equal(weights(second.model), weights(whole.model)), reason
     assert after == batches[stop_at // 3 * 3 :], "finished epochs are not trained again"
@@ -104,10 +129,10 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, stop_at, reason):
 
 
 def test_resuming_a_finished_run_trains_nothing(tmp_path):
-    run, _ = make_run(tmp_path)
+    run, _ = make_task(tmp_path)
     path = train(run)
     before = path.read_bytes()
-    again, batches = make_run(tmp_path)
+    again, batches = make_task(tmp_path)
     assert train(again, resume=True) == path
     assert batches == []
     assert equal(weights(again.model), weights(run.model))
@@ -115,21 +140,21 @@ def test_resuming_a_finished_run_trains_nothing(tmp_path):
 
 
 def test_resuming_nothing_starts_anew_and_not_resuming_forgets(tmp_path):
-    run, batches = make_run(tmp_path)
+    run, batches = make_task(tmp_path)
     train(run, resume=True)
-    again, more = make_run(tmp_path)
+    again, more = make_task(tmp_path)
     train(again)
     assert len(batches) == len(more) == 12
     assert equal(weights(again.model), weights(run.model))
 
 
 def test_epochs_see_every_item_once_in_different_orders(tmp_path):
-    run, batches = make_run(tmp_path)
+    run, batches = make_task(tmp_path)
     train(run)
     epochs = [[item for batch in batches[k : k + 3] for item in batch] for k in range(0, 12, 3)]
-    assert all(sorted(epoch) == sorted(float(item[0]) for item in run.train_items) for epoch in epochs)
+    assert all(sorted(epoch) == sorted(float(item[0]) for item in run.items()) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
-    other, different = make_run(tmp_path / "other", seed=6)
+    other, different = make_task(tmp_path / "other", seed=6)
     train(other)
     assert different != batches
 
@@ -137,7 +162,7 @@ def test_epochs_see_every_item_once_in_different_orders(tmp_path):
 @pytest.mark.parametrize(("frozen", "moves_after"), [(0, [1, 2, 3, 4]), (2, [3, 4]), (4, []), (9, [])])
 def test_text_stays_bitwise_until_it_learns(tmp_path, frozen, moves_after):
     states = []
-    run, _ = make_run(tmp_path, config=dataclasses.replace(CONFIG, frozen_text_epochs=frozen), watch=states)
+    run, _ = make_task(tmp_path, config=dataclasses.replace(CONFIG, frozen_text_epochs=frozen), watch=states)
     states.append(weights(run.model))
     train(run)
     moved = [
@@ -152,7 +177,7 @@ def test_text_stays_bitwise_until_it_learns(tmp_path, frozen, moves_after):
 
 def test_the_best_epoch_is_kept(tmp_path):
     states = []
-    run, _ = make_run(tmp_path, scores=iter([0.1, 0.7, 0.7, 0.3]), watch=states)
+    run, _ = make_task(tmp_path, scores=iter([0.1, 0.7, 0.7, 0.3]), watch=states)
     train(run)
     assert equal(load_file(best_weights(tmp_path)), states[1]), "the first of equal ones"
 
@@ -164,7 +189,7 @@ def test_the_best_epoch_is_kept(tmp_path):
 def test_validation_is_due(tmp_path, first, every, expected):
     states = []
     config = dataclasses.replace(CONFIG, validate_from=first, validate_every=every)
-    train(make_run(tmp_path, config=config, watch=states)[0])
+    train(make_task(tmp_path, config=config, watch=states)[0])
     assert [int(state["norm.num_batches_tracked"]) // 3 for state in states] == expected
 
 
@@ -183,7 +208,7 @@ def test_validation_is_due(tmp_path, first, every, expected):
     ],
 )
 def test_schedule(changes, expected, reason):
-    factor = _schedule(TrainingConfig(epochs=4, **changes), 5)
+    factor = loop._schedule(TrainingConfig(epochs=4, **changes), 5)
     assert [factor(step) for step in range(20)] == pytest.approx(expected), reason
 
 
@@ -191,14 +216,15 @@ def test_contrastive_terms_count_a_hundredth_later(tmp_path):
     """With the IoU term constant, the gradient that is clipped is the contrastive one alone."""
     norms = []
     config = dataclasses.replace(CONFIG, clip_norm=1e9, frozen_text_epochs=0, lr=0.0, weight_decay=0.0)
-    run, _ = make_run(tmp_path, config=config)
+    run, _ = make_task(tmp_path, config=config)
 
     def loss(batch):
         scale = run.model.head.bias
         scale.register_hook(lambda gradient: norms.append(float(gradient.norm()))) if not norms else None
         return Losses(vid=scale.sum(), sent=scale.sum(), iou=0.0 * scale.sum())
 
-    train(dataclasses.replace(run, loss=loss))
+    run.loss = loss
+    train(run)
     assert norms == pytest.approx([1.0] * 6 + [0.01] * 6)
 
 
@@ -207,15 +233,15 @@ def test_contrastive_terms_count_a_hundredth_later(tmp_path):
     [
         ({"describe": {"size": 5}}, "size is 4 there, 5 here"),
         ({"describe": {}}, "size is 4 there, None here"),
-        ({"setting": {"loss.mode": "corrected"}}, "loss.mode is 'match' there, 'corrected' here"),
+        ({"settings": {"loss.mode": "corrected"}}, "loss.mode is 'match' there, 'corrected' here"),
         ({"config": dataclasses.replace(CONFIG, lr=0.5)}, "training.lr is 0.01 there, 0.5 here"),
         ({"config": dataclasses.replace(CONFIG, epochs=9)}, "training.epochs is 4 there, 9 here"),
         ({"seed": 6}, "seed is 5 there, 6 here"),
     ],
 )
 def test_resuming_a_checkpoint_of_another_config_names_the_key(tmp_path, changes, key):
-    train(make_run(tmp_path)[0])
-    run, batches = make_run(tmp_path, **changes)
+    train(make_task(tmp_path)[0])
+    run, batches = make_task(tmp_path, **changes)
     with pytest.raises(InputError, match=f"{tmp_path / 'last.pt'}: a checkpoint of another config: {key}"):
         train(run, resume=True)
     assert batches == []
@@ -233,10 +259,10 @@ def test_resuming_a_checkpoint_of_another_config_names_the_key(tmp_path, changes
     ],
 )
 def test_resuming_a_broken_checkpoint_is_one_line(tmp_path, spoil):
-    train(make_run(tmp_path)[0])
+    train(make_task(tmp_path)[0])
     spoil(tmp_path / "last.pt")
     with pytest.raises(InputError, match="expected the state of an interrupted training") as caught:
-        train(make_run(tmp_path)[0], resume=True)
+        train(make_task(tmp_path)[0], resume=True)
     assert "\n" not in str(caught.value)
 
 
@@ -244,8 +270,8 @@ def test_weights_round_trip(tmp_path):
     path = tmp_path / "best.safetensors"
     model, other = Model(), Model()
     save_weights(model, {"size": 4, "counts": (1, 2)}, path)
-    assert read_description(path, "tools/x.py") == {"size": 4, "counts": [1, 2]}
-    load_weights(other, {"size": 4, "counts": (1, 2)}, path, "tools/x.py")
+    assert read_checkpoint(path, "stvg train x").config == {"size": 4, "counts": [1, 2]}
+    load_weights(other, {"size": 4, "counts": (1, 2)}, path)
     assert equal(weights(model), weights(other))
     assert [one.name for one in tmp_path.iterdir()] == ["best.safetensors"]
 
@@ -260,14 +286,14 @@ def test_weights_of_another_config_name_the_key(tmp_path, describe, key):
     model = Model()
     before = weights(model)
     with pytest.raises(InputError, match=f"^{path}: a checkpoint of another config: {key}"):
-        load_weights(model, describe, path, "tools/x.py")
+        load_weights(model, describe, path)
     assert equal(weights(model), before)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        pytest.param(lambda path: None, "expected trained weights, found none; run tools/x.py", id="missing"),
+        pytest.param(lambda path: None, "expected trained weights, found none; run stvg train x", id="missing"),
         pytest.param(lambda path: path.write_bytes(b""), "expected a safetensors file", id="empty"),
         pytest.param(lambda path: path.write_bytes(b"text " * 9), "expected a safetensors file", id="text"),
         pytest.param(lambda path: save_file({"a": torch.ones(1)}, path), "found no config", id="no config"),
@@ -282,29 +308,29 @@ def test_files_that_are_no_weights(tmp_path, make, message):
     path = tmp_path / "best.safetensors"
     make(path)
     with pytest.raises(InputError, match=message) as caught:
-        load_weights(Model(), {"size": 4}, path, "tools/x.py")
+        load_weights(Model(), {"size": 4}, path)
     assert "\n" not in str(caught.value)
 
 
 def test_versions_stand_in_for_their_items(tmp_path):
     whole, crop = [torch.full((4,), float(k)) for k in range(8)], [torch.full((4,), 100.0 + k) for k in range(8)]
     crops = [[one] if k % 2 else [] for k, one in enumerate(crop)]
-    run, seen = make_run(tmp_path, train_items=whole, versions=lambda: crops)
+    run, seen = make_task(tmp_path, items=whole, further=lambda: crops)
     train(run)
     drawn = [value for batch in seen for value in batch]
     assert sorted({value % 100 for value in drawn}) == list(range(8))
     assert {value for value in drawn if value >= 100} - {101.0, 103.0, 105.0, 107.0} == set()
     assert 0 < sum(value >= 100 for value in drawn) < len(drawn) / 2
-    again, seen_again = make_run(tmp_path / "again", train_items=whole, versions=lambda: crops)
+    again, seen_again = make_task(tmp_path / "again", items=whole, further=lambda: crops)
     train(again)
     assert seen_again == seen
 
 
 def test_a_finished_training_has_nothing_to_do(tmp_path, caplog):
-    run, _ = make_run(tmp_path)
+    run, _ = make_task(tmp_path)
     best = train(run)
     before = best.read_bytes()
-    finished, seen = make_run(tmp_path, versions=lambda: pytest.fail("made versions that no epoch will see"))
+    finished, seen = make_task(tmp_path, further=lambda: pytest.fail("made versions that no epoch will see"))
     with caplog.at_level("INFO"):
         assert train(finished, resume=True) == best
     assert "is trained to the end" in caplog.text

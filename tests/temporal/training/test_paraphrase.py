@@ -54,7 +54,7 @@ def test_a_real_encoder_knows_what_is_near():
     near = near_words(
         ["The man jumps, the lady's red coat"],
         ["leaps", "guy", "overcoat", "jump", "scarlet", "tax"],
-        CachedVectors(tokenizer, load_text_backbone(MINILM)),
+        CachedVectors(tokenizer, load_text_backbone(MINILM)).encode,
     )
     assert {"leaps", "jump"} == {word for word, _ in near["jumps"]}
     assert "overcoat" in dict(near["coat"])

@@ -3,7 +3,7 @@ import torch
 
 from speed.reference_mmn import OfficialEmbeddings, VideoTruth, dense_scores, encode_dense, losses_by_video
 from temporal.mmn.losses import LossConfig, mmn_losses
-from temporal.mmn.network import cosines, iou_scores, lay_out, make_mmn
+from temporal.mmn.network import MMNConfig, cosines, iou_scores, lay_out, make_mmn
 from temporal.mmn.text_encoder import QueryEmbeddings
 
 N, J = 8, 3
@@ -14,18 +14,20 @@ def batch(seed):
     """Return a network, clips, sentences per video and the truth of each video, float64."""
     torch.manual_seed(seed)
     model = make_mmn(
-        input_size=5,
-        text_size=6,
-        num_pre_clips=16,
-        num_clips=N,
-        pool_kernel=2,
-        hidden_size=4,
-        joint_size=J,
-        moment_map="pool",
-        pooling_counts=(3, 2),
-        conv_kernel=3,
-        conv_layers=2,
-        map_kernel="dense",
+        MMNConfig(
+            num_pre_clips=16,
+            num_clips=N,
+            pool_kernel=2,
+            hidden_size=4,
+            joint_size=J,
+            moment_map="pool",
+            pooling_counts=(3, 2),
+            conv_kernel=3,
+            conv_layers=2,
+            map_kernel="dense",
+        ),
+        5,
+        6,
     ).double()
     clips = torch.randn(3, 16, 5, dtype=torch.float64)
     queries = [model.query_heads(torch.randn(count, 6, dtype=torch.float64)) for count in COUNTS]

@@ -1,4 +1,4 @@
-"""Further wordings of training items, by what their recipe's text encoder holds to be near."""
+"""Paraphrases of training items by similar words of the stage's text encoder."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,10 +15,10 @@ from temporal.training.paraphrase import near_words, reword
 Item = TypeVar("Item", bound=BatchItem)
 
 
-def make_rewordings(stage: StageConfig, items: Sequence[Item], seed: int) -> list[list[Item]]:
-    """Return for each item its `training.rewordings` further wordings, which `seed` decides.
+def make_paraphrases(stage: StageConfig, items: Sequence[Item], seed: int) -> list[list[Item]]:
+    """Return the `training.rewordings` paraphrases of each item, drawn with `seed`.
 
-    The encoder is the one that the recipe begins with, also where training moves it.
+    The encoder is the pretrained one, also where training moves it.
 
     Raises:
         InputError: the text encoder cannot be loaded.
@@ -27,12 +27,12 @@ def make_rewordings(stage: StageConfig, items: Sequence[Item], seed: int) -> lis
     if not config.rewordings:
         return [[] for _ in items]
     tokenizer = load_text_tokenizer(stage.text)
-    encode = CachedVectors(tokenizer, load_text_backbone(stage.text))
-    near = near_words((text for item in items for text in item.texts), tokenizer.words(), encode)
+    vectors = CachedVectors(tokenizer, load_text_backbone(stage.text))
+    near = near_words((text for item in items for text in item.texts), tokenizer.words(), vectors.encode)
     rng = np.random.default_rng(seed)
 
-    def reworded(item: Item) -> Item:
+    def paraphrase(item: Item) -> Item:
         texts = tuple(reword(text, near, config.reworded_share, rng) for text in item.texts)
         return cast(Item, replace(cast(Any, item), texts=texts))
 
-    return [[reworded(item) for _ in range(config.rewordings)] for item in items]
+    return [[paraphrase(item) for _ in range(config.rewordings)] for item in items]
