@@ -36,9 +36,9 @@ def test_networks_of_one_task_have_the_same_weights(task):
 
 
 def test_sentences_have_always_the_same_tokens(task):
-    first, again = (task.tokenizer(task.items[1].texts) for _ in range(2))
+    first, again = (task.tokenizer.tokenize(task.items[1].texts) for _ in range(2))
     assert torch.equal(first.ids, again.ids)
-    lengths = torch.cat([task.tokenizer(item.texts).mask.sum(dim=1) for item in task.items])
+    lengths = torch.cat([task.tokenizer.tokenize(item.texts).mask.sum(dim=1) for item in task.items])
     assert lengths.min() >= 3
     assert lengths.max() <= 8
 
@@ -51,6 +51,6 @@ def test_the_operations_of_one_layer_are_counted_by_hand(stage):
     assert count_operations(task, training=True) == 2 * 3 * (clips + 4 * 3 * 36 + heads + queries)
     assert count_operations(task, training=False) == 2 * (clips + 3 * 3 * 36 + heads + queries)
     weights = [value.numel() for name, value in task.backbone.named_parameters() if "embeddings" not in name]
-    text = sum(weights) * int(task.tokenizer(task.items[0].texts).mask.sum())
+    text = sum(weights) * int(task.tokenizer.tokenize(task.items[0].texts).mask.sum())
     learning = count_operations(replace(task, text_learns=True), training=False)
     assert learning == count_operations(task, training=False) + 2 * text
