@@ -11,13 +11,13 @@ def main() -> int:
     """Parse and serve."""
     arguments = _parser().parse_intermixed_args()
 
-    from stvg.commands.app import build_app, make_desk, serve
+    from stvg.commands.app import build_app, make_service, serve
 
     with tempfile.TemporaryDirectory(prefix="stvg-app-") as work:
         answers, uploads = Path(work, "answers"), Path(work, "uploads")
         answers.mkdir()
-        desk = make_desk(arguments.config, arguments.overrides, arguments.detector, answers)
-        serve(build_app(desk, uploads), arguments.host, arguments.port)
+        service = make_service(arguments.config, arguments.overrides, arguments.detector, answers)
+        serve(build_app(service, uploads), arguments.host, arguments.port)
     return ExitCode.DONE
 
 

@@ -18,24 +18,24 @@ def main() -> int:
     if (None in split) == (None in single) or any(split) == any(single):
         _parser().error("expected either --annotations and --videos, or --video and --query")
 
-    from stvg.commands.ground import NOBODY, ground_split, ground_video
+    from stvg.commands.ground import ground_split, ground_video
     from stvg.config import load_config
+    from stvg.pipeline import NOBODY
+    from stvg.prepare.runner import PrepareOptions
     from stvg.recipe.schema import Recipe
-    from stvg.recipe.splits import PrepareOptions, how_to_prepare
     from stvg.types import Failure
 
     recipe = load_config(Recipe, arguments.config, arguments.overrides)
     if arguments.annotations:
         options = PrepareOptions(arguments.workers, arguments.ray, arguments.ray_gpus, arguments.retry_failed)
-        how = how_to_prepare(recipe, options)
-        return report_failures(ground_split(recipe, *split, arguments.out, how, arguments.fallback).failures)
-    prediction = ground_video(recipe, arguments.video, arguments.query, arguments.out)
-    if prediction is None:
+        return report_failures(ground_split(recipe, *split, arguments.out, options, arguments.fallback).failures)
+    found = ground_video(recipe, arguments.video, arguments.query, arguments.out)
+    if found is None:
         return report_failures([Failure(str(arguments.video), NOBODY)])
-    span = prediction.tube.span
+    span = found.tube.span
     print(
-        f"{arguments.video.name}: frames {span.start + 1} to {span.stop}, tube {prediction.tube.tube_id}, "
-        f"score {prediction.score:.3g}; see {arguments.out}"
+        f"{arguments.video.name}: frames {span.start + 1} to {span.stop}, tube {found.tube.tube_id}, "
+        f"score {found.score:.3g}; see {arguments.out}"
     )
     return ExitCode.DONE
 

@@ -17,7 +17,7 @@ def main() -> int:
 
     from stvg.datasets.hcstvg.layout import PrepareRequest, prepare_hcstvg
     from stvg.datasets.hcstvg.sources import where_to_get
-    from stvg.prepare.workers import local_engine
+    from stvg.prepare.workers import local_workers
     from stvg.types import Failure
 
     if arguments.where:
@@ -45,7 +45,7 @@ def main() -> int:
         arguments.decode,
         arguments.sentences,
     )
-    wrong = prepare_hcstvg(request, local_engine(arguments.workers))
+    wrong = prepare_hcstvg(request, local_workers(arguments.workers))
     print(arguments.out / "report.md")
     return report_failures([Failure(one.key, f"{one.split}: {one.kind}: {one.message}") for one in wrong])
 

@@ -21,14 +21,13 @@ def main() -> int:
 
     from stvg.commands.prepare import preprocess
     from stvg.config import load_config, override
+    from stvg.prepare.runner import PrepareOptions
     from stvg.recipe.schema import Recipe
-    from stvg.recipe.splits import PrepareOptions, how_to_prepare
 
     overrides = arguments.overrides + ([override("output.root", arguments.out)] if arguments.out else [])
     recipe = load_config(Recipe, arguments.config, overrides)
-    options = PrepareOptions(arguments.workers, arguments.ray, arguments.ray_gpus, arguments.retry_failed)
-    how = how_to_prepare(recipe, options, arguments.overwrite)
-    return report_failures(preprocess(recipe, arguments.annotations, arguments.videos, how))
+    choices = arguments.workers, arguments.ray, arguments.ray_gpus, arguments.retry_failed, arguments.overwrite
+    return report_failures(preprocess(recipe, arguments.annotations, arguments.videos, PrepareOptions(*choices)))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ def main() -> int:
     from stvg.commands.reproduce import reproduce
     from stvg.config import load_config, override
     from stvg.datasets.hcstvg.layout import PrepareRequest
-    from stvg.prepare.workers import local_engine
+    from stvg.prepare.runner import PrepareOptions
+    from stvg.prepare.workers import local_workers
     from stvg.recipe.schema import Recipe
-    from stvg.recipe.splits import PrepareOptions, how_to_prepare
 
     out = arguments.out or Path("runs") / arguments.dataset
     places = [override("output.root", out), override("data.root", out / "data")]
@@ -29,12 +29,12 @@ def main() -> int:
     share = 0.1 if arguments.dataset == "hcstvg_v1" else None
     request = PrepareRequest(arguments.dataset, arguments.data, recipe.data.root, val_share=share, seed=recipe.seed)
     if arguments.dry_run:
-        workers = local_engine(arguments.workers).count
+        workers = local_workers(arguments.workers).count
         print("\n".join(plan(recipe, request, workers, arguments.nodes, arguments.sample)))
         return ExitCode.DONE
     options = PrepareOptions(arguments.workers, arguments.ray, arguments.ray_gpus, arguments.retry_failed)
     submission = arguments.submission or Path("submissions") / f"{arguments.dataset}_test" / "results.json"
-    done = reproduce(recipe, request, submission, how_to_prepare(recipe, options))
+    done = reproduce(recipe, request, submission, options)
     print("\n".join([done.table, "", *map(str, done.paths)]))
     return report_failures(done.failures)
 

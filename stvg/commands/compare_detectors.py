@@ -75,16 +75,16 @@ def rows_to_text(rows: list[DetectorRow]) -> str:
 def _ground(recipe: Recipe, annotations: tuple[Annotation, ...], out: Path) -> tuple[Prediction, ...]:
     """Return the answers, as the file `out` then has them; a clip in which nobody is found gets the centre box."""
     paths = video_paths((item.query.video_id for item in annotations), recipe.data.videos)
-    read, failures = prepare_wherever(recipe, STORE, paths)
+    reader, failures = prepare_wherever(recipe, STORE, paths)
     for failure in failures:
         logger.warning("%s stays unanswered: %s", failure.video_id, failure.reason)
     failed = {failure.video_id for failure in failures}
     grounder, predictions, sizes = build_grounder(recipe), [], {}
     for item in annotations:
         if item.query.video_id not in failed:
-            video = read(item.query.video_id)
+            video = reader.read(item.query.video_id)
             sizes[item.query.video_id] = ClipSize(video.meta.width, video.meta.height, video.meta.num_frames)
-            predictions.extend(grounder.ground([item.query], video))
+            predictions.append(grounder.ground([item.query], video)[0].prediction)
     write_submission(out, predictions, sizes)
     return read_submission(out)
 

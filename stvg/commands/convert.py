@@ -13,7 +13,7 @@ from spatial.features.imported import ImportedConfig, imported_source
 from spatial.mmn_stvg.files import FeatureFiles, FeatureRows, TubeFile, TubeFolders
 from spatial.mmn_stvg.tubes import equal_parts, make_tube, side_by_side
 from stvg.errors import InputError
-from stvg.io.annotations import read_annotated_clips, read_queries
+from stvg.io.annotations import CLIP_S, read_annotated_clips, read_queries
 from stvg.io.files import read_json
 from stvg.io.video import read_meta
 from stvg.recipe.schema import Recipe
@@ -21,8 +21,6 @@ from stvg.recipe.workspace import prepared_store
 from stvg.types import Failure, Float64Array, FloatArray, PreparedVideo, VideoMeta
 
 logger = logging.getLogger(__name__)
-CLIP_S = 20.0
-"""Seconds of every clip of HC-STVG; the frame rate follows where the video itself is not at hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from stvg.commands.compare_detectors import DetectorRow, compare_detectors
 from stvg.commands.compare_detectors import rows_to_text as detectors_to_text
 from stvg.commands.ground import ground_split
 from stvg.commands.prepare import preprocess
-from stvg.commands.view import read_answered, split_entries, trained_asker
+from stvg.commands.view import TrainedStages, read_answered, split_entries
 from stvg.config import load_config, override
 from stvg.datasets.synthetic.make import make_world
 from stvg.evaluation.metrics import score, summarise
@@ -20,7 +20,7 @@ from stvg.evaluation.tables import difference_to_text, rows_to_text
 from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically
 from stvg.io.submission import read_submission
-from stvg.recipe.build import build_explainer
+from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
 from stvg.training.stages import train_both
 from stvg.viewer.page.results import read_results
@@ -82,7 +82,7 @@ def _compare_detectors(recipe: Recipe, detector: Path | None, submission: Path, 
 
 def _report(recipe: Recipe, submission: Path, ablated: Ablated, out: Path) -> Path:
     split = read_answered(submission, recipe.data.annotations("test"))
-    entries = split_entries(split, trained_asker(build_explainer(recipe), ablated.read, recipe.data.videos))
+    entries = split_entries(split, TrainedStages(build_grounder(recipe), ablated.reader, recipe.data.videos))
     results = read_results(out, split.scores)
     return write_report(out / "report", "stvg on the demo world, test split", entries, results)
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from stvg.errors import InputError
 from stvg.io.annotations import read_queries
-from stvg.prepare.runner import HowToPrepare
+from stvg.prepare.runner import PrepareOptions
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import SPLITS, prepare_split, video_paths
 from stvg.types import Failure
 
 
 def preprocess(
-    recipe: Recipe, annotations: Path | None, videos: Path | None, how: HowToPrepare | None = None
+    recipe: Recipe, annotations: Path | None, videos: Path | None, options: PrepareOptions | None = None
 ) -> list[Failure]:
     """Prepare the videos of the file `annotations`, or of train.json, val.json and test.json under data.root.
 
@@ -24,7 +24,7 @@ def preprocess(
         raise InputError(f"{recipe.data.root}: expected train.json, val.json or test.json, found none of them")
     queries = [(file.stem, read_queries(file)) for file in present]
     failures: list[Failure] = []
-    for name, asked in queries:
-        paths = video_paths((query.video_id for query in asked), videos or recipe.data.videos)
-        failures += prepare_split(recipe, name, paths, how)
+    for name, of_split in queries:
+        paths = video_paths((query.video_id for query in of_split), videos or recipe.data.videos)
+        failures += prepare_split(recipe, name, paths, options)
     return failures

@@ -3,7 +3,7 @@
 A temporal stand-in is a MomentLocalizer whose map holds the one span that it stands for; a spatial stand-in is a
 TubeMatcher whose maps hold one cell per tube, the whole tube, scored by what it prefers. Such maps say who and nothing
 of when, which is all that `two_stage` asks of a matcher. The other modes find the moment in the tubes' maps, so there
-a stand-in names the tube and the cells come from elsewhere: see MomentsOnNamedTube and OwnMapOfNamedTube.
+a stand-in names the tube and the cells come from elsewhere: see FixedTubeMoments and FixedTubeOwnMap.
 """
 
 import hashlib
@@ -25,14 +25,6 @@ class TruthLocalizer:
     def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
         """Return the span of each query's true tube."""
         return [_one_span(self.truth[query.query_id].span) for query in queries]
-
-
-class WholeLocalizer:
-    """The whole clip."""
-
-    def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
-        """Return all frames for each query."""
-        return [_one_span(FrameSpan(0, video.meta.num_frames))] * len(queries)
 
 
 class UniformLocalizer:
@@ -82,7 +74,7 @@ class PreferenceMatcher:
         return [_one_cell_maps(video, [self.preference(tube, query) for tube in video.tubes]) for query in queries]
 
 
-class MomentsOnNamedTube:
+class FixedTubeMoments:
     """A spatial stand-in for `joint`: it names one tube, whose cells are the moments of the moment map, all alike.
 
     Named is the tube that `stand_in` scores highest, the first on ties, among those that a moment meets. Its cells are
@@ -110,7 +102,7 @@ class MomentsOnNamedTube:
         return _only(graded, named, TubeMap(graded[named].tube_id, cut[named], ones, ones))
 
 
-class OwnMapOfNamedTube:
+class FixedTubeOwnMap:
     """A spatial stand-in for `tube_mmn`: `stand_in` names the tube, the trained `matcher`'s map of it says when.
 
     Named is the tube that `stand_in` scores highest, the first on ties. Other tubes have no cells.

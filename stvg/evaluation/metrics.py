@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stvg.geometry.boxes import elementwise_iou
+from stvg.io.annotations import CLIP_S
 from stvg.types import Annotation, Prediction, QueryScore, Scores, Tube
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,6 @@ PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 THRESHOLDS = (0.3, 0.5)
 STCAT_LEFT_OUT = ("10__Gvp-cj3bmIY.mp4", "1_aMYcLyh9OhU.mkv")
 """Test videos that STCAT's loader removes (datasets/hcstvg.py, clean_miss)."""
-CLIP_SECONDS = 20
-"""Length that TubeDETR assumes of every HC-STVG clip."""
 TUBEDETR_FPS = 5
 """Rate at which TubeDETR looks at frames."""
 BOOTSTRAP_BLOCK = 100_000
@@ -150,7 +149,7 @@ def tubedetr_frames(num_frames: int) -> npt.NDArray[np.int64]:
     >>> tubedetr_frames(500)[:4].tolist(), len(tubedetr_frames(500))
     ([0, 5, 10, 15], 100)
     """
-    rate = min(1.0, TUBEDETR_FPS / (num_frames / CLIP_SECONDS))
+    rate = min(1.0, TUBEDETR_FPS / (num_frames / CLIP_S))
     ticks = (np.arange(max(num_frames - 1, 1)) * rate).astype(np.int64)
     return np.unique(ticks, return_index=True)[1].astype(np.int64)
 

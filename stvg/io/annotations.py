@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 CAPTION_KEYS = ("caption", "English")
 """What v1 and v2 call the sentence."""
+CLIP_S = 20.0
+"""Length of a clip of HC-STVG in seconds."""
 BOX_TOLERANCE = 1.0
 """Pixels by which a box may leave the image."""
 BOX_DECIMALS = 2

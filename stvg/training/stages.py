@@ -18,14 +18,12 @@ from spatial.matching.items import TubeItem, TubeLoss, make_tube_item
 from spatial.matching.matcher import MMNTubeMatcher
 from stvg.cli import configure_logging
 from stvg.errors import InputError
-from stvg.evaluation.baselines import WholeLocalizer
 from stvg.evaluation.metrics import score
 from stvg.geometry.spans import span_tiou
-from stvg.pipeline import Grounder
-from stvg.prepare.cache import without_features
+from stvg.pipeline import Grounder, WholeLocalizer
+from stvg.prepare.cache import Reader, without_features
 from stvg.recipe.build import build_fusion, load_localizer, load_matcher, temporal_streams
 from stvg.recipe.schema import Recipe, StageConfig
-from stvg.recipe.splits import Reader
 from stvg.recipe.workspace import fusion_file, matcher_folder, prepared_store, temporal_folder
 from stvg.training.items import Item, MakeItem, Split, left_out, make_train_set, training_splits, usable_split
 from stvg.training.joint_weights import FusionSample, fit_joint_weights, write_fitted_weights
@@ -95,11 +93,11 @@ def _train_stage(
 def _temporal_run(start: _Start) -> TrainingRun[MomentItem]:
     recipe, training, val = start.recipe, start.training, start.val
     stage, streams = recipe.temporal, temporal_streams(recipe)
-    input_size = max(streams(training.read(item.query.video_id)).shape[2] for item in training.annotations[:8])
+    input_size = max(streams(training.reader.read(item.query.video_id)).shape[2] for item in training.annotations[:8])
     network, sentences = seeded_network(stage, input_size, recipe.seed, start.ranks)
 
     def validate() -> float:
-        return mean_tiou(val.annotations, val.read, MMNLocalizer(network, sentences, streams, stage.power))
+        return mean_tiou(val.annotations, val.reader, MMNLocalizer(network, sentences, streams, stage.power))
 
     make_item = partial(make_moment_item, streams=streams, mask=network.mask.cpu(), keep=start.memory.keep)
     return _run(start, stage, network, sentences, make_item, MomentLoss, validate)
@@ -108,7 +106,7 @@ def _temporal_run(start: _Start) -> TrainingRun[MomentItem]:
 def _matcher_run(start: _Start) -> TrainingRun[TubeItem]:
     recipe, training, val = start.recipe, start.training, start.val
     stage, num_clips = recipe.matcher, recipe.matcher.network.num_pre_clips
-    videos = (training.read(item.query.video_id) for item in training.annotations)
+    videos = (training.reader.read(item.query.video_id) for item in training.annotations)
     widths = (features.shape[1] for video in videos for features in video.tube_features)
     input_size = next(widths, None)
     if input_size is None:
@@ -118,7 +116,7 @@ def _matcher_run(start: _Start) -> TrainingRun[TubeItem]:
     def validate() -> float:
         matcher = MMNTubeMatcher(network, sentences, num_clips)
         grounder = Grounder(WholeLocalizer(), matcher, build_fusion(recipe, "tube_mmn"))
-        return score(val.annotations, ground_annotations(val.annotations, val.read, grounder)).m_viou
+        return score(val.annotations, ground_annotations(val.annotations, val.reader, grounder)).m_viou
 
     make_item = partial(make_tube_item, num_clips=num_clips, mask=network.mask.cpu(), keep=start.memory.keep)
     return _run(start, stage, network, sentences, make_item, TubeLoss, validate)
@@ -191,7 +189,7 @@ def fit_fusion(recipe: Recipe) -> None:
     localizer, matcher = load_localizer(recipe), load_matcher(recipe)
     samples = []
     for annotation in tqdm(val.annotations, desc="fit fusion", unit="query"):
-        video = val.read(annotation.query.video_id)
+        video = val.reader.read(annotation.query.video_id)
         moments, maps = localizer.localize([annotation.query], video)[0], matcher.match([annotation.query], video)[0]
         samples.append(FusionSample(annotation, without_features(video), moments, maps))
     weights, m_viou = fit_joint_weights(samples, recipe.fusion.max_extrapolation)
@@ -199,15 +197,15 @@ def fit_fusion(recipe: Recipe) -> None:
     logger.info("joint weights: %s, m_vIoU %.4f on val", weights, m_viou)
 
 
-def mean_tiou(annotations: Sequence[Annotation], read: Reader, localizer: MMNLocalizer) -> float:
+def mean_tiou(annotations: Sequence[Annotation], reader: Reader, localizer: MMNLocalizer) -> float:
     """Return the mean tIoU of each query's best moment with the truth."""
     tious = []
     for annotation in annotations:
-        moments = localizer.localize([annotation.query], read(annotation.query.video_id))[0]
+        moments = localizer.localize([annotation.query], reader.read(annotation.query.video_id))[0]
         tious.append(span_tiou(FrameSpan(*moments.spans[moments.scores.argmax()].tolist()), annotation.tube.span))
     return float(np.mean(tious))
 
 
-def ground_annotations(annotations: Sequence[Annotation], read: Reader, grounder: Grounder) -> list[Prediction]:
+def ground_annotations(annotations: Sequence[Annotation], reader: Reader, grounder: Grounder) -> list[Prediction]:
     """Return the prediction for each annotated query."""
-    return [grounder.ground([item.query], read(item.query.video_id))[0] for item in annotations]
+    return [grounder.ground([item.query], reader.read(item.query.video_id))[0].prediction for item in annotations]
