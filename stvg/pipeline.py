@@ -1,4 +1,4 @@
-"""The pipeline: video -> candidates and features -> moment map and tube maps -> prediction."""
+"""The pipeline: prepare videos, ground sentences in them."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Ablate a split: score all combinations of parts, analyse the errors, write files."""
+"""Ablate a split and write tables, plots and an error analysis."""
 
 import logging
 from collections.abc import Sequence

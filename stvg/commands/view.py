@@ -1,4 +1,4 @@
-"""Write a split's answers as a report, and per query an overlay video and plots."""
+"""Write a report of a submission, with overlay videos and plots."""
 
 import logging
 import os

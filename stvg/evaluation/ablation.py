@@ -1,4 +1,4 @@
-"""Ablation: score the pipeline with one part replaced, on the same queries.
+"""Ablation: the pipeline with one part replaced, on the same queries.
 
 The matrix crosses {mmn, truth, whole, uniform} moments with {matcher, truth, confident, largest, random} tubes, for
 two_stage and for joint; tube_mmn uses no temporal stage, so there only the tube is replaced. Two controls ground the

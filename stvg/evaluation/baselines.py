@@ -1,9 +1,9 @@
-"""Stand-ins for one stage, for ablations: the same code with one part replaced.
+"""Oracle and trivial baselines of one stage, for ablations.
 
-A temporal stand-in is a MomentLocalizer whose map holds the one span that it stands for; a spatial stand-in is a
-TubeMatcher whose maps hold one cell per tube, the whole tube, scored by what it prefers. Such maps say who and nothing
-of when, which is all that `two_stage` asks of a matcher. The other modes find the moment in the tubes' maps, so there
-a stand-in names the tube and the cells come from elsewhere: see FixedTubeMoments and FixedTubeOwnMap.
+A temporal baseline is a MomentLocalizer whose map holds one span; a spatial baseline is a TubeMatcher whose maps hold
+one cell per tube, the whole tube, with the baseline's score. Such maps rank the tubes and say nothing about time, which
+is all that `two_stage` needs of a matcher. The other modes find the moment in the tubes' maps, so there the baseline
+fixes the tube and the cells come from elsewhere: see FixedTubeMoments and FixedTubeOwnMap.
 """
 
 import hashlib

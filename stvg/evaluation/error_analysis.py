@@ -1,4 +1,4 @@
-"""Error analysis: split 1 - vIoU of an answer into causes; name its problems.
+"""Split 1 - vIoU of an answer into causes; name its problems.
 
 An answer is a span and a candidate tube. Both are replaced by the best there is, one at a time:
 

@@ -1,4 +1,4 @@
-"""The pictures of an ablation, drawn with matplotlib: the matrix of parts, and where the error comes from."""
+"""Plot the ablation matrix and the causes of error with matplotlib."""
 
 from collections.abc import Sequence
 from dataclasses import astuple

@@ -1,4 +1,4 @@
-"""Tables of an ablation and of published results, as Markdown and plain text."""
+"""Format an ablation and published results as tables."""
 
 import itertools
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Files from users and for users: JSON in with one-line errors, outputs that appear whole or not at all."""
+"""Read JSON with one-line errors; write files atomically."""
 
 import errno
 import glob

@@ -1,4 +1,4 @@
-"""Shot cuts: where the picture changes at once to another one and stays so.
+"""Detect shot boundaries: frames at which the picture changes abruptly.
 
 Two changes must agree between neighbouring frames: the colours (a histogram does not mind where things are, so pans
 and people crossing change it slowly) and the layout (the best correlation of tiny grey pictures over shifts, which

@@ -1,4 +1,4 @@
-"""Reading video files with PyAV: their true length, frames as a stream, and the footage that all later stages share.
+"""Read video files with PyAV: metadata, frames, frames for detection.
 
 A frame's number is its place in presentation order, 0-based. Rotation side data (phones) is applied first, so width,
 height and boxes are those of the picture that a player shows. Errors in a file are InputErrors of one line.

@@ -1,4 +1,4 @@
-"""Prepare many videos in worker processes, resumably; failures are recorded.
+"""Prepare many videos in worker processes, resumably.
 
 The work is split by video file. Each finished video is written at once, whole or not at all, beside the split's file
 (see store), and a failed one is recorded with its reason; so a run that is killed loses nothing, and the next one
@@ -63,7 +63,8 @@ def prepare_videos(
     make_preparer: Callable[[], Preparer],
     workers: Workers,
     *,
-    options: PrepareOptions | None = None,
+    retry_failed: bool = False,
+    overwrite: bool = False,
     fingerprint: Callable[[Path], str] = source_fingerprint,
 ) -> list[Failure]:
     """Prepare each video (id -> file) that the store lacks; return those that failed, now or earlier, with reasons.
@@ -77,7 +78,7 @@ def prepare_videos(
             model file.
     """
     with locked(store.path):
-        return _prepare_locked(videos, store, make_preparer, workers, options or PrepareOptions(), fingerprint)
+        return _prepare_locked(videos, store, make_preparer, workers, retry_failed, overwrite, fingerprint)
 
 
 def _prepare_locked(
@@ -85,7 +86,8 @@ def _prepare_locked(
     store: PreparedStore,
     make_preparer: Callable[[], Preparer],
     workers: Workers,
-    options: PrepareOptions,
+    retry_failed: bool,
+    overwrite: bool,
     fingerprint: Callable[[Path], str],
 ) -> list[Failure]:
     started = time.monotonic()
@@ -93,9 +95,9 @@ def _prepare_locked(
         remove_leftovers(target)
     sources, failures = _sources(videos, fingerprint)
     done, failed = store.sources(), store.failures()
-    finished = {key for key, source in sources.items() if done.get(key) == source and not options.overwrite}
+    finished = {key for key, source in sources.items() if done.get(key) == source and not overwrite}
     known = {key: failed[key, source] for key, source in sources.items() if (key, source) in failed}
-    given_up = {key: reason for key, reason in known.items() if not (options.retry_failed or options.overwrite)}
+    given_up = {key: reason for key, reason in known.items() if not (retry_failed or overwrite)}
     failures += [Failure(key, reason) for key, reason in given_up.items() if key not in finished]
     jobs = _jobs({key: source for key, source in sources.items() if key not in finished | given_up.keys()}, videos)
     found = _run(jobs, store, make_preparer, workers)

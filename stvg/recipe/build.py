@@ -1,4 +1,4 @@
-"""Build the objects of a recipe; the only module that chooses concrete classes."""
+"""Build objects from a recipe; only here concrete classes are chosen."""
 
 import logging
 from dataclasses import replace

@@ -41,8 +41,15 @@ def prepare_split(
         _check_stems(paths)
     preparer, fingerprint = partial(build_preparer, recipe), partial(video_fingerprint, recipe)
     options = options or PrepareOptions()
-    workers = options.make_workers(recipe.device)
-    return prepare_videos(paths, store, preparer, workers, options=options, fingerprint=fingerprint)
+    return prepare_videos(
+        paths,
+        store,
+        preparer,
+        options.make_workers(recipe.device),
+        retry_failed=options.retry_failed,
+        overwrite=options.overwrite,
+        fingerprint=fingerprint,
+    )
 
 
 def _check_stems(paths: Iterable[str]) -> None:

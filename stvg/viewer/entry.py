@@ -1,4 +1,4 @@
-"""Data of a report: one entry per query, and the results of the split."""
+"""Data of a report: its queries and the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Draw an answer on its video: boxes, and below the sentence and a time line.
+"""Draw an answer on its video, with sentence and time line.
 
 Frames pass through one by one, so memory stays flat whatever the length. The result is H.264 in an mp4 with yuv420p
 pixels and even sides, which every browser plays.

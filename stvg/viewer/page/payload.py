@@ -1,4 +1,4 @@
-"""A report's data as plain values and as scripts: the line of each query in the page, and its file loaded on demand.
+"""Data of the report page, as JSON and scripts.
 
 A page opened from disk can load scripts but not read files, so what a query needs when it is opened is a script of one
 call with JSON as its argument. Texts cannot leave the JSON: `<`, `>`, `&` and all that is not ASCII is escaped.

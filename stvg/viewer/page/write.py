@@ -1,4 +1,4 @@
-"""Write a report: index.html with its style and scripts inside, and beside it what it loads when a query is opened.
+"""Write the report page and the files that it loads.
 
 - index.html: the page; opens from disk, needs no server and no network
 - data/7.js: boxes, maps and candidates of the query with number 7

@@ -53,7 +53,7 @@ HERE = LocalWorkers(1)
 
 def prepare(videos, store, **options):
     preparer = Counting()
-    return preparer.asked, prepare_videos(videos, store, lambda: preparer, HERE, options=PrepareOptions(**options))
+    return preparer.asked, prepare_videos(videos, store, lambda: preparer, HERE, **options)
 
 
 def test_failures_are_listed_and_the_others_prepared(videos, store):
