@@ -27,7 +27,7 @@ from stvg.recipe.schema import Recipe
 
 logger = logging.getLogger(__name__)
 ANSWERS_KEPT = 50
-"""Pages of answers kept on disk; the oldest goes first."""
+"""Number of answers whose pages stay on disk; the oldest is deleted first."""
 SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
 
 

@@ -13,9 +13,9 @@ after the other is replaced (the Shapley value of two players):
 - wrong time = 1/2 [v(true span, tube) - v(span, tube)] + 1/2 [v(true span, best) - v(span, best)]
 - wrong person = 1/2 [v(span, best) - v(span, tube)] + 1/2 [v(true span, best) - v(true span, tube)]
 
-What is left, 1 - v(true span, best), no choice can mend. It goes to the frames of the true span in which the best
-candidate does not touch the true box (no candidate) and to the boxes of the others (poor box). The four add up to
-1 - vIoU, and none is negative: each replacement can only add overlap.
+The rest, 1 - v(true span, best), is beyond any choice of span and tube. It divides into the frames of the true span in
+which the best candidate does not touch the true box (no candidate) and the boxes of the others (poor box). The four
+add up to 1 - vIoU, and none is negative: each replacement can only add overlap.
 
 Both replacements go through the same fusion, so tubes are held and smoothed as in the answer. vIoU is the official
 one. The video without tubes has one candidate, the centre box.
@@ -41,7 +41,7 @@ PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 RIGHT_TIME = 0.5
 """tIoU that an answer must exceed; at or below it vIoU cannot exceed 0.5, however good the boxes."""
 SAME_PERSON = 0.3
-"""Mean box IoU from which two tubes are taken for one person."""
+"""Mean box IoU from which two tubes count as the same person."""
 
 
 @dataclass(frozen=True, slots=True)

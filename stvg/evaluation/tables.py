@@ -10,7 +10,7 @@ from stvg.evaluation.error_analysis import ErrorBudget
 from stvg.types import Scores
 
 SCORE_HEAD = ("m_tIoU", "m_vIoU", "95 % interval", "vIoU@0.3", "vIoU@0.5")
-"""What score_cells gives."""
+"""Names of the columns that score_cells returns."""
 _HEAD = ("mode", "temporal", "spatial", *SCORE_HEAD)
 _ERROR_HEAD = ("mode", "m_vIoU", "wrong time", "wrong person", "no candidate", "poor box")
 PROPERTIES = {

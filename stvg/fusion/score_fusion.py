@@ -7,7 +7,7 @@ Pure NumPy and SciPy. Three modes, one code path after the choice of (tube, span
   its contrastive score (as 0.5 c + 0.5); the best cell.
 - `tube_mmn`: the tubes' own maps alone, iou x contrastive, as the challenge's winner did.
 
-Defined answers for the odd cases, each a valid prediction:
+Special cases, each answered by a valid prediction:
 
 - ties: the tube listed first, then the cell listed first;
 - the chosen tube covers the span only in part: boxes are held at the tube's ends for at most `max_extrapolation`
@@ -87,7 +87,7 @@ class ScoreFusion:
         self.weights = weights
 
     def fuse(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Prediction:
-        """Return the prediction for one query (see the module's text for every odd case)."""
+        """Return the prediction for one query (see the module's text for the special cases)."""
         return self.predict(self.rank(query, video, moments, maps), video)
 
     def rank(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Ranking:

@@ -27,7 +27,7 @@ from stvg.types import Annotation, ClipSize, Float64Array, Query, Tube
 logger = logging.getLogger(__name__)
 
 CAPTION_KEYS = ("caption", "English")
-"""What v1 and v2 call the sentence."""
+"""Keys of the sentence in v1 and v2."""
 CLIP_S = 20.0
 """Length of a clip of HC-STVG in seconds."""
 BOX_TOLERANCE = 1.0

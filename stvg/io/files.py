@@ -17,7 +17,7 @@ _LONGEST_KEY_BYTES = 200
 """File systems allow 255 bytes in a name; the rest is for the suffixes that outputs add."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ROOM = 1 << 16
-"""Bytes of free space under which a disk counts as full."""
+"""Free bytes below which a disk counts as full."""
 
 
 def read_json(path: Path) -> Any:

@@ -12,7 +12,7 @@ from stvg.types import MomentMap, PreparedVideo, Query, TubeMap
 
 Key = TypeVar("Key")
 RECENT_BYTES = 1 << 28
-"""Budget of commands that need a video again only for its next queries."""
+"""Default budget where a video is needed again only for queries that follow soon."""
 
 
 class Reader(Protocol):

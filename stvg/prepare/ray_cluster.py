@@ -15,7 +15,7 @@ from stvg.errors import InputError
 from stvg.prepare.workers import Job, Result, WorkerCrash, call_pickled
 
 _TRIES = 3
-"""How often a job is tried again whose machine or process died."""
+"""Retries of a job whose machine or process died."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from stvg.viewer.map_plots import draw_maps
 from stvg.viewer.overlay import write_overlay
 
 _VERSION = "5"
-"""Goes up when the drawings look different, so that old ones are made anew."""
+"""Increased when the drawings change, so that older ones are replaced."""
 
 
 def draw_all(entries: Iterable[ReportEntry], out: Path, overwrite: bool, workers: int) -> Iterator[ReportEntry]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _NAMED = 10
-"""Tubes that the legend names; the others never come near the sentence."""
+"""Number of tubes in the legend, those with the highest scores."""
 
 
 def draw_maps(path: Path, meta: VideoMeta, ranking: Ranking, found: Tube | None, truth: Tube | None) -> None:

@@ -23,7 +23,7 @@ _MAX_LINES = 6
 COLOURS = {"predicted": (60, 220, 90), "true": (255, 170, 40), "other": (170, 170, 170)}
 """RGB of the boxes and bars of the answer, of the truth and of the other candidates."""
 _PAPER, _INK = (24, 26, 30), (240, 240, 240)
-"""RGB of what sentences are written on, and in."""
+"""RGB of the background and of the text below the picture."""
 _RAIL, _CURSOR = (70, 74, 82), (255, 255, 255)
 
 

@@ -35,7 +35,7 @@ _FIRST_ROWS = {
     ("shuffled_captions", "mmn", "matcher"): ("shuffled captions", "control"),
     ("no_caption", "mmn", "matcher"): ("no caption", "control"),
 }
-"""Mode, temporal and spatial part of the rows drawn with their intervals, and what they are called."""
+"""Mode, temporal and spatial part of the rows drawn with their intervals, with name and note."""
 
 
 def write_report(out: Path, title: str, entries: Iterable[ReportEntry], results: SplitResults) -> Path:
