@@ -15,14 +15,14 @@ import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from stvg.config import load_config
 from stvg.errors import InputError, NobodyFoundError
 from stvg.fusion.ranking import Ranking
-from stvg.fusion.score_fusion import MODES, Mode
+from stvg.fusion.score_fusion import MODES
 from stvg.io.files import key_problem
 from stvg.pipeline import NOBODY, Grounder, Preparer, WholeLocalizer
 from stvg.prepare.cache import RECENT_BYTES, VideoCache
@@ -178,7 +178,7 @@ class VideoGrounder:
         localizer = self._grounder.localizer
         if isinstance(localizer, WholeLocalizer) and mode != "tube_mmn":
             localizer = load_localizer(self._recipe)
-        grounder = replace(self._grounder, localizer=localizer, fusion=build_fusion(self._recipe, cast(Mode, mode)))
+        grounder = replace(self._grounder, localizer=localizer, fusion=build_fusion(self._recipe, mode))
         return VideoGrounder(self._recipe, grounder, self._videos)
 
     def with_detector(self, detector: DetectorConfig) -> "VideoGrounder":

@@ -11,7 +11,7 @@ from stvg.evaluation.breakdown import Group, break_down, query_properties
 from stvg.evaluation.error_analysis import ErrorBudget, error_budget, error_shares
 from stvg.evaluation.plots import draw_error_bars, draw_heat_map
 from stvg.evaluation.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown
-from stvg.fusion.score_fusion import MODES
+from stvg.fusion.score_fusion import MODES, ScoreFusion
 from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically, write_text_atomically
 from stvg.prepare.cache import CachedReader, Reader
@@ -60,7 +60,7 @@ def ablate(recipe: Recipe, annotations: Path, videos: Path, out: Path) -> Ablate
         raise InputError(
             f"{videos}: expected the videos of {annotations}, none could be prepared; {failures[0].reason}"
         )
-    fusions = {mode: build_fusion(recipe, mode) for mode in MODES}
+    fusions: dict[str, ScoreFusion] = {mode: build_fusion(recipe, mode) for mode in MODES}
     mask = localizer.model.mask
     cells = moment_cells(mask.numpy())
     ablation = Ablation(readable, reader, localizer, matcher, fusions, cells, len(mask), recipe.seed).with_cache()
