@@ -134,13 +134,14 @@ class VideoPreparer:
         started = time.monotonic()
         self._preparer = self._preparer or build_preparer(self._recipe)
         made = self._preparer.prepare(path, path.name)
-        logger.info(
-            "found %d people's tubes in %s in %.1f s; throughput by stage: %s",
-            len(made.video.tubes),
-            path,
-            time.monotonic() - started,
-            made.times,
-        )
+        if made.video.tubes:
+            logger.info(
+                "found %d people's tubes in %s in %.1f s; throughput by stage: %s",
+                len(made.video.tubes),
+                path,
+                time.monotonic() - started,
+                made.times,
+            )
         return made.video
 
 
