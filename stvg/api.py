@@ -1,4 +1,4 @@
-"""The door for Python: load trained stages, ask sentences of videos, look at the answers.
+"""Python API: load a trained grounder and query videos with sentences.
 
 >>> from stvg import load
 >>> grounder = load("configs/demo.yaml")  # doctest: +SKIP
@@ -8,52 +8,59 @@
 >>> prediction.save("out.mp4")  # doctest: +SKIP
 """
 
+import logging
 import tempfile
+import time
 import webbrowser
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stvg.config import load_config
-from stvg.errors import InputError
-from stvg.fusion.ranking import Explainer, Explanation
+from stvg.errors import InputError, NobodyFoundError
+from stvg.fusion.ranking import Ranking
+from stvg.fusion.score_fusion import MODES
 from stvg.io.files import key_problem
-from stvg.io.video import read_meta
-from stvg.pipeline import Preparer
-from stvg.recipe.build import build_explainer, build_fusion, build_preparer
+from stvg.pipeline import NOBODY, Grounder, Preparer, WholeLocalizer
+from stvg.prepare.cache import RECENT_BYTES, VideoCache
+from stvg.recipe.build import build_fusion, build_grounder, build_preparer, load_localizer
 from stvg.recipe.schema import DetectorConfig, Recipe
 from stvg.recipe.workspace import video_fingerprint
-from stvg.supervised import to_supervision
 from stvg.types import PreparedVideo, Query, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.overlay import write_overlay
 from stvg.viewer.page.write import write_report
 
-MODES = ("two_stage", "joint", "tube_mmn")
-NOBODY = "expected at least one person, the detector found none"
+logger = logging.getLogger(__name__)
+PERSON = "person"
 
 
-def load(config: str | Path, overrides: Sequence[str] = ()) -> "VideoGrounder":
-    """Return the trained pipeline of a recipe; `overrides` are as on the command line, `"detector.kind=hog"`.
+def load(config: str | Path | Recipe, overrides: Sequence[str] = ()) -> "VideoGrounder":
+    """Return the trained pipeline of a recipe, given as its YAML file or as read from one.
+
+    `overrides` are as on the command line, `"detector.kind=hog"`; they change what is read from a file.
 
     Raises:
         InputError: the recipe cannot be read, or a checkpoint is missing or belongs to another recipe.
     """
-    recipe = load_config(Recipe, Path(config), overrides)
-    return VideoGrounder(recipe, build_explainer(recipe), KeptVideos(recipe))
+    if isinstance(config, Recipe) and overrides:
+        raise ValueError(f"overrides: expected none beside a recipe that is read already, got {overrides}")
+    recipe = config if isinstance(config, Recipe) else load_config(Recipe, Path(config), overrides)
+    return VideoGrounder(recipe, build_grounder(recipe), VideoPreparer(recipe))
 
 
 @dataclass(frozen=True, slots=True)
 class GroundedVideo:
-    """The answer to one sentence: the tube, cropped to its span, and the candidates and maps behind it."""
+    """The answer to one sentence: the tube, cropped to its span, and the ranking of the candidates."""
 
     video: VideoMeta
     text: str
     tube: Tube
     score: float
-    explanation: Explanation
+    ranking: Ranking
 
     @property
     def seconds(self) -> tuple[float, float]:
@@ -63,7 +70,7 @@ class GroundedVideo:
     @property
     def candidates(self) -> tuple[Tube, ...]:
         """The tubes of all people found, over their whole length."""
-        return tuple(reading.tube for reading in self.explanation.tubes)
+        return tuple(one.tube for one in self.ranking.tubes)
 
     def detections(self, frame: int, *, candidates: bool = False) -> Any:
         """Return the answer's box in a frame (0-based), or all candidates' boxes, as supervision's sv.Detections."""
@@ -75,7 +82,7 @@ class GroundedVideo:
         Raises:
             InputError: the video cannot be read any more, or `out` not be written.
         """
-        write_overlay(self.video.path, Path(out), self.tube, self.text, None, self.candidates)
+        write_overlay(self.video, Path(out), self.tube, self.text, None, self.candidates)
         return Path(out)
 
     def save_page(self, folder: str | Path) -> Path:
@@ -85,7 +92,7 @@ class GroundedVideo:
             InputError: as save.
         """
         query = Query(self.video.video_id, self.video.video_id, self.text)
-        entry = ReportEntry(query, self.video, self.tube, explanation=self.explanation)
+        entry = ReportEntry(query, self.video, self.tube, ranking=self.ranking)
         return write_report(Path(folder), f"{self.video.video_id}: {self.text}", [entry], SplitResults())
 
     def show(self, *, browser: bool = True) -> Path:
@@ -100,67 +107,102 @@ class GroundedVideo:
         return page
 
 
-class KeptVideos:
-    """Prepares videos as a recipe says and keeps the last `keep` of them in memory, tubes and features."""
+class VideoPreparer:
+    """Prepares videos as a recipe says; the last ones stay in memory, up to `budget_bytes` of tubes and features."""
 
-    def __init__(self, recipe: Recipe, keep: int = 8) -> None:
-        self._recipe, self._keep = recipe, keep
-        self._videos: OrderedDict[tuple[Path, str], PreparedVideo] = OrderedDict()
+    def __init__(self, recipe: Recipe, budget_bytes: int = RECENT_BYTES) -> None:
+        self._recipe = recipe
+        self._cache: VideoCache[tuple[Path, str]] = VideoCache(budget_bytes, evict=True)
         self._preparer: Preparer | None = None
 
-    def __call__(self, path: Path) -> PreparedVideo:
-        """Return the prepared video, found now or kept; a file that has changed since is prepared anew.
+    def prepare(self, path: Path) -> PreparedVideo:
+        """Return the prepared video; a file that has changed since it was cached is prepared anew.
 
         Raises:
             InputError: the video cannot be read, or its name cannot be a key.
         """
         if (problem := key_problem(path.name)) is not None:
             raise InputError(f"{path}: {problem}")
-        if not path.is_file():
-            read_meta(path, path.name)  # raises, and says what is there instead
         key = (path.resolve(), video_fingerprint(self._recipe, path))
-        if key not in self._videos:
-            self._preparer = self._preparer or build_preparer(self._recipe)
-            self._videos[key] = self._preparer.prepare(path, path.name)
-        self._videos.move_to_end(key)
-        while len(self._videos) > self._keep:
-            self._videos.popitem(last=False)
-        return self._videos[key]
+        video = self._cache.get(key)
+        if video is None:
+            video = self._prepare(path)
+            self._cache.add(key, video)
+        return video
+
+    def _prepare(self, path: Path) -> PreparedVideo:
+        started = time.monotonic()
+        self._preparer = self._preparer or build_preparer(self._recipe)
+        made = self._preparer.prepare(path, path.name)
+        if made.video.tubes:
+            logger.info(
+                "found %d people's tubes in %s in %.1f s; throughput by stage: %s",
+                len(made.video.tubes),
+                path,
+                time.monotonic() - started,
+                made.times,
+            )
+        return made.video
 
 
 class VideoGrounder:
-    """Answers sentences about videos. A video's tubes and features are kept, so its second sentence is quick."""
+    """Answers sentences about videos. A video's tubes and features are cached, so its second sentence is quick."""
 
-    def __init__(self, recipe: Recipe, explainer: Explainer, videos: KeptVideos) -> None:
-        self._recipe, self._explainer, self._videos = recipe, explainer, videos
+    def __init__(self, recipe: Recipe, grounder: Grounder, videos: VideoPreparer) -> None:
+        self._recipe, self._grounder, self._videos = recipe, grounder, videos
 
     def __call__(self, video: str | Path, text: str) -> GroundedVideo:
         """Return when and where the person is that the sentence describes.
 
         Raises:
-            InputError: the video cannot be read, nobody is found in it, or the sentence is empty.
+            InputError: the video cannot be read or the sentence is empty.
+            NobodyFoundError: the detector found nobody in the video.
         """
         if not text.strip():
             raise InputError(f"sentence: expected words, got {text!r}")
         path = Path(video)
-        prepared = self._videos(path)
+        prepared = self._videos.prepare(path)
         if not prepared.tubes:
-            raise InputError(f"{path}: {NOBODY}")
-        prediction, explanation = self._explainer(Query(path.name, path.name, text), prepared)
-        return GroundedVideo(replace(prepared.meta, path=path), text, prediction.tube, prediction.score, explanation)
+            raise NobodyFoundError(f"{path}: {NOBODY}")
+        (found,) = self._grounder.ground([Query(path.name, path.name, text)], prepared)
+        meta, prediction = replace(prepared.meta, path=path), found.prediction
+        return GroundedVideo(meta, text, prediction.tube, prediction.score, found.ranking)
 
     def with_mode(self, mode: str) -> "VideoGrounder":
-        """Return a grounder that joins the stages otherwise; it shares the networks and the kept videos.
+        """Return a grounder of another mode; it shares the networks and the cached videos.
 
         Raises:
-            InputError: a mode that is none of MODES.
+            InputError: a mode that is none of MODES, or one that needs a temporal stage that was not trained.
         """
         if mode not in MODES:
             raise InputError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
-        explainer = replace(self._explainer, fusion=build_fusion(self._recipe, mode))
-        return VideoGrounder(self._recipe, explainer, self._videos)
+        localizer = self._grounder.localizer
+        if isinstance(localizer, WholeLocalizer) and mode != "tube_mmn":
+            localizer = load_localizer(self._recipe)
+        grounder = replace(self._grounder, localizer=localizer, fusion=build_fusion(self._recipe, mode))
+        return VideoGrounder(self._recipe, grounder, self._videos)
 
     def with_detector(self, detector: DetectorConfig) -> "VideoGrounder":
-        """Return a grounder that finds people otherwise; it shares the networks and keeps videos of its own."""
+        """Return a grounder with another detector; it shares the networks and has a cache of its own."""
         recipe = replace(self._recipe, detector=detector)
-        return VideoGrounder(recipe, self._explainer, KeptVideos(recipe))
+        return VideoGrounder(recipe, self._grounder, VideoPreparer(recipe))
+
+
+def to_supervision(tubes: Sequence[Tube], frame: int) -> Any:
+    """Return the tubes' boxes in one frame as sv.Detections, none where no tube has one.
+
+    `xyxy` (N, 4) float32 pixels of the video, `confidence` (N,) float32, `tracker_id` (N,) the tubes' ids, `class_id`
+    (N,) zeros, and `data["class_name"]` "person".
+    """
+    import supervision as sv
+
+    shown = [tube for tube in tubes if tube.span.start <= frame < tube.span.stop]
+    rows = [frame - tube.start_frame for tube in shown]
+    pairs = list(zip(shown, rows, strict=True))
+    return sv.Detections(
+        xyxy=np.array([tube.boxes_xyxy[row] for tube, row in pairs], dtype=np.float32).reshape(-1, 4),
+        confidence=np.array([tube.scores[row] for tube, row in pairs], dtype=np.float32),
+        class_id=np.zeros(len(shown), dtype=np.int64),
+        tracker_id=np.array([tube.tube_id for tube in shown], dtype=np.int64),
+        data={"class_name": np.full(len(shown), PERSON)},
+    )

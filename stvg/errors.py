@@ -1,4 +1,4 @@
-"""The one exception that a user's input can raise."""
+"""Exceptions that a user's input can raise."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line that names the file or argument, the item, what was expected and what was found. The
     command lines print it and exit with code 2.
     """
+
+
+class NobodyFoundError(InputError):
+    """A video in which the detector found no person."""

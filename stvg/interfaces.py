@@ -1,11 +1,13 @@
-"""What each replaceable part promises. Implementations are chosen in stvg.recipe.build alone."""
+"""Protocols of the replaceable parts; stvg.recipe.build chooses their implementations."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from stvg.fusion.ranking import Ranking
 from stvg.types import (
     Detections,
     FloatArray,
+    FrameSpan,
     MomentMap,
     Prediction,
     PreparedVideo,
@@ -70,6 +72,18 @@ class TubeMatcher(Protocol):
 class Fusion(Protocol):
     """Joins the answers of both stages."""
 
-    def fuse(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Prediction:
-        """Return one valid prediction, also for a video without tubes."""
+    def rank(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Ranking:
+        """Return the candidates of the video with their values, and which is best."""
+        ...
+
+    def predict(self, ranking: Ranking, video: PreparedVideo) -> Prediction:
+        """Return the valid prediction that a ranking gives, also for a video without tubes."""
+        ...
+
+    def cover(self, tube: Tube, span: FrameSpan) -> Tube:
+        """Return a candidate as it is answered over `span`, which it reaches."""
+        ...
+
+    def reaches(self, tube: Tube, span: FrameSpan) -> bool:
+        """Tell whether a candidate can be answered in at least one frame of `span`."""
         ...

@@ -1,20 +1,95 @@
-"""One sample's way through: video -> candidates and features -> moment map and tube maps -> prediction."""
+"""The pipeline: prepare videos, ground sentences in them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from stvg.fusion.ranking import Ranking
 from stvg.interfaces import Detector, FeatureExtractor, Fusion, Linker, MomentLocalizer, Tracker, TubeMatcher
 from stvg.io.video import read_footage
-from stvg.stage_times import DECODE, Clock, StageTimes
-from stvg.types import Prediction, PreparedVideo, Query
+from stvg.types import MomentMap, Prediction, PreparedVideo, Query
+
+NOBODY = "expected at least one person, the detector found none"
+DECODE = "decode"
+"""The stage that sees every frame; the others see only every stride-th."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """How long each stage took for some videos, in the order of the stages.
+
+    `frames` were decoded, `looked_at` of them went on to the other stages; `seconds` are wall time of one process.
+    """
+
+    frames: int
+    looked_at: int
+    seconds: Mapping[str, float]
+
+    def throughput(self, stage: str) -> float:
+        """Return how many frames a second the stage saw.
+
+        >>> StageTimes(600, 100, {"decode": 2.0, "detect": 5.0}).throughput("detect")
+        20.0
+        """
+        return (self.frames if stage == DECODE else self.looked_at) / max(self.seconds[stage], 1e-9)
+
+    def __str__(self) -> str:
+        """Return one line: frames a second of each stage and its share of the time.
+
+        >>> print(StageTimes(600, 100, {"decode": 2.0, "detect": 6.0}))
+        600 frames decoded, 100 looked at, 8.0 s: decode 300.0 frames/s (25 %), detect 16.7 frames/s (75 %)
+        """
+        total = max(sum(self.seconds.values()), 1e-9)
+        stages = (
+            f"{stage} {self.throughput(stage):,.1f} frames/s ({100 * own / total:.0f} %)"
+            for stage, own in self.seconds.items()
+        )
+        return f"{self.frames} frames decoded, {self.looked_at} looked at, {total:.1f} s: {', '.join(stages)}"
+
+
+def total(times: Iterable[StageTimes]) -> StageTimes:
+    """Return the sum over several videos."""
+    frames = looked_at = 0
+    seconds: dict[str, float] = {}
+    for one in times:
+        frames, looked_at = frames + one.frames, looked_at + one.looked_at
+        for stage, own in one.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + own
+    return StageTimes(frames, looked_at, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Adds up the seconds of named stages."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time of the block to `name`."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A prepared video, and how long each stage took."""
+
+    video: PreparedVideo
+    times: StageTimes
 
 
 @dataclass(frozen=True)
 class Preparer:
-    """Decodes a video once and turns it into candidate tubes and features; knows nothing of sentences.
+    """Decodes a video once and turns it into candidate tubes and features, whatever the sentence.
 
-    Every `stride`-th frame is looked at, downscaled so that its longer side is at most `max_side` pixels.
+    Detection and features see every `stride`-th frame, scaled down so that its longer side is at most `max_side`
+    pixels.
     """
 
     detector: Detector
@@ -24,7 +99,7 @@ class Preparer:
     stride: int
     max_side: int
 
-    def prepare(self, path: Path, video_id: str) -> PreparedVideo:
+    def prepare(self, path: Path, video_id: str) -> Preparation:
         """Return the prepared video, with the time that each stage took.
 
         Raises:
@@ -42,7 +117,24 @@ class Preparer:
         with clock.stage("describe"):
             clip_features, tube_features = self.features.extract(footage, tubes)
         times = StageTimes(footage.meta.num_frames, len(footage.frames), clock.seconds)
-        return PreparedVideo(footage.meta, clip_features, tubes, tube_features, times=times)
+        return Preparation(PreparedVideo(footage.meta, clip_features, tubes, tube_features), times)
+
+
+class WholeLocalizer:
+    """MomentLocalizer that proposes the whole video."""
+
+    def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
+        """Return all frames for each query."""
+        whole = MomentMap(np.array([[0, video.meta.num_frames]]), np.ones(1, dtype=np.float32))
+        return [whole] * len(queries)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroundedQuery:
+    """The answer to a query, and the ranking of the candidates that gave it."""
+
+    prediction: Prediction
+    ranking: Ranking
 
 
 @dataclass(frozen=True)
@@ -53,10 +145,12 @@ class Grounder:
     matcher: TubeMatcher
     fusion: Fusion
 
-    def ground(self, queries: Sequence[Query], video: PreparedVideo) -> list[Prediction]:
-        """Return one prediction per query of this video."""
+    def ground(self, queries: Sequence[Query], video: PreparedVideo) -> list[GroundedQuery]:
+        """Return one answer per query of this video."""
         moments = self.localizer.localize(queries, video)
         maps = self.matcher.match(queries, video)
-        return [
-            self.fusion.fuse(*sample) for sample in zip(queries, [video] * len(queries), moments, maps, strict=True)
+        rankings = [
+            self.fusion.rank(query, video, own_moments, own_maps)
+            for query, own_moments, own_maps in zip(queries, moments, maps, strict=True)
         ]
+        return [GroundedQuery(self.fusion.predict(ranking, video), ranking) for ranking in rankings]

@@ -1,4 +1,4 @@
-"""The words that all packages speak: frozen dataclasses with NumPy arrays, validated and read-only.
+"""Frozen data types of all packages, their arrays validated and read-only.
 
 Frames are 0-based and spans half-open everywhere; only format readers and writers know 1-based frames, inclusive ends
 and xywh boxes. Boxes are `xyxy` in pixels of the original video.
@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from stvg.stage_times import StageTimes
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -274,18 +272,17 @@ class PreparedVideo:
     """All that grounding needs of a video, without its pixels.
 
     `clip_features` (C, D) float32: C equal parts of the whole video, D = 0 where it came without; `tubes` the
-    candidates; `tube_features` one (T_k, D') float32 for each tube: T_k equal parts of the tube. `footage` is the same
-    for videos with the same content, such as clips that one footage carries; "" where nobody asked. `normalised` says
-    that the rows of `tube_features` have the lengths that networks are to see; else each is divided by its length.
+    candidates; `tube_features` one (T_k, D') float32 for each tube: T_k equal parts of the tube. Videos with the same
+    content, such as clips of one file, have the same `source_id`; None where it is not known. `normalised` says that
+    the rows of `tube_features` have the lengths that networks are to see; else each is divided by its length.
     """
 
     meta: VideoMeta
     clip_features: FloatArray
     tubes: tuple[Tube, ...]
     tube_features: tuple[FloatArray, ...]
-    footage: str = ""
+    source_id: str | None = None
     normalised: bool = False
-    times: StageTimes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Score every combination of temporal and spatial parts, oracles and controls included; say where the error is."""
+"""Ablate a split and write tables, plots and an error analysis."""
 
 import logging
 from collections.abc import Sequence
@@ -13,23 +13,24 @@ from stvg.evaluation.breakdown import Group, break_down, query_properties
 from stvg.evaluation.error_analysis import ErrorBudget, error_budget, error_shares
 from stvg.evaluation.plots import draw_error_bars, draw_heat_map
 from stvg.evaluation.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown, rows_to_text
+from stvg.fusion.score_fusion import MODES, ScoreFusion
 from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically, write_text_atomically
+from stvg.prepare.cache import CachedReader, Reader
 from stvg.recipe.build import build_fusion, load_localizer, load_matcher
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import Reader, prepare_wherever, video_paths
+from stvg.recipe.splits import prepare_wherever, video_paths
 from stvg.types import Annotation, Failure
 from temporal.mmn.moment_map import moment_cells
 
 logger = logging.getLogger(__name__)
-MODES = ("two_stage", "joint", "tube_mmn")
 
 
 @dataclass(frozen=True, slots=True)
 class Ablated:
     """An ablation's rows and the differences that matter; its groups of queries and error budgets (one per mode).
 
-    `failures` are the videos that could not be read, `read` reads the others.
+    `failures` are the videos that could not be read, `reader` reads the others.
     """
 
     rows: list[AblationRow]
@@ -37,7 +38,7 @@ class Ablated:
     groups: list[Group]
     budgets: list[ErrorBudget]
     failures: list[Failure]
-    read: Reader
+    reader: Reader
 
 
 def ablate(recipe: Recipe, annotations: Path, videos: Path, out: Path) -> Ablated:
@@ -53,21 +54,22 @@ def ablate(recipe: Recipe, annotations: Path, videos: Path, out: Path) -> Ablate
     truth = read_annotations(annotations)
     localizer, matcher = load_localizer(recipe), load_matcher(recipe)
     paths = video_paths((item.query.video_id for item in truth), videos)
-    read, failures = prepare_wherever(recipe, annotations.stem, paths)
+    stores, failures = prepare_wherever(recipe, annotations.stem, paths)
+    reader = CachedReader(stores, recipe.data.memory_bytes)
     unreadable = {failure.video_id for failure in failures}
     readable = [item for item in truth if item.query.video_id not in unreadable]
     if not readable:
         raise InputError(
             f"{videos}: expected the videos of {annotations}, none could be prepared; {failures[0].reason}"
         )
-    fusions = {mode: build_fusion(recipe, mode) for mode in MODES}
+    fusions: dict[str, ScoreFusion] = {mode: build_fusion(recipe, mode) for mode in MODES}
     mask = localizer.model.mask
     cells = moment_cells(mask.numpy())
-    ablation = Ablation(readable, read, localizer, matcher, fusions, cells, len(mask), recipe.seed).remembering()
+    ablation = Ablation(readable, reader, localizer, matcher, fusions, cells, len(mask), recipe.seed).with_cache()
     rows = ablation.run()
-    groups = _groups(rows, readable, read, recipe.seed)
+    groups = _groups(rows, readable, reader, recipe.seed)
     budgets = [_budget(ablation, mode) for mode in MODES]
-    ablated = Ablated(rows, compare(_questions(rows), recipe.seed), groups, budgets, failures, read)
+    ablated = Ablated(rows, compare(_questions(rows), recipe.seed), groups, budgets, failures, reader)
     _write(ablated, out)
     return ablated
 
@@ -84,10 +86,10 @@ def _questions(rows: Sequence[AblationRow]) -> list[tuple[AblationRow, AblationR
     return pairs + [(control, level) for control in controls for level in (temporal_only, chance)]
 
 
-def _groups(rows: Sequence[AblationRow], annotations: Sequence[Annotation], read: Reader, seed: int) -> list[Group]:
+def _groups(rows: Sequence[AblationRow], annotations: Sequence[Annotation], reader: Reader, seed: int) -> list[Group]:
     """Return the groups of queries, each with the trained parts in every mode and the oracle."""
     main = [row_of(rows, "mmn", "matcher", mode) for mode in MODES]
-    properties = query_properties(annotations, (read(item.query.video_id) for item in annotations))
+    properties = query_properties(annotations, (reader.read(item.query.video_id) for item in annotations))
     return break_down([*main, row_of(rows, "truth", "truth", "two_stage")], properties, seed)
 
 
@@ -96,7 +98,10 @@ def _budget(ablation: Ablation, mode: str) -> ErrorBudget:
     predictions = {one.query_id: one for one in ablation.predict(mode)}
     shares = [
         error_shares(
-            item.tube, predictions[item.query.query_id], ablation.load(item.query.video_id), ablation.fusions[mode]
+            item.tube,
+            predictions[item.query.query_id],
+            ablation.reader.read(item.query.video_id),
+            ablation.fusions[mode],
         )
         for item in ablation.annotations
     ]

@@ -1,6 +1,6 @@
-"""The app: choose or upload a video, type a sentence, look at the answer's page.
+"""Serve a form in the browser: choose a video, type a sentence, see the answer.
 
-`Desk` answers and refuses and knows nothing of Gradio; `build_app` puts the form around it. The page of an answer is
+`AppService` answers or refuses and is independent of Gradio; `build_app` adds the form. The page of an answer is
 that of a report with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
 """
 
@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stvg.api import MODES, GroundedVideo, KeptVideos, VideoGrounder
+from stvg.api import GroundedVideo, VideoGrounder, load
 from stvg.cli import ExitCode, recipe_parser
 from stvg.config import load_config
 from stvg.errors import InputError
+from stvg.fusion.score_fusion import MODES
 from stvg.io.video import read_meta
-from stvg.recipe.build import build_explainer
 from stvg.recipe.schema import Recipe
 from stvg.viewer.app_theme import COLOURS, LOOK, STYLE
 
@@ -34,24 +34,24 @@ _DESCRIPTION = (
     "Serve a form in the browser: choose or upload a video, type a sentence, see the answer. Needs the extra `app`."
 )
 ANSWERS_KEPT = 50
-"""Pages of answers kept on disk; the oldest goes first."""
+"""Number of answers whose pages stay on disk; the oldest is deleted first."""
 SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the app refuses: larger uploads, longer or larger videos, longer sentences."""
+    """Largest uploads, videos and sentences that the app takes."""
 
     megabytes: int = 200
     frames: int = 1000
-    """Frames that are looked at, every video.stride-th of the video; they are in memory together."""
+    """Sampled frames, every video.stride-th of the video; all are in memory together."""
     side: int = 4096
     """Pixels of the longer side."""
     letters: int = 300
 
 
-class Desk:
-    """Answers sentences about videos with any of several detectors; what is not fit is refused with one line.
+class AppService:
+    """Answers sentences about videos with any of several detectors; unfit input is refused with one line.
 
     `grounders` by the detector's name; `videos` is the folder whose videos can be chosen; pages go under `work`.
     """
@@ -70,7 +70,7 @@ class Desk:
         """Return the name of the folder under `work` that holds the answer's page, and a line on the answer.
 
         Raises:
-            InputError: what is asked cannot be answered.
+            InputError: the input is unfit, or cannot be answered.
         """
         video = self._video(chosen, uploaded)
         if len(text) > self.limits.letters:
@@ -91,7 +91,7 @@ class Desk:
         return name, f"{line}, answered in {time.monotonic() - started:.1f} s"
 
     def _save_page(self, found: GroundedVideo, folder: Path) -> None:
-        """Write the page of an answer; what an earlier one encoded of this video is taken over, not made again."""
+        """Write the page of an answer; a video that an earlier page encoded is linked to, not encoded again."""
         file = found.video.path.stat()
         version = found.video.path, file.st_mtime_ns, file.st_size
         earlier = self._pages.pop(version, None)
@@ -106,7 +106,7 @@ class Desk:
             shutil.rmtree(oldest, ignore_errors=True)
 
     def _video(self, chosen: str | None, uploaded: str | None) -> Path:
-        """Return the video that is asked about, an upload before a choice."""
+        """Return the uploaded video, else the chosen one."""
         if uploaded:
             return Path(uploaded)
         if not chosen:
@@ -122,12 +122,12 @@ class Desk:
                 f"{path.name}: expected at most {limits.megabytes} MB, got {path.stat().st_size / 1e6:.0f}"
             )
         meta = read_meta(path, path.name)
-        looked_at = -(-meta.num_frames // self._stride)
-        if looked_at > limits.frames:
+        num_sampled = -(-meta.num_frames // self._stride)
+        if num_sampled > limits.frames:
             longest_s = limits.frames * self._stride / meta.fps
             raise InputError(
                 f"{path.name}: expected at most {limits.frames} frames to look at, {longest_s:.0f} s of this video "
-                f"with video.stride {self._stride}, got {looked_at}"
+                f"with video.stride {self._stride}, got {num_sampled}"
             )
         if max(meta.width, meta.height) > limits.side:
             raise InputError(
@@ -140,24 +140,24 @@ def _without_folders(message: str, video: Path) -> str:
     return message.replace(f"{video.parent}/", "").replace(f"{video.parent.parent}/", "")
 
 
-def make_desk(
+def make_service(
     config: Path, overrides: Sequence[str], detectors: Sequence[str], work: Path, limits: Limits | None = None
-) -> Desk:
-    """Return the desk of a recipe. `detectors` are further ones to choose from, each as YAML: `{kind: hog}`.
+) -> AppService:
+    """Return the service of a recipe. `detectors` are further ones to choose from, each as YAML: `{kind: hog}`.
 
     Raises:
         InputError: the recipe or a detector cannot be read, or a checkpoint is missing.
     """
     recipe = load_config(Recipe, config, overrides)
-    first = VideoGrounder(recipe, build_explainer(recipe), KeptVideos(recipe))
+    first = load(recipe)
     grounders = {f"1: {recipe.detector.kind}, as in the recipe": first}
     for text in detectors:
         other = load_config(Recipe, config, [*overrides, f"detector={text}"])
         grounders[f"{len(grounders) + 1}: {other.detector.kind}"] = first.with_detector(other.detector)
-    return Desk(grounders, recipe.data.videos, work, limits or Limits(), recipe.video.stride)
+    return AppService(grounders, recipe.data.videos, work, limits or Limits(), recipe.video.stride)
 
 
-def build_app(desk: Desk, uploads: Path) -> Any:
+def build_app(service: AppService, uploads: Path) -> Any:
     """Return the app as an ASGI application: the form at /, the answers' pages under /look.
 
     Gradio keeps what is uploaded in the folder `uploads`.
@@ -177,7 +177,7 @@ def build_app(desk: Desk, uploads: Path) -> Any:
 
     def ask(chosen: str | None, uploaded: str | None, text: str, mode: str, detector: str) -> tuple[str, str]:
         try:
-            name, line = desk.answer(chosen, uploaded, text, mode, detector)
+            name, line = service.answer(chosen, uploaded, text, mode, detector)
         except InputError as error:
             return f'<p class="refused" role="alert">{html.escape(str(error))}</p>', ""
         return (
@@ -189,10 +189,10 @@ def build_app(desk: Desk, uploads: Path) -> Any:
         gradio.Markdown("# Who, when and where\nA video and a sentence about one person in it.")
         with gradio.Row():
             with gradio.Column(scale=1, min_width=280):
-                choices = desk.choices()
+                choices = service.choices()
                 chosen = gradio.Dropdown(choices, value=choices[0] if choices else None, label="Video", elem_id="video")
                 uploaded = gradio.File(
-                    label=f"or upload one, up to {desk.limits.megabytes} MB",
+                    label=f"or upload one, up to {service.limits.megabytes} MB",
                     elem_id="upload",
                     file_types=list(SUFFIXES),
                     type="filepath",
@@ -203,28 +203,28 @@ def build_app(desk: Desk, uploads: Path) -> Any:
                     label="Sentence",
                     placeholder="The man in black clothes sits down.",
                     lines=2,
-                    max_length=desk.limits.letters,
+                    max_length=service.limits.letters,
                     elem_id="sentence",
                 )
                 with gradio.Row():
                     mode = gradio.Radio(list(MODES), value=MODES[0], label="Mode", elem_id="mode", min_width=300)
-                    detectors = list(desk.grounders)
+                    detectors = list(service.grounders)
                     detector = gradio.Dropdown(
                         detectors, value=detectors[0], label="Detector", elem_id="detector", min_width=240
                     )
                 button = gradio.Button("Find", variant="primary", elem_id="find")
                 line = gradio.HTML(elem_id="line")
         page = gradio.HTML(elem_id="page")
-        asked = [chosen, uploaded, text, mode, detector]
+        inputs = [chosen, uploaded, text, mode, detector]
         for event in (button.click, text.submit):
-            event(ask, asked, [line, page], concurrency_limit=1, concurrency_id="stages", api_name=False)
+            event(ask, inputs, [line, page], concurrency_limit=1, concurrency_id="stages", api_name=False)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.mount("/look", StaticFiles(directory=desk.work))
+    app.mount("/look", StaticFiles(directory=service.work))
     return gradio.mount_gradio_app(
         app,
         form,
         path="/",
-        max_file_size=desk.limits.megabytes * 1_000_000,
+        max_file_size=service.limits.megabytes * 1_000_000,
         ssr_mode=False,
         footer_links=["gradio"],
         theme=gradio.themes.Default(**LOOK).set(**COLOURS),
@@ -267,8 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="stvg-app-") as work:
         answers, uploads = Path(work, "answers"), Path(work, "uploads")
         answers.mkdir()
-        desk = make_desk(asked.config, asked.overrides, asked.detector, answers)
-        serve(build_app(desk, uploads), asked.host, asked.port)
+        service = make_service(asked.config, asked.overrides, asked.detector, answers)
+        serve(build_app(service, uploads), asked.host, asked.port)
     return ExitCode.DONE
 
 

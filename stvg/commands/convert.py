@@ -16,7 +16,7 @@ from spatial.mmn_stvg.tubes import equal_parts, make_tube, side_by_side
 from stvg.cli import ExitCode, recipe_parser, report_failures
 from stvg.config import load_config
 from stvg.errors import InputError
-from stvg.io.annotations import read_annotated_clips, read_queries
+from stvg.io.annotations import CLIP_S, read_annotated_clips, read_queries
 from stvg.io.files import read_json
 from stvg.io.video import read_meta
 from stvg.recipe.schema import Recipe
@@ -32,8 +32,6 @@ _MMN_STVG = """Bring MMN-STVG's own person tubes and tube features into prepared
 
 The recipe has features.kind=imported. Imported videos are skipped; the tubes and features of a split may be in parts,
 given in one call or one after another."""
-CLIP_S = 20.0
-"""Seconds of every clip of HC-STVG; the frame rate follows where the video itself is not at hand."""
 
 
 @dataclass(frozen=True, slots=True)

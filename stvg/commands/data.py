@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse(asked, ["--sentences"], "with vidstg")
 
     from stvg.datasets.hcstvg.layout import PrepareRequest, prepare_hcstvg
-    from stvg.prepare.workers import local_engine
+    from stvg.prepare.workers import local_workers
     from stvg.types import Failure
 
     request = PrepareRequest(
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         decode=asked.decode,
         sentences=asked.sentences or "captions",
     )
-    wrong = prepare_hcstvg(request, local_engine(asked.workers))
+    wrong = prepare_hcstvg(request, local_workers(asked.workers))
     print(asked.out / "report.md")
     return report_failures([Failure(one.key, f"{one.split}: {one.kind}: {one.message}") for one in wrong])
 

@@ -17,7 +17,7 @@ from stvg.cli import ExitCode, add_world_sizes
 from stvg.commands.ablate import Ablated, ablate
 from stvg.commands.ground import ground_split
 from stvg.commands.prepare import preprocess
-from stvg.commands.view import read_answered, split_entries, trained_asker
+from stvg.commands.view import TrainedStages, read_answered, split_entries
 from stvg.config import load_config, override
 from stvg.datasets.synthetic.make import make_world
 from stvg.evaluation.metrics import bootstrap_interval, score, summarise
@@ -26,7 +26,7 @@ from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically
 from stvg.io.submission import read_submission, write_submission
 from stvg.models.fetch import DETECTOR
-from stvg.recipe.build import build_explainer, build_grounder
+from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import prepare_wherever, video_paths
 from stvg.training.stages import train_both
@@ -114,7 +114,7 @@ def _compare_detectors(recipe: Recipe, detector: Path | None, submission: Path, 
 
 def _report(recipe: Recipe, submission: Path, ablated: Ablated, out: Path) -> Path:
     split = read_answered(submission, recipe.data.annotations("test"))
-    entries = split_entries(split, trained_asker(build_explainer(recipe), ablated.read, recipe.data.videos))
+    entries = split_entries(split, TrainedStages(build_grounder(recipe), ablated.reader, recipe.data.videos))
     results = read_results(out, split.scores)
     return write_report(out / "report", "stvg on the demo world, test split", entries, results)
 
@@ -164,16 +164,16 @@ def detectors_to_text(rows: list[DetectorRow]) -> str:
 def _ground_with(recipe: Recipe, annotations: tuple[Annotation, ...], out: Path) -> tuple[Prediction, ...]:
     """Return the answers, as the file `out` then has them; a clip in which nobody is found gets the centre box."""
     paths = video_paths((item.query.video_id for item in annotations), recipe.data.videos)
-    read, failures = prepare_wherever(recipe, STORE, paths)
+    reader, failures = prepare_wherever(recipe, STORE, paths)
     for failure in failures:
         logger.warning("%s stays unanswered: %s", failure.video_id, failure.reason)
     failed = {failure.video_id for failure in failures}
     grounder, predictions, sizes = build_grounder(recipe), [], {}
     for item in annotations:
         if item.query.video_id not in failed:
-            video = read(item.query.video_id)
+            video = reader.read(item.query.video_id)
             sizes[item.query.video_id] = ClipSize(video.meta.width, video.meta.height, video.meta.num_frames)
-            predictions.extend(grounder.ground([item.query], video))
+            predictions.append(grounder.ground([item.query], video)[0].prediction)
     write_submission(out, predictions, sizes)
     return read_submission(out)
 

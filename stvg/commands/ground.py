@@ -17,33 +17,30 @@ from typing import Any
 
 from tqdm import tqdm
 
+from stvg.api import GroundedVideo, load
 from stvg.cli import ExitCode, add_how_to_prepare, recipe_parser, refuse, refuse_without_ray, report_failures
 from stvg.commands.prepare import prepare_options
 from stvg.config import dump_config, load_config
 from stvg.datasets.hcstvg.fallback import centre_answer, likely_size
 from stvg.datasets.hcstvg.index import index_path, read_index
-from stvg.errors import InputError
+from stvg.errors import InputError, NobodyFoundError
 from stvg.io.annotations import read_annotated_clips, read_queries
-from stvg.io.answer_log import Answer, AnswerLog, answer_log
-from stvg.io.files import key_problem, read_json, remove_leftovers, write_json_atomically
+from stvg.io.answer_log import AnswerLog, LoggedAnswer, answer_log
+from stvg.io.files import read_json, remove_leftovers, write_json_atomically
 from stvg.io.locks import locked
 from stvg.io.manifest import commit, file_hash, make_manifest, manifest_path
 from stvg.io.submission import to_item, write_items, write_submission
-from stvg.io.video import read_meta
-from stvg.pipeline import Grounder
-from stvg.prepare.runner import HowToPrepare
-from stvg.recipe.build import build_grounder, build_preparer
+from stvg.pipeline import NOBODY, Grounder
+from stvg.prepare.cache import RECENT_BYTES, CachedReader, Reader
+from stvg.prepare.runner import PrepareOptions
+from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import Reader, how_to_prepare, prepare_wherever, video_paths
+from stvg.recipe.splits import prepare_wherever, video_paths
 from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
 from stvg.types import ClipSize, Failure, Prediction, Query, VideoMeta
-from stvg.viewer.overlay import write_overlay
 from temporal.training.checkpoint import best_weights
 
 logger = logging.getLogger(__name__)
-_REMEMBERED = 16
-"""Prepared videos kept in memory: a video's queries often follow each other; all of them would be gigabytes."""
-NOBODY = "expected at least one person, the detector found none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def ground_split(
     annotations: Path,
     videos: Path,
     out: Path,
-    how: HowToPrepare | None = None,
+    options: PrepareOptions | None = None,
     fallback: bool = False,
 ) -> Grounded:
     """Ground every query of a file (annotations or test queries); write the submission `out` and its manifest.
@@ -79,7 +76,8 @@ def ground_split(
     with locked(out):
         for target in (out, manifest_path(out)):
             remove_leftovers(target)
-        read, failures = prepare_wherever(recipe, annotations.stem, paths, how, _REMEMBERED)
+        stores, failures = prepare_wherever(recipe, annotations.stem, paths, options)
+        reader = CachedReader(stores, RECENT_BYTES, evict=True)
         if len(failures) == len(paths) and not fallback:
             raise InputError(
                 f"{videos}: expected the videos of {annotations}, none could be prepared; {failures[0].reason}"
@@ -87,7 +85,7 @@ def ground_split(
         started = time.monotonic()
         files = {**_trained_files(recipe), "queries": annotations, "index": index_path(videos.parent)}
         with answer_log(out, _setting(recipe, files)) as log:
-            answered = _Answered(log, grounder, read, {failure.video_id for failure in failures})
+            answered = _Answered(log, grounder, reader, {failure.video_id for failure in failures})
             for query in tqdm(queries, desc="ground", unit="query"):
                 answered.answer(query)
             problems = [*failures, *answered.problems]
@@ -100,7 +98,7 @@ def ground_split(
             }
             outcome = {"answered": len(items), "problems": {one.video_id: one.reason for one in problems}}
             write_items(out, items)
-            manifest = make_manifest(dump_config(recipe), {**files, "results": out}, answered.footage, outcome)
+            manifest = make_manifest(dump_config(recipe), {**files, "results": out}, answered.sources, outcome)
             write_json_atomically(manifest_path(out), manifest, indent=1)
     logger.info(
         "grounded %d of %d queries into %s in %.1f s", len(items), len(queries), out, time.monotonic() - started
@@ -109,27 +107,27 @@ def ground_split(
 
 
 class _Answered:
-    """The answers to a split, one query after the other; what was answered before an interruption is kept."""
+    """The answers to the queries of a split; those in the log are not computed again."""
 
-    def __init__(self, log: AnswerLog, grounder: Grounder, read: Reader, unreadable: set[str]) -> None:
-        self._log, self._grounder, self._read, self._unreadable = log, grounder, read, unreadable
+    def __init__(self, log: AnswerLog, grounder: Grounder, reader: Reader, unreadable: set[str]) -> None:
+        self._log, self._grounder, self._reader, self._unreadable = log, grounder, reader, unreadable
         self.items: dict[str, dict[str, Any]] = {}
         self.sizes: dict[str, ClipSize] = {}
-        self.footage: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
         self.problems: list[Failure] = []
 
     def answer(self, query: Query) -> None:
         """Answer a query of a readable video."""
         if query.video_id in self._unreadable:
             return
-        video = self._read(query.video_id)
+        video = self._reader.read(query.video_id)
         size = self.sizes[query.video_id] = _size(video.meta)
-        self.footage[query.video_id] = video.footage
-        found = self._log.get(query.query_id, query.text, video.footage)
+        source_id = self.sources[query.video_id] = video.source_id or ""
+        found = self._log.get(query.query_id, query.text, source_id)
         if found is None:
             problem = "" if video.tubes else f"{NOBODY}; answered with the centre box"
-            item = to_item(self._grounder.ground([query], video)[0], size)
-            found = Answer(query.query_id, query.text, video.footage, item, problem)
+            item = to_item(self._grounder.ground([query], video)[0].prediction, size)
+            found = LoggedAnswer(query.query_id, query.text, source_id, item, problem)
             self._log.add(found)
         self.items[query.query_id] = found.item
         if found.problem:
@@ -138,14 +136,14 @@ class _Answered:
     def fall_back(
         self, queries: Sequence[Query], sizes: Mapping[str, ClipSize], problems: Sequence[Failure]
     ) -> list[Failure]:
-        """Answer what is left with the centre box; return the problems with that said."""
+        """Answer what is left with the centre box; return the problems with a note on it."""
         for query in queries:
             if query.query_id not in self.items:
                 size = likely_size(query.video_id, sizes)
                 self.items[query.query_id] = to_item(centre_answer(query, size), size)
-        said = "; answered with the centre box over the whole clip"
+        note = "; answered with the centre box over the whole clip"
         return [
-            Failure(one.video_id, one.reason + said) if one.video_id in self._unreadable else one for one in problems
+            Failure(one.video_id, one.reason + note) if one.video_id in self._unreadable else one for one in problems
         ]
 
 
@@ -178,7 +176,7 @@ def _indexed_sizes(videos: Path) -> dict[str, ClipSize]:
     return read_index(path).sizes() if path.is_file() else {}
 
 
-def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> Prediction | None:
+def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> GroundedVideo | None:
     """Ground one sentence in one video; write `out`/results.json and `out`/<video>_overlay.mp4.
 
     Return None, and write nothing, where the detector found nobody.
@@ -187,28 +185,14 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> Predictio
         InputError: the video cannot be read or its name be used as a key, the sentence is empty, or a checkpoint is
             missing.
     """
-    if not text.strip():
-        raise InputError(f"--query: expected a sentence, got {text!r}")
-    if (problem := key_problem(video.name)) is not None:
-        raise InputError(f"{video}: {problem}")
-    read_meta(video, video.name)  # so that a file of another kind is refused before anything is loaded
-    grounder = build_grounder(recipe)
-    started = time.monotonic()
-    prepared = build_preparer(recipe).prepare(video, video.name)
-    if not prepared.tubes:
+    try:
+        found = load(recipe)(video, text)
+    except NobodyFoundError:
         return None
-    logger.info(
-        "found %d people's tubes in %s in %.1f s; throughput by stage: %s",
-        len(prepared.tubes),
-        video,
-        time.monotonic() - started,
-        prepared.times,
-    )
-    query = Query(video.name, video.name, text)
-    prediction = grounder.ground([query], prepared)[0]
-    write_overlay(video, out / f"{video.stem}_overlay.mp4", prediction.tube, text, None, prepared.tubes)
-    write_submission(out / "results.json", [prediction], {video.name: _size(prepared.meta)})
-    return prediction
+    found.save(out / f"{video.stem}_overlay.mp4")
+    prediction = Prediction(video.name, video.name, found.tube, found.score)
+    write_submission(out / "results.json", [prediction], {video.name: _size(found.video)})
+    return found
 
 
 def _size(meta: VideoMeta) -> ClipSize:
@@ -227,15 +211,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     refuse_without_ray(asked)
     recipe = load_config(Recipe, asked.config, asked.overrides)
     if asked.annotations is not None:
-        how = how_to_prepare(recipe, prepare_options(asked))
-        return report_failures(ground_split(recipe, *split, asked.out, how, asked.fallback).failures)
-    prediction = ground_video(recipe, asked.video, asked.query, asked.out)
-    if prediction is None:
+        options = prepare_options(asked)
+        return report_failures(ground_split(recipe, *split, asked.out, options, asked.fallback).failures)
+    found = ground_video(recipe, asked.video, asked.query, asked.out)
+    if found is None:
         return report_failures([Failure(str(asked.video), NOBODY)])
-    span = prediction.tube.span
+    span = found.tube.span
     print(
-        f"{asked.video.name}: frames {span.start + 1} to {span.stop}, tube {prediction.tube.tube_id}, "
-        f"score {prediction.score:.3g}; see {asked.out}"
+        f"{asked.video.name}: frames {span.start + 1} to {span.stop}, tube {found.tube.tube_id}, "
+        f"score {found.score:.3g}; see {asked.out}"
     )
     return ExitCode.DONE
 

@@ -6,20 +6,21 @@ Finished videos are skipped. A video that cannot be prepared is recorded with it
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stvg.cli import add_how_to_prepare, recipe_parser, refuse_without_ray, report_failures
 from stvg.config import load_config, override
 from stvg.errors import InputError
 from stvg.io.annotations import read_queries
-from stvg.prepare.runner import HowToPrepare
+from stvg.prepare.runner import PrepareOptions
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import SPLITS, PrepareOptions, how_to_prepare, prepare_split, video_paths
+from stvg.recipe.splits import SPLITS, prepare_split, video_paths
 from stvg.types import Failure
 
 
 def preprocess(
-    recipe: Recipe, annotations: Path | None, videos: Path | None, how: HowToPrepare | None = None
+    recipe: Recipe, annotations: Path | None, videos: Path | None, options: PrepareOptions | None = None
 ) -> list[Failure]:
     """Prepare the videos of the file `annotations`, or of train.json, val.json and test.json under data.root.
 
@@ -32,9 +33,9 @@ def preprocess(
         raise InputError(f"{recipe.data.root}: expected train.json, val.json or test.json, found none of them")
     queries = [(file.stem, read_queries(file)) for file in present]
     failures: list[Failure] = []
-    for name, asked in queries:
-        paths = video_paths((query.video_id for query in asked), videos or recipe.data.videos)
-        failures += prepare_split(recipe, name, paths, how)
+    for name, of_split in queries:
+        paths = video_paths((query.video_id for query in of_split), videos or recipe.data.videos)
+        failures += prepare_split(recipe, name, paths, options)
     return failures
 
 
@@ -50,10 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     refuse_without_ray(asked)
     overrides = asked.overrides + ([override("output.root", asked.out)] if asked.out else [])
     recipe = load_config(Recipe, asked.config, overrides)
-    how = how_to_prepare(recipe, prepare_options(asked), asked.overwrite)
-    return report_failures(preprocess(recipe, asked.annotations, asked.videos, how))
+    options = replace(prepare_options(asked), overwrite=asked.overwrite)
+    return report_failures(preprocess(recipe, asked.annotations, asked.videos, options))
 
 
 def prepare_options(asked: argparse.Namespace) -> PrepareOptions:
-    """Return what the options of stvg.cli.add_how_to_prepare say."""
+    """Return the options of stvg.cli.add_how_to_prepare as an object.
+
+    Raises:
+        InputError: as PrepareOptions.
+    """
     return PrepareOptions(asked.workers, asked.ray, asked.ray_gpus, asked.retry_failed)

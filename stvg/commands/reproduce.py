@@ -22,15 +22,14 @@ from stvg.datasets.hcstvg.index import index_path, read_index
 from stvg.datasets.hcstvg.layout import PrepareRequest, prepare_hcstvg
 from stvg.errors import InputError
 from stvg.evaluation.metrics import score, summarise
-from stvg.evaluation.published import comparison
+from stvg.evaluation.tables import comparison
 from stvg.io.annotations import read_annotations, read_queries
 from stvg.io.files import read_json, write_json_atomically, write_text_atomically
 from stvg.io.locks import locked
 from stvg.io.submission import find_problems, read_submission
-from stvg.prepare.runner import HowToPrepare
-from stvg.prepare.workers import local_engine
+from stvg.prepare.runner import PrepareOptions
+from stvg.prepare.workers import local_workers
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import how_to_prepare
 from stvg.training.plan import plan
 from stvg.training.stages import train_both
 from stvg.types import Failure
@@ -54,7 +53,7 @@ def with_data(recipe: Recipe, request: PrepareRequest) -> Recipe:
     return replace(recipe, data=replace(recipe.data, root=request.out))
 
 
-def reproduce(recipe: Recipe, request: PrepareRequest, submission: Path, how: HowToPrepare) -> Reproduced:
+def reproduce(recipe: Recipe, request: PrepareRequest, submission: Path, options: PrepareOptions) -> Reproduced:
     """Prepare, preprocess, train both stages, ground and score the split that has figures, ablate, ground the test.
 
     Figures are those of val, or of test where its annotations are public (v1). The submission answers every test
@@ -66,16 +65,22 @@ def reproduce(recipe: Recipe, request: PrepareRequest, submission: Path, how: Ho
     recipe, out = with_data(recipe, request), recipe.output.root
     with locked(out):
         failures: list[Failure] = []
-        wrong = _step("check and lay out the data", lambda: prepare_hcstvg(request, how.engine))
+        wrong = _step(
+            "check and lay out the data", lambda: prepare_hcstvg(request, options.make_workers(recipe.device))
+        )
         failures += [Failure(one.key, f"{one.split}: {one.kind}: {one.message}") for one in wrong]
-        failures += _step("prepare: decode, detect, track, link, describe", lambda: preprocess(recipe, None, None, how))
+        failures += _step(
+            "prepare: decode, detect, track, link, describe", lambda: preprocess(recipe, None, None, options)
+        )
         failures += _step("train both stages, fit the joint weights", lambda: train_both(recipe, resume=True))
         split = "test" if recipe.data.annotations("test").is_file() else "val"
-        table, paths = _score(recipe, split, request.dataset, how)
+        table, paths = _score(recipe, split, request.dataset, options)
         queries = recipe.data.root / "test_queries.json"
         if queries.is_file():
             videos = recipe.data.videos
-            found = _step("ground test", lambda: ground_split(recipe, queries, videos, submission, how, fallback=True))
+            found = _step(
+                "ground test", lambda: ground_split(recipe, queries, videos, submission, options, fallback=True)
+            )
             failures += found.failures
             _validate(submission, queries)
             paths.append(submission)
@@ -87,13 +92,12 @@ def _step(name: str, run: Callable[[], Result]) -> Result:
     return run()
 
 
-def _score(recipe: Recipe, split: str, dataset: str, how: HowToPrepare) -> tuple[str, list[Path]]:
+def _score(recipe: Recipe, split: str, dataset: str, options: PrepareOptions) -> tuple[str, list[Path]]:
     """Ground, score and ablate a split; return the table beside the published figures, and the files."""
     annotations, videos, out = recipe.data.annotations(split), recipe.data.videos, recipe.output.root / split
-    _step(
-        f"ground {split}", lambda: ground_split(recipe, annotations, videos, out / "results.json", how, fallback=True)
-    )
-    scores = score(read_annotations(annotations), read_submission(out / "results.json"))
+    results = out / "results.json"
+    _step(f"ground {split}", lambda: ground_split(recipe, annotations, videos, results, options, fallback=True))
+    scores = score(read_annotations(annotations), read_submission(results))
     write_json_atomically(out / "scores.json", summarise(scores), indent=1)
     _step(f"ablate on {split}", lambda: ablate(recipe, annotations, videos, out / "ablation"))
     ours = (scores.m_tiou, scores.m_viou, scores.viou_at[0.3], scores.viou_at[0.5])
@@ -126,10 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.dry_run:
         nodes = _NODES if asked.nodes is None else asked.nodes
         sample = _SAMPLE if asked.sample is None else asked.sample
-        print("\n".join(plan(recipe, request, local_engine(asked.workers).count, nodes, sample)))
+        print("\n".join(plan(recipe, request, local_workers(asked.workers).count, nodes, sample)))
         return ExitCode.DONE
     submission = asked.submission or Path("submissions") / f"{asked.dataset}_test" / "results.json"
-    done = reproduce(recipe, request, submission, how_to_prepare(recipe, prepare_options(asked)))
+    done = reproduce(recipe, request, submission, prepare_options(asked))
     print("\n".join([done.table, "", *map(str, done.paths)]))
     return report_failures(done.failures)
 

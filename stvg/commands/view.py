@@ -1,4 +1,4 @@
-"""Show the answers of a split: a report for the browser, and an overlay video and pictures of each query."""
+"""Write a report of a submission, with overlay videos and plots."""
 
 import argparse
 import logging
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from tqdm import tqdm
 
@@ -15,14 +16,15 @@ from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.evaluation.error_analysis import ErrorShares, error_shares
 from stvg.evaluation.metrics import score
-from stvg.fusion.ranking import Explainer, Explanation
 from stvg.io.annotations import read_annotations, read_queries
 from stvg.io.files import read_json
 from stvg.io.submission import read_submission
 from stvg.io.video import read_meta
-from stvg.recipe.build import build_explainer
+from stvg.pipeline import GroundedQuery, Grounder
+from stvg.prepare.cache import RECENT_BYTES, CachedReader, Reader
+from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import Reader, prepare_wherever, video_paths
+from stvg.recipe.splits import prepare_wherever, video_paths
 from stvg.types import Failure, Prediction, Query, QueryScore, Scores, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.export import draw_all
@@ -30,23 +32,52 @@ from stvg.viewer.page.results import read_results
 from stvg.viewer.page.write import write_report
 
 logger = logging.getLogger(__name__)
-_OTHERWISE = "The stages that drew these maps answer otherwise than the predictions: other weights, or another mode."
+_OTHER_STAGES = "The stages of these maps give another answer than the predictions: other weights, or another mode."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is known of a query's video; where the trained stages are at hand, their answer and the values behind it.
-
-    `losses` gives what takes that answer's vIoU from 1, for the true tube.
-    """
+class QueryDetails:
+    """A query's video; with trained stages also their answer, and its error shares for a true tube."""
 
     meta: VideoMeta
-    answer: Prediction | None = None
-    explanation: Explanation | None = None
+    answer: GroundedQuery | None = None
     losses: Callable[[Tube], ErrorShares] | None = None
 
 
-Asker = Callable[[Query], Asked]
+class DetailsSource(Protocol):
+    """Gives the details of queries."""
+
+    def details(self, query: Query) -> QueryDetails:
+        """Return what is known of a query beside its sentence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFiles:
+    """Details without trained stages: what the video files themselves tell."""
+
+    metas: Mapping[str, VideoMeta]
+
+    def details(self, query: Query) -> QueryDetails:
+        """Return the video of a query."""
+        return QueryDetails(self.metas[query.video_id])
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedStages:
+    """Details by the trained stages: each query is grounded again. The video files are in the folder `videos`."""
+
+    grounder: Grounder
+    reader: Reader
+    videos: Path
+
+    def details(self, query: Query) -> QueryDetails:
+        """Return the video of a query and the stages' answer."""
+        video = self.reader.read(query.video_id)
+        (answer,) = self.grounder.ground([query], video)
+        fusion = self.grounder.fusion
+        losses = partial(error_shares, prediction=answer.prediction, video=video, fusion=fusion)
+        return QueryDetails(replace(video.meta, path=self.videos / query.video_id), answer, losses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +105,30 @@ def visualize(
     """Write the report of a submission into `out`, and under `out`/queries the drawings of each query.
 
     `annotations` may be annotations or test queries; without them there are no sentences. `recipe` names the trained
-    stages that are asked again for their maps; `ablation` is a folder of stvg ablate, shown at the top. `workers`
-    processes draw; None: one per core. Return the page and what failed: queries whose video cannot be read are left
-    out.
+    stages that ground the queries again for their maps; `ablation` is a folder of stvg ablate, shown at the top.
+    `workers` processes draw; None: one per core. Return the page and what failed: queries whose video cannot be read
+    are left out.
 
     Raises:
         InputError: a file cannot be read, a checkpoint is missing, no video can be read, or a recipe without sentences.
     """
     split = read_answered(predictions, annotations)
     if recipe is not None and annotations is None:
-        raise InputError("--config: expected --annotations too, for the sentences that the stages are asked; got none")
+        raise InputError("--config: expected --annotations too, for the sentences that the stages ground; got none")
     paths = video_paths((query.video_id for query in split.queries), videos)
     if recipe is not None and annotations is not None:
-        explainer = build_explainer(recipe)  # first: a missing checkpoint is said before videos are prepared
-        read, failures = prepare_wherever(recipe, annotations.stem, paths, remember=1)
-        ask = trained_asker(explainer, read, videos)
+        grounder = build_grounder(recipe)  # first: a missing checkpoint is reported before videos are prepared
+        stores, failures = prepare_wherever(recipe, annotations.stem, paths)
+        source: DetailsSource = TrainedStages(grounder, CachedReader(stores, RECENT_BYTES, evict=True), videos)
     else:
         metas, failures = _read_metas(paths)
-        ask = lambda query: Asked(metas[query.video_id])  # noqa: E731
+        source = VideoFiles(metas)
     unreadable = {failure.video_id for failure in failures}
     if len(unreadable) == len(paths):
         raise InputError(f"{videos}: expected the videos of {predictions}, none can be read; {failures[0].reason}")
     readable = replace(split, queries=[query for query in split.queries if query.video_id not in unreadable])
     results = read_results(ablation, split.scores) if ablation else SplitResults(split.scores)
-    entries = split_entries(readable, ask)
+    entries = split_entries(readable, source)
     if drawings:
         entries = draw_all(entries, out, overwrite, min(workers or len(os.sched_getaffinity(0)), len(readable.queries)))
     shown = tqdm(entries, total=len(readable.queries), desc="visualize", unit="query")
@@ -124,30 +155,19 @@ def read_answered(predictions: Path, annotations: Path | None) -> Answered:
     return Answered(queries, answers, {item.query.query_id: item.tube for item in truth}, scores)
 
 
-def trained_asker(explainer: Explainer, read: Reader, videos: Path) -> Asker:
-    """Return what asks the trained stages of `explainer`; video files are those in the folder `videos`."""
-
-    def ask(query: Query) -> Asked:
-        video = read(query.video_id)
-        answer, explanation = explainer(query, video)
-        losses = partial(error_shares, prediction=answer, video=video, fusion=explainer.fusion)
-        return Asked(replace(video.meta, path=videos / query.video_id), answer, explanation, losses)
-
-    return ask
-
-
-def split_entries(split: Answered, ask: Asker) -> Iterator[ReportEntry]:
+def split_entries(split: Answered, source: DetailsSource) -> Iterator[ReportEntry]:
     """Yield the report's entries in the order of the queries."""
     scores: dict[str, QueryScore] = {item.query_id: item for item in split.scores.per_query} if split.scores else {}
     for query in split.queries:
-        asked, key = ask(query), query.query_id
-        answer, truth = split.answers.get(key), split.truth.get(key)
-        found = answer.tube if answer else None
-        entry = ReportEntry(query, asked.meta, found, truth, scores.get(key), asked.explanation)
-        if found is not None and asked.answer is not None and found.span != asked.answer.tube.span:
-            entry = replace(entry, note=_OTHERWISE)
-        elif found is not None and truth is not None and asked.losses is not None:
-            entry = replace(entry, losses=asked.losses(truth))
+        details, key = source.details(query), query.query_id
+        submitted, truth = split.answers.get(key), split.truth.get(key)
+        found = submitted.tube if submitted else None
+        ranking = details.answer.ranking if details.answer else None
+        entry = ReportEntry(query, details.meta, found, truth, scores.get(key), ranking)
+        if found is not None and details.answer and found.span != details.answer.prediction.tube.span:
+            entry = replace(entry, note=_OTHER_STAGES)
+        elif found is not None and truth is not None and details.losses is not None:
+            entry = replace(entry, losses=details.losses(truth))
         yield entry
 
 

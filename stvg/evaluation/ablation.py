@@ -1,52 +1,48 @@
-"""What each part is worth: the same code with one part replaced, scored on the same queries.
+"""Ablation: the pipeline with one part replaced, on the same queries.
 
 The matrix crosses {mmn, truth, whole, uniform} moments with {matcher, truth, confident, largest, random} tubes, for
-two_stage and for joint; tube_mmn asks no temporal stage, so there only the tube is replaced. Two controls answer with
-the caption of another clip and with no caption: what is left of the score then does not come from the sentence. Rows
-with a random part (uniform, random, shuffled captions) are the mean of DRAWS draws, query by query, so that luck does
-not rank them.
+two_stage and for joint; tube_mmn uses no temporal stage, so there only the tube is replaced. Two controls ground the
+caption of another clip and an empty caption: the score that remains does not come from the sentence. Rows with a random
+part (uniform, random, shuffled captions) are the mean of DRAWS draws, query by query, to reduce their variance.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
 
 from stvg.evaluation.baselines import (
-    MomentsOnNamedTube,
-    OwnMapOfNamedTube,
+    FixedTubeMoments,
+    FixedTubeOwnMap,
     PreferenceMatcher,
     SeededPreference,
     TruthLocalizer,
     TruthMatcher,
     UniformLocalizer,
-    WholeLocalizer,
     mean_area,
     mean_confidence,
 )
 from stvg.evaluation.metrics import bootstrap_interval, paired_bootstrap_interval, score
 from stvg.fusion.score_fusion import ScoreFusion
 from stvg.interfaces import MomentLocalizer, TubeMatcher
-from stvg.pipeline import Grounder
+from stvg.pipeline import Grounder, WholeLocalizer
+from stvg.prepare.cache import CachedStages, Reader
 from stvg.types import (
     Annotation,
     FloatArray,
     IntArray,
-    MomentMap,
     Prediction,
-    PreparedVideo,
     Query,
     QueryScore,
     Scores,
-    TubeMap,
 )
 
 PARTS_TEMPORAL = ("mmn", "truth", "whole", "uniform")
 PARTS_SPATIAL = ("matcher", "truth", "confident", "largest", "random")
 DRAWS = 5
 CONTROLS = ("shuffled_captions", "no_caption")
-"""Modes of the two control rows: two_stage, asked with other sentences."""
+"""Modes of the two control rows: two_stage with other sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +89,6 @@ class Difference:
         return {"a": self.a, "b": self.b, "difference": self.difference, "ci": list(self.ci)}
 
 
-class _Kept:
-    """A trained stage that answers each question once, however many rows ask it; see MomentLocalizer, TubeMatcher."""
-
-    def __init__(self, localizer: MomentLocalizer, matcher: TubeMatcher) -> None:
-        self._localizer, self._matcher = localizer, matcher
-        self._moments: dict[Query, MomentMap] = {}
-        self._maps: dict[Query, tuple[TubeMap, ...]] = {}
-
-    def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
-        """Return the localizer's maps."""
-        new = [query for query in queries if query not in self._moments]
-        if new:
-            self._moments.update(zip(new, self._localizer.localize(new, video), strict=True))
-        return [self._moments[query] for query in queries]
-
-    def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
-        """Return the matcher's maps."""
-        new = [query for query in queries if query not in self._maps]
-        if new:
-            self._maps.update(zip(new, self._matcher.match(new, video), strict=True))
-        return [self._maps[query] for query in queries]
-
-
 @dataclass(frozen=True)
 class Ablation:
     """Grounds the annotated queries with any combination of parts.
@@ -125,7 +98,7 @@ class Ablation:
     """
 
     annotations: Sequence[Annotation]
-    load: Callable[[str], PreparedVideo]
+    reader: Reader
     localizer: MomentLocalizer
     matcher: TubeMatcher
     fusions: Mapping[str, ScoreFusion]
@@ -133,16 +106,16 @@ class Ablation:
     num_clips: int
     seed: int
 
-    def remembering(self) -> "Ablation":
-        """Return the same ablation, whose trained stages answer each question once, however often it is asked."""
-        kept = _Kept(self.localizer, self.matcher)
-        return replace(self, localizer=kept, matcher=kept)
+    def with_cache(self) -> "Ablation":
+        """Return the same ablation, whose trained stages run once per query, however many rows need them."""
+        stages = CachedStages(self.localizer, self.matcher)
+        return replace(self, localizer=stages, matcher=stages)
 
     def run(self) -> list[AblationRow]:
         """Return the rows: the modes with the trained parts, the rest of each mode's matrix, the controls."""
-        remembering = self.remembering()
+        cached = self.with_cache()
         bar = tqdm(combinations(tuple(self.fusions)), desc="ablate", unit="row")
-        return [remembering._row(*combination) for combination in bar]
+        return [cached._row(*combination) for combination in bar]
 
     def predict(self, mode: str) -> list[Prediction]:
         """Return the predictions of the trained parts in `mode`, one per query, a video's queries together."""
@@ -155,7 +128,7 @@ class Ablation:
         draws = []
         for seed in range(self.seed, self.seed + (DRAWS if drawn else 1)):
             localizer = self._localizer(temporal, seed)
-            grounder = Grounder(localizer, self._matcher(spatial, seed, fusion.mode, localizer), fusion)
+            grounder = Grounder(localizer, self._matcher(spatial, seed, fusion.config.mode, localizer), fusion)
             draws.append(score(self.annotations, self._ground(grounder, self._queries(mode, seed))))
         scores = mean_scores(draws)
         return AblationRow(temporal, spatial, mode, scores, bootstrap_interval(per_query_viou(scores), self.seed))
@@ -173,9 +146,9 @@ class Ablation:
         for query in queries:
             by_video.setdefault(query.video_id, []).append(query)
         return [
-            prediction
-            for video_id, asked in by_video.items()
-            for prediction in grounder.ground(asked, self.load(video_id))
+            found.prediction
+            for video_id, queries_of_video in by_video.items()
+            for found in grounder.ground(queries_of_video, self.reader.read(video_id))
         ]
 
     def _localizer(self, name: str, seed: int) -> MomentLocalizer:
@@ -196,7 +169,7 @@ class Ablation:
         part = dict(zip(PARTS_SPATIAL, parts, strict=True))[name]
         if part is self.matcher or mode == "two_stage":
             return part
-        return MomentsOnNamedTube(part, localizer) if mode == "joint" else OwnMapOfNamedTube(part, self.matcher)
+        return FixedTubeMoments(part, localizer) if mode == "joint" else FixedTubeOwnMap(part, self.matcher)
 
 
 def combinations(modes: Sequence[str]) -> list[tuple[str, str, str]]:

@@ -1,9 +1,9 @@
-"""Stand-ins for one stage, for ablations: the same code with one part replaced.
+"""Oracle and trivial baselines of one stage, for ablations.
 
-A temporal stand-in is a MomentLocalizer whose map holds the one span that it stands for; a spatial stand-in is a
-TubeMatcher whose maps hold one cell per tube, the whole tube, scored by what it prefers. Such maps say who and nothing
-of when, which is all that `two_stage` asks of a matcher. The other modes find the moment in the tubes' maps, so there
-a stand-in names the tube and the cells come from elsewhere: see MomentsOnNamedTube and OwnMapOfNamedTube.
+A temporal baseline is a MomentLocalizer whose map holds one span; a spatial baseline is a TubeMatcher whose maps hold
+one cell per tube, the whole tube, with the baseline's score. Such maps rank the tubes and say nothing about time, which
+is all that `two_stage` needs of a matcher. The other modes find the moment in the tubes' maps, so there the baseline
+fixes the tube and the cells come from elsewhere: see FixedTubeMoments and FixedTubeOwnMap.
 """
 
 import hashlib
@@ -25,14 +25,6 @@ class TruthLocalizer:
     def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
         """Return the span of each query's true tube."""
         return [_one_span(self.truth[query.query_id].span) for query in queries]
-
-
-class WholeLocalizer:
-    """The whole clip."""
-
-    def localize(self, queries: Sequence[Query], video: PreparedVideo) -> list[MomentMap]:
-        """Return all frames for each query."""
-        return [_one_span(FrameSpan(0, video.meta.num_frames))] * len(queries)
 
 
 class UniformLocalizer:
@@ -82,54 +74,56 @@ class PreferenceMatcher:
         return [_one_cell_maps(video, [self.preference(tube, query) for tube in video.tubes]) for query in queries]
 
 
-class MomentsOnNamedTube:
-    """A spatial stand-in for `joint`: it names one tube, whose cells are the moments of the moment map, all alike.
+class FixedTubeMoments:
+    """A spatial baseline for `joint`: fixes one tube, whose map is the moment map clipped to it with constant scores.
 
-    Named is the tube that `stand_in` scores highest, the first on ties, among those that a moment meets. Its cells are
-    the moments cut to the tube, with iou and contrastive 1, so the moment map alone says when; other tubes have no
-    cells. Where no moment meets any tube, the maps of `stand_in` stay as they are: the tube that it likes best, whole.
+    The fixed tube is the one that `baseline` scores highest, the first on ties, among those that overlap a moment. Its
+    cells have iou and contrastive 1, so the trained matcher has no influence; other tubes have no cells. Where no
+    moment overlaps any tube, the maps of `baseline` stay as they are: its top-scoring tube over its whole length.
     """
 
-    def __init__(self, stand_in: TubeMatcher, localizer: MomentLocalizer) -> None:
-        self.stand_in = stand_in
+    def __init__(self, baseline: TubeMatcher, localizer: MomentLocalizer) -> None:
+        self.baseline = baseline
         self.localizer = localizer
 
     def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
-        """Return cells for the named tube alone."""
-        graded, moments = self.stand_in.match(queries, video), self.localizer.localize(queries, video)
-        return [self._cells(*answer, video) for answer in zip(graded, moments, strict=True)]
+        """Return cells for the fixed tube alone."""
+        baseline_maps, moments = self.baseline.match(queries, video), self.localizer.localize(queries, video)
+        return [self._cells(*answer, video) for answer in zip(baseline_maps, moments, strict=True)]
 
-    def _cells(self, graded: tuple[TubeMap, ...], moments: MomentMap, video: PreparedVideo) -> tuple[TubeMap, ...]:
+    def _cells(
+        self, baseline_maps: tuple[TubeMap, ...], moments: MomentMap, video: PreparedVideo
+    ) -> tuple[TubeMap, ...]:
         cut = [np.clip(moments.spans, tube.span.start, tube.span.stop) for tube in video.tubes]
         cut = [spans[spans[:, 0] < spans[:, 1]] for spans in cut]
-        met = [index for index, spans in enumerate(cut) if len(spans)]
-        if not met:
-            return graded
-        named = max(met, key=lambda index: float(graded[index].iou[0]))
-        ones = np.ones(len(cut[named]), dtype=np.float32)
-        return _only(graded, named, TubeMap(graded[named].tube_id, cut[named], ones, ones))
+        overlapping = [index for index, spans in enumerate(cut) if len(spans)]
+        if not overlapping:
+            return baseline_maps
+        fixed = max(overlapping, key=lambda index: float(baseline_maps[index].iou[0]))
+        ones = np.ones(len(cut[fixed]), dtype=np.float32)
+        return _only(baseline_maps, fixed, TubeMap(baseline_maps[fixed].tube_id, cut[fixed], ones, ones))
 
 
-class OwnMapOfNamedTube:
-    """A spatial stand-in for `tube_mmn`: `stand_in` names the tube, the trained `matcher`'s map of it says when.
+class FixedTubeOwnMap:
+    """A spatial baseline for `tube_mmn`: `baseline` fixes the tube, the trained `matcher`'s map of it gives the span.
 
-    Named is the tube that `stand_in` scores highest, the first on ties. Other tubes have no cells.
+    The fixed tube is the one that `baseline` scores highest, the first on ties. Other tubes have no cells.
     """
 
-    def __init__(self, stand_in: TubeMatcher, matcher: TubeMatcher) -> None:
-        self.stand_in = stand_in
+    def __init__(self, baseline: TubeMatcher, matcher: TubeMatcher) -> None:
+        self.baseline = baseline
         self.matcher = matcher
 
     def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
-        """Return the matcher's map for the named tube alone."""
-        answers = zip(self.stand_in.match(queries, video), self.matcher.match(queries, video), strict=True)
+        """Return the matcher's map for the fixed tube alone."""
+        answers = zip(self.baseline.match(queries, video), self.matcher.match(queries, video), strict=True)
         return [self._own_map(*answer) for answer in answers]
 
-    def _own_map(self, graded: tuple[TubeMap, ...], trained: tuple[TubeMap, ...]) -> tuple[TubeMap, ...]:
-        if not graded:
+    def _own_map(self, baseline_maps: tuple[TubeMap, ...], trained: tuple[TubeMap, ...]) -> tuple[TubeMap, ...]:
+        if not baseline_maps:
             return ()
-        named = int(np.argmax([one.iou[0] for one in graded]))
-        return _only(trained, named, trained[named])
+        fixed = int(np.argmax([one.iou[0] for one in baseline_maps]))
+        return _only(trained, fixed, trained[fixed])
 
 
 def mean_confidence(tube: Tube, query: Query) -> float:
@@ -159,12 +153,12 @@ def _generator(seed: int, query: Query) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
-def _only(maps: Sequence[TubeMap], named: int, its_map: TubeMap) -> tuple[TubeMap, ...]:
-    """Return `its_map` in the place `named` and maps without cells in all others."""
+def _only(maps: Sequence[TubeMap], fixed: int, its_map: TubeMap) -> tuple[TubeMap, ...]:
+    """Return `its_map` at index `fixed` and maps without cells elsewhere."""
     nothing = np.zeros(0, dtype=np.float32)
     empty = np.zeros((0, 2), dtype=np.int64)
     return tuple(
-        its_map if index == named else TubeMap(one.tube_id, empty, nothing, nothing) for index, one in enumerate(maps)
+        its_map if index == fixed else TubeMap(one.tube_id, empty, nothing, nothing) for index, one in enumerate(maps)
     )
 
 

@@ -1,4 +1,4 @@
-"""The scores of a row by kind of query: how long the sentence is, how many people there are, how long the moment is.
+"""Break scores down by sentence length, number of people, moment length.
 
 Each property cuts the queries into thirds, at its own 1/3 and 2/3 quantiles in this split. Queries with the same value
 stay together, so groups differ in size, and there may be fewer than three.

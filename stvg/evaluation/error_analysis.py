@@ -1,4 +1,4 @@
-"""Where the error comes from: 1 - vIoU of each answer, split exactly into four causes.
+"""Split 1 - vIoU of an answer into causes; name its problems.
 
 An answer is a span and a candidate tube. Both are replaced by the best there is, one at a time:
 
@@ -13,24 +13,35 @@ after the other is replaced (the Shapley value of two players):
 - wrong time = 1/2 [v(true span, tube) - v(span, tube)] + 1/2 [v(true span, best) - v(span, best)]
 - wrong person = 1/2 [v(span, best) - v(span, tube)] + 1/2 [v(true span, best) - v(true span, tube)]
 
-What is left, 1 - v(true span, best), no choice can mend. It goes to the frames of the true span in which the best
-candidate does not touch the true box (no candidate) and to the boxes of the others (poor box). The four add up to
-1 - vIoU, and none is negative: each replacement can only add overlap.
+The rest, 1 - v(true span, best), is beyond any choice of span and tube. It divides into the frames of the true span in
+which the best candidate does not touch the true box (no candidate) and the boxes of the others (poor box). The four
+add up to 1 - vIoU, and none is negative: each replacement can only add overlap.
 
 Both replacements go through the same fusion, so tubes are held and smoothed as in the answer. vIoU is the official
 one. The video without tubes has one candidate, the centre box.
+
+`find_problems` names what is wrong with an answer by thresholds, for the report page. Pure NumPy.
 """
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from typing import Literal, get_args
 
 import numpy as np
 
 from stvg.evaluation.metrics import bootstrap_interval, official
-from stvg.fusion.score_fusion import ScoreFusion
 from stvg.geometry.boxes import elementwise_iou
-from stvg.geometry.tubes import centre_tube
+from stvg.geometry.spans import span_tiou
+from stvg.geometry.tubes import GOOD_BOX, centre_tube, mean_box_iou, origin_of
+from stvg.interfaces import Fusion
 from stvg.types import FrameSpan, Prediction, PreparedVideo, Tube
+
+Problem = Literal["wrong_time", "wrong_person", "poor_box"]
+PROBLEMS: tuple[Problem, ...] = get_args(Problem)
+RIGHT_TIME = 0.5
+"""tIoU that an answer must exceed; at or below it vIoU cannot exceed 0.5, however good the boxes."""
+SAME_PERSON = 0.3
+"""Mean box IoU from which two tubes count as the same person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,7 @@ def error_budget(mode: str, shares: Sequence[ErrorShares], seed: int) -> ErrorBu
     return ErrorBudget(mode, len(shares), ErrorShares(*values.mean(axis=0).tolist()), intervals)
 
 
-def error_shares(truth: Tube, prediction: Prediction, video: PreparedVideo, fusion: ScoreFusion) -> ErrorShares:
+def error_shares(truth: Tube, prediction: Prediction, video: PreparedVideo, fusion: Fusion) -> ErrorShares:
     """Return what takes the prediction's vIoU from 1; `fusion` made it from the candidates of `video`."""
     candidates = video.tubes or (centre_tube(video.meta, FrameSpan(0, video.meta.num_frames)),)
     chosen = next(tube for tube in candidates if tube.tube_id == prediction.tube.tube_id)
@@ -105,21 +116,36 @@ def error_shares(truth: Tube, prediction: Prediction, video: PreparedVideo, fusi
     )
 
 
-def _viou(truth: Tube, candidate: Tube, span: FrameSpan, fusion: ScoreFusion) -> float:
+def _viou(truth: Tube, candidate: Tube, span: FrameSpan, fusion: Fusion) -> float:
     """Return the vIoU of a candidate answered over `span`, 0 where none of it can be."""
-    return official(truth, fusion.cover(candidate, span))[1] if _reaches(candidate, span, fusion) else 0.0
+    return official(truth, fusion.cover(candidate, span))[1] if fusion.reaches(candidate, span) else 0.0
 
 
-def _losses(truth: Tube, candidate: Tube, fusion: ScoreFusion) -> tuple[int, float]:
+def _losses(truth: Tube, candidate: Tube, fusion: Fusion) -> tuple[int, float]:
     """Return the number of true frames in which the candidate touches the true box, and the sum of 1 - IoU in them."""
-    if not _reaches(candidate, truth.span, fusion):
+    if not fusion.reaches(candidate, truth.span):
         return 0, 0.0
     answer = fusion.cover(candidate, truth.span)
     ious = elementwise_iou(answer.boxes_xyxy, truth.crop(answer.span).boxes_xyxy)
     return int((ious > 0).sum()), float((1 - ious[ious > 0]).sum())
 
 
-def _reaches(candidate: Tube, span: FrameSpan, fusion: ScoreFusion) -> bool:
-    """Tell whether the candidate, held at its ends, has a frame in `span`."""
-    held = fusion.max_extrapolation
-    return candidate.span.start - held < span.stop and span.start < candidate.span.stop + held
+def find_problems(truth: Tube, found: Tube, candidates: Sequence[Tube] = ()) -> tuple[Problem, ...]:
+    """Return what is wrong with the answer `found`; several things can be, nothing is for a right one.
+
+    - `wrong_time`: tIoU is at most RIGHT_TIME.
+    - `wrong_person`: the mean box IoU is under SAME_PERSON.
+    - `poor_box`: it is under GOOD_BOX, but the person is right.
+
+    The mean box IoU is taken over the frames in which truth and answer both have a box. Where they share none, the
+    candidate tube that the answer was cut from tells, if `candidates` has it; else the person stays open.
+    """
+    problems: list[Problem] = ["wrong_time"] if span_tiou(truth.span, found.span) <= RIGHT_TIME else []
+    overlap = mean_box_iou(truth, found)
+    if overlap is None and (origin := origin_of(found, candidates)) is not None:
+        overlap = mean_box_iou(truth, origin)
+        if overlap is not None and overlap >= SAME_PERSON:
+            overlap = None  # the right person at another time: the boxes there are not the answer's
+    if overlap is not None and overlap < GOOD_BOX:
+        problems.append("wrong_person" if overlap < SAME_PERSON else "poor_box")
+    return tuple(problems)

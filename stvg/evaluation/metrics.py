@@ -1,9 +1,9 @@
-"""Scores of a set of predictions: m_tIoU, m_vIoU and vIoU@R under the rules that different papers follow.
+"""Score predictions by tIoU and vIoU under the published protocols.
 
-A rule here is a *protocol*, chosen by name and never mixed with another; `official` is what the benchmark asks for.
-Each gives one query's tIoU and vIoU: the frames shared by truth and prediction, counted or weighted by the IoU of
-their boxes, over the frames of both. vIoU@R is the share of queries with vIoU strictly greater than R. A query
-without prediction scores 0 and stays in the average.
+Papers follow different rules for the same names. A rule here is a *protocol*, chosen by name and never mixed with
+another; `official` is the benchmark's own. Each gives one query's tIoU and vIoU: the frames shared by truth and
+prediction, counted or weighted by the IoU of their boxes, over the frames of both. vIoU@R is the share of queries with
+vIoU strictly greater than R. A query without prediction scores 0 and stays in the average.
 
 Check: truth in frames 10..19 with box [0, 0, 10, 10], prediction in 15..24 with box [5, 0, 15, 10] (1-based, ends
 included) has vIoU 0.111 official, 0.095 stcat, 0.089 stcat_released, 0.125 mmn_stvg.
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stvg.geometry.boxes import elementwise_iou
+from stvg.io.annotations import CLIP_S
 from stvg.types import Annotation, Prediction, QueryScore, Scores, Tube
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,8 @@ PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 THRESHOLDS = (0.3, 0.5)
 STCAT_LEFT_OUT = ("10__Gvp-cj3bmIY.mp4", "1_aMYcLyh9OhU.mkv")
 """Test videos that STCAT's loader removes (datasets/hcstvg.py, clean_miss)."""
-CLIP_SECONDS = 20
-"""Length that TubeDETR assumes of every HC-STVG clip."""
 TUBEDETR_FPS = 5
-"""Rate at which TubeDETR looks at frames."""
+"""Frames a second that TubeDETR samples."""
 BOOTSTRAP_BLOCK = 100_000
 """Values that the bootstrap draws at a time."""
 
@@ -150,7 +149,7 @@ def tubedetr_frames(num_frames: int) -> npt.NDArray[np.int64]:
     >>> tubedetr_frames(500)[:4].tolist(), len(tubedetr_frames(500))
     ([0, 5, 10, 15], 100)
     """
-    rate = min(1.0, TUBEDETR_FPS / (num_frames / CLIP_SECONDS))
+    rate = min(1.0, TUBEDETR_FPS / (num_frames / CLIP_S))
     ticks = (np.arange(max(num_frames - 1, 1)) * rate).astype(np.int64)
     return np.unique(ticks, return_index=True)[1].astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""The pictures of an ablation, drawn with matplotlib: the matrix of parts, and where the error comes from."""
+"""Plot the ablation matrix and the causes of error with matplotlib."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -20,9 +20,9 @@ _PARTS = (
     ("no candidate", "#5b6c8f", "white"),
     ("poor box", "#c3c9d4", "black"),
 )
-"""Name of each piece of a bar, its colour, that of the figure on it. Neighbours also differ in grey."""
+"""Name of each segment of a bar, its colour, its label's colour. Neighbours also differ in grey."""
 _ROOM = 4.0
-"""Percent that a piece of a bar needs for its figure to fit."""
+"""Length in percent that a segment needs for its label to fit."""
 
 
 def draw_heat_map(rows: Sequence[AblationRow], path: Path) -> None:

@@ -1,7 +1,8 @@
-"""An ablation as people read it: its rows, where the error comes from, kinds of query, as Markdown and plain text."""
+"""Format an ablation and published results as tables."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from stvg.evaluation.ablation import AblationRow, Difference
 from stvg.evaluation.breakdown import Group
@@ -9,7 +10,7 @@ from stvg.evaluation.error_analysis import ErrorBudget
 from stvg.types import Scores
 
 SCORE_HEAD = ("m_tIoU", "m_vIoU", "95 % interval", "vIoU@0.3", "vIoU@0.5")
-"""What score_cells gives."""
+"""Names of the columns that score_cells returns."""
 _HEAD = ("mode", "temporal", "spatial", *SCORE_HEAD)
 _ERROR_HEAD = ("mode", "m_vIoU", "wrong time", "wrong person", "no candidate", "poor box")
 PROPERTIES = {
@@ -17,7 +18,51 @@ PROPERTIES = {
     "people": ("By the number of people", "candidate tubes in the true moment"),
     "moment_share": ("By the length of the moment", "% of the video"),
 }
-"""What a property's section is called, and the unit of its values."""
+"""Section title of each query property, and the unit of its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """One system's figures; None where its source gives none."""
+
+    system: str
+    source: str
+    m_tiou: float | None
+    m_viou: float
+    viou_03: float | None
+    viou_05: float | None
+
+
+PUBLISHED: Mapping[str, tuple[PublishedRow, ...]] = {
+    "hcstvg_v2": (
+        PublishedRow("MMN (challenge winner)", "arXiv 2109.04872", None, 30.3, 49.0, 25.6),
+        PublishedRow("2D-TAN augmented", "in CG-STVG's table", None, 30.4, 50.4, 18.8),
+        PublishedRow("TubeDETR", "arXiv 2203.16434", None, 36.4, 58.8, 30.6),
+        PublishedRow("CSDVL (STVGFormer)", "in CG-STVG's table", 58.1, 38.7, 65.5, 33.8),
+        PublishedRow("CG-STVG", "arXiv 2401.01578", 60.0, 39.5, 64.5, 36.3),
+        PublishedRow("TA-STVG", "arXiv 2502.11168", 60.4, 40.2, 65.8, 36.7),
+    ),
+    "hcstvg_v1": (
+        PublishedRow("TubeDETR", "arXiv 2203.16434", 43.7, 32.4, 49.8, 23.5),
+        PublishedRow("STCAT", "in CG-STVG's table", 49.4, 35.1, 57.7, 30.1),
+        PublishedRow("CG-STVG", "arXiv 2401.01578", 52.8, 38.4, 61.5, 36.3),
+    ),
+}
+"""Figures by data set, v2 on val and v1 on test, in percent as their sources print them.
+
+The table of v2 val is that of CG-STVG (https://github.com/HengLan/CGSTVG, README), TA-STVG's row is its own paper's.
+Protocols differ in small ways between these papers (docs/data.md, Scores), so tenths of a point mean nothing.
+"""
+
+
+def comparison(dataset: str, ours: Mapping[str, tuple[float, float, float, float]]) -> str:
+    """Return a Markdown table: our rows (name -> m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5 as fractions), then the others'."""
+    lines = ["| system | m_tIoU | m_vIoU | vIoU@0.3 | vIoU@0.5 | source |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+    for name, values in ours.items():
+        lines.append(_published_line(name, tuple(100 * value for value in values), "this run"))
+    for row in PUBLISHED.get(dataset, ()):
+        lines.append(_published_line(row.system, (row.m_tiou, row.m_viou, row.viou_03, row.viou_05), row.source))
+    return "\n".join(lines)
 
 
 def rows_to_cells(rows: Sequence[AblationRow]) -> list[tuple[str, ...]]:
@@ -136,3 +181,8 @@ def _table(cells: Sequence[tuple[str, ...]], num_words: int) -> list[str]:
     """Return Markdown lines; the first `num_words` columns are words, the others numbers."""
     head, *body = ["| " + " | ".join(row) + " |" for row in cells]
     return [head, "|" + " --- |" * num_words + " ---: |" * (len(cells[0]) - num_words), *body]
+
+
+def _published_line(name: str, values: tuple[float | None, ...], source: str) -> str:
+    cells = ["" if value is None else f"{value:.1f}" for value in values]
+    return f"| {name} | {' | '.join(cells)} | {source} |"

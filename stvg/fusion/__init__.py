@@ -1,1 +1,1 @@
-"""Moment map and tube maps to one answer."""
+"""Fusion of a moment map and tube maps into one answer."""

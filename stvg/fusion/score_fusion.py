@@ -1,13 +1,13 @@
-"""Fusion: one prediction from the video's moment map and the tubes' own maps. Pure NumPy and SciPy.
+"""Fuse a moment map and the tubes' maps into one prediction.
 
-Three modes, one code path after the choice of (tube, span):
+Pure NumPy and SciPy. Three modes, one code path after the choice of (tube, span):
 
 - `two_stage`: the moment map's best span; in it the tube whose map scores best there.
 - `joint`: for every cell of every tube the weighted sum of the logs of the moment score, the tube's iou score and
   its contrastive score (as 0.5 c + 0.5); the best cell.
 - `tube_mmn`: the tubes' own maps alone, iou x contrastive, as the challenge's winner did.
 
-Defined answers for the odd cases, each a valid prediction:
+Special cases, each answered by a valid prediction:
 
 - ties: the tube listed first, then the cell listed first;
 - the chosen tube covers the span only in part: boxes are held at the tube's ends for at most `max_extrapolation`
@@ -21,7 +21,7 @@ inside their hull, so the answer stays valid: one box per frame, with area, insi
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from pydantic import Field
@@ -29,6 +29,7 @@ from pydantic.dataclasses import dataclass
 
 from stvg.config import STRICT, parse_config
 from stvg.errors import InputError
+from stvg.fusion.ranking import RankedTube, Ranking
 from stvg.geometry.spans import pairwise_tiou
 from stvg.geometry.tubes import centre_tube, cover, smooth
 from stvg.io.files import read_json
@@ -56,11 +57,15 @@ class JointWeights:
     contrastive: float = 1.0
 
 
+Mode = Literal["two_stage", "joint", "tube_mmn"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
 @dataclass(frozen=True, config=STRICT)
 class FusionConfig:
     """How both stages are joined."""
 
-    mode: Literal["two_stage", "joint", "tube_mmn"] = "two_stage"
+    mode: Mode = "two_stage"
     weights: JointWeights | None = None
     """Of the joint mode; None: those fitted on val, kept in output.root/fusion.json."""
     contrastive_power: float = 1.0
@@ -72,58 +77,87 @@ class FusionConfig:
 
 
 class ScoreFusion:
-    """stvg.interfaces.Fusion over the scores of both stages."""
+    """stvg.interfaces.Fusion over the scores of both stages.
 
-    def __init__(
-        self,
-        mode: str,
-        weights: JointWeights,
-        max_extrapolation: int,
-        contrastive_power: float = 1.0,
-        smoothing: float = 0.0,
-    ) -> None:
-        self.mode = mode
+    `weights` are those of the joint mode; `config.weights` is not read.
+    """
+
+    def __init__(self, config: FusionConfig, weights: JointWeights) -> None:
+        self.config = config
         self.weights = weights
-        self.max_extrapolation = max_extrapolation
-        self.contrastive_power = contrastive_power
-        self.smoothing = smoothing
 
     def fuse(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Prediction:
-        """Return the prediction for one query (see the module's text for every odd case)."""
-        best_moment = FrameSpan(*moments.spans[int(np.argmax(moments.scores))].tolist())
+        """Return the prediction for one query (see the module's text for the special cases)."""
+        return self.predict(self.rank(query, video, moments, maps), video)
+
+    def rank(self, query: Query, video: PreparedVideo, moments: MomentMap, maps: Sequence[TubeMap]) -> Ranking:
+        """Return all candidates of `video` with their values, and which tube and span are best."""
+        moment = FrameSpan(*moments.spans[int(np.argmax(moments.scores))].tolist())
         if not video.tubes:
-            return _prediction(query, centre_tube(video.meta, best_moment), 0.0)
-        choice = None
-        if self.mode == "two_stage":
-            choice = choose_tube(best_moment, maps, video.tubes, self.contrastive_power)
-        elif self.mode == "joint":
-            choice = choose_cell(maps, [joint_scores(moments, tube_map, self.weights) for tube_map in maps])
-        if choice is None:
-            choice = choose_cell(maps, [tube_map.iou * tube_map.contrastive for tube_map in maps])
-        index, span, score = choice
-        return _prediction(query, self.cover(video.tubes[index], span), score)
+            return Ranking(query, self.config.mode, moments, (), None, moment, 0.0)
+        if self.config.mode == "joint":
+            return self._rank_jointly(query, video.tubes, moments, maps)
+        if self.config.mode == "two_stage":
+            ranked = self._rank_at(moment, video.tubes, maps)
+            scores = [-np.inf if one.score is None else one.score for one in ranked]
+            chosen = int(np.argmax(scores))
+            if scores[chosen] > -np.inf:
+                return Ranking(query, "two_stage", moments, ranked, chosen, moment, scores[chosen])
+        values = [tube_map.iou * tube_map.contrastive for tube_map in maps]
+        choice = choose_cell(maps, values)
+        return Ranking(query, "tube_mmn", moments, _by_best_cell(video.tubes, maps, values), *choice)
+
+    def predict(self, ranking: Ranking, video: PreparedVideo) -> Prediction:
+        """Return the answer that a ranking of the candidates of `video` gives."""
+        if ranking.chosen is None:
+            tube = centre_tube(video.meta, ranking.span)
+        else:
+            tube = self.cover(video.tubes[ranking.chosen], ranking.span)
+        return Prediction(ranking.query.query_id, ranking.query.video_id, tube, ranking.score)
 
     def cover(self, tube: Tube, span: FrameSpan) -> Tube:
         """Return the candidate as it is answered over `span`: smoothed, held and cut; see smooth and cover."""
-        return cover(smooth(tube, self.smoothing), span, self.max_extrapolation)
+        return cover(smooth(tube, self.config.smoothing), span, self.config.max_extrapolation)
+
+    def reaches(self, tube: Tube, span: FrameSpan) -> bool:
+        """Tell whether the candidate, held at its ends, has a frame in `span`."""
+        held = self.config.max_extrapolation
+        return tube.span.start - held < span.stop and span.start < tube.span.stop + held
+
+    def _rank_at(self, moment: FrameSpan, tubes: Sequence[Tube], maps: Sequence[TubeMap]) -> tuple[RankedTube, ...]:
+        """Return the tubes by how well each fits the sentence inside `moment`.
+
+        A tube's score is the mean of iou x (0.5 contrastive + 0.5)^p over its cells, weighted by the _SHARPNESS-th
+        power of their tIoU with the moment: the cells nearest to it decide.
+        """
+        ranked = []
+        for tube, tube_map in zip(tubes, maps, strict=True):
+            fit = tube_map.iou * (0.5 * tube_map.contrastive + 0.5) ** self.config.contrastive_power
+            score = None
+            if min(moment.stop, tube.span.stop) > max(moment.start, tube.span.start):
+                near = pairwise_tiou(tube_map.spans, np.array([[moment.start, moment.stop]]))[:, 0] ** _SHARPNESS
+                score = float(np.average(fit, weights=near + _TINY))
+            ranked.append(RankedTube(tube, tube_map.spans, fit, score))
+        return tuple(ranked)
+
+    def _rank_jointly(
+        self, query: Query, tubes: Sequence[Tube], moments: MomentMap, maps: Sequence[TubeMap]
+    ) -> Ranking:
+        """Return the ranking by joint_scores; as values stand the means of the three scores that they belong to."""
+        logs = [joint_scores(moments, tube_map, self.weights) for tube_map in maps]
+        total = self.weights.moment + self.weights.iou + self.weights.contrastive
+        means: list[FloatArray] = [np.exp(one / np.float32(total or 1.0)) for one in logs]
+        return Ranking(query, "joint", moments, _by_best_cell(tubes, maps, means), *choose_cell(maps, logs))
 
 
-def choose_tube(
-    span: FrameSpan, maps: Sequence[TubeMap], tubes: Sequence[Tube], contrastive_power: float = 1.0
-) -> tuple[int, FrameSpan, float] | None:
-    """Return (tube index, span, score) of the tube that fits the sentence best inside `span`, None if none meets it.
-
-    A tube's score at a span is the mean of iou x (0.5 contrastive + 0.5)^p over its cells, weighted by the
-    _SHARPNESS-th power of their tIoU with the span: the cells nearest to the span decide.
-    """
-    scores = np.full(len(tubes), -np.inf)
-    for index, (tube_map, tube) in enumerate(zip(maps, tubes, strict=True)):
-        if min(span.stop, tube.span.stop) > max(span.start, tube.span.start):
-            near = pairwise_tiou(tube_map.spans, np.array([[span.start, span.stop]]))[:, 0] ** _SHARPNESS
-            fit = tube_map.iou * (0.5 * tube_map.contrastive + 0.5) ** contrastive_power
-            scores[index] = np.average(fit, weights=near + _TINY)
-    index = int(np.argmax(scores))
-    return (index, span, float(scores[index])) if scores[index] > -np.inf else None
+def _by_best_cell(
+    tubes: Sequence[Tube], maps: Sequence[TubeMap], values: Sequence[FloatArray]
+) -> tuple[RankedTube, ...]:
+    """Return the tubes, each scored by the highest of its own values, None without cells."""
+    return tuple(
+        RankedTube(tube, tube_map.spans, own, float(own.max()) if len(own) else None)
+        for tube, tube_map, own in zip(tubes, maps, values, strict=True)
+    )
 
 
 def joint_scores(moments: MomentMap, tube_map: TubeMap, weights: JointWeights) -> FloatArray:
@@ -159,10 +193,6 @@ def choose_cell(maps: Sequence[TubeMap], scores: Sequence[FloatArray]) -> tuple[
     index = int(np.argmax(best))
     cell = int(np.argmax(scores[index]))
     return index, FrameSpan(*maps[index].spans[cell].tolist()), best[index]
-
-
-def _prediction(query: Query, tube: Tube, score: float) -> Prediction:
-    return Prediction(query.query_id, query.video_id, tube, score)
 
 
 def read_fitted_weights(path: Path) -> JointWeights | None:

@@ -1,1 +1,1 @@
-"""Boxes, spans and tubes: arithmetic."""
+"""Arithmetic on boxes, spans and tubes."""

@@ -1,4 +1,7 @@
-"""Boxes as arrays: layouts, clipping, areas, IoU. Computed and returned in float64, whatever the input's dtype."""
+"""Arithmetic on arrays of boxes: layouts, clipping, areas, IoU.
+
+Computed and returned in float64, whatever the input's dtype.
+"""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Frame spans as arrays, and the one place where 1-based inclusive frames become 0-based half-open ones and back."""
+"""Temporal IoU of frame spans; conversion from and to 1-based inclusive frames."""
 
 import numpy as np
 import numpy.typing as npt

@@ -49,7 +49,7 @@ def box_overlap(tube: Tube, truth: Tube) -> float:
 
 
 GOOD_BOX = 0.5
-"""Mean box IoU from which the boxes are good."""
+"""Mean box IoU from which the boxes of a tube count as good."""
 
 
 def mean_box_iou(a: Tube, b: Tube) -> float | None:
@@ -69,7 +69,7 @@ def origin_of(found: Tube, candidates: Sequence[Tube]) -> Tube | None:
 
 
 CENTRE_BOX = (1 / 3, 1 / 6, 2 / 3, 5 / 6)
-"""Left, top, right, bottom of the box that is given where nobody was found, as shares of width and height."""
+"""Left, top, right, bottom of the answer for videos without tubes, as shares of width and height."""
 
 
 def cover(tube: Tube, span: FrameSpan, max_extrapolation: int) -> Tube:

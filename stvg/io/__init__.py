@@ -1,1 +1,1 @@
-"""Files from users and to users."""
+"""Readers and writers of the files that users give and get."""

@@ -1,8 +1,8 @@
-"""HC-STVG annotation files (v1, v2 train and val) and test query files, read with validation and written.
+"""Read and write HC-STVG annotation and test query files.
 
-In the files frames are 1-based and boxes `[x, y, width, height]`; here they become 0-based spans and xyxy boxes. The
-moment is `st_frame` and the number of boxes alone: `st_time` and `ed_time` disagree with them by a frame or more in a
-third of the real items, so they are not read.
+Annotations are those of v1 and of v2 train and val. In the files frames are 1-based and boxes `[x, y, width, height]`;
+here they become 0-based spans and xyxy boxes. The moment is `st_frame` and the number of boxes alone: `st_time` and
+`ed_time` disagree with them by a frame or more in a third of the real items, so they are not read.
 
 How strict: `img_num` is fps * 20, only roughly the number of frames in the video, yet no tube of the published v1
 files ends after it and none of their boxes leaves the image (STCAT's loader asserts both over the whole dataset), so a
@@ -27,7 +27,9 @@ from stvg.types import Annotation, ClipSize, Float64Array, Query, Tube
 logger = logging.getLogger(__name__)
 
 CAPTION_KEYS = ("caption", "English")
-"""What v1 and v2 call the sentence."""
+"""Keys of the sentence in v1 and v2."""
+CLIP_S = 20.0
+"""Length of a clip of HC-STVG in seconds."""
 BOX_TOLERANCE = 1.0
 """Pixels by which a box may leave the image."""
 BOX_DECIMALS = 2

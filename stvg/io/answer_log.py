@@ -1,8 +1,8 @@
-"""Answers kept while a split is grounded, so that a killed run goes on where it was and ends with the same bytes.
+"""Log answers while a split is grounded, so that a killed run resumes.
 
 `.NAME.answers` beside the submission NAME holds one JSON object per line: first the setting that the answers depend on,
-then an answer each. A line that a killed run left unfinished is dropped. The file is removed once the submission is
-written.
+then an answer each. A resumed run ends with the same bytes. A line that a killed run left unfinished is dropped. The
+file is removed once the submission is written.
 """
 
 import json
@@ -17,12 +17,12 @@ from stvg.io.files import is_disk_full
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One query's item of the submission, what it was asked about, and what was wrong with it, "" for nothing."""
+class LoggedAnswer:
+    """One query's item of the submission, its sentence and source video, and its problem, "" where there is none."""
 
     query_id: str
     text: str
-    footage: str
+    source_id: str
     item: dict[str, Any]
     problem: str = ""
 
@@ -30,17 +30,17 @@ class Answer:
 class AnswerLog:
     """The answers found so far, appended to a file one by one; see `answer_log`."""
 
-    def __init__(self, path: Path, file: TextIO, answers: dict[str, Answer]) -> None:
+    def __init__(self, path: Path, file: TextIO, answers: dict[str, LoggedAnswer]) -> None:
         self._path = path
         self._file = file
         self._answers = answers
 
-    def get(self, query_id: str, text: str, footage: str) -> Answer | None:
-        """Return the answer to a query, None if there is none to this sentence about this footage."""
+    def get(self, query_id: str, text: str, source_id: str) -> LoggedAnswer | None:
+        """Return the answer to a query, None if there is none to this sentence about this source."""
         found = self._answers.get(query_id)
-        return found if found is not None and (found.text, found.footage) == (text, footage) else None
+        return found if found is not None and (found.text, found.source_id) == (text, source_id) else None
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: LoggedAnswer) -> None:
         """Keep an answer.
 
         Raises:
@@ -73,11 +73,11 @@ def answer_log(submission: Path, setting: str) -> Iterator[AnswerLog]:
     path.unlink()
 
 
-def _read(path: Path, setting: str) -> tuple[dict[str, Answer], int]:
+def _read(path: Path, setting: str) -> tuple[dict[str, LoggedAnswer], int]:
     """Return the answers under this setting, and the bytes of the file up to the last whole line."""
     if not path.is_file():
         return {}, 0
-    answers: dict[str, Answer] = {}
+    answers: dict[str, LoggedAnswer] = {}
     size = 0
     for number, line in enumerate(path.read_bytes().splitlines(keepends=True)):
         try:
@@ -86,7 +86,7 @@ def _read(path: Path, setting: str) -> tuple[dict[str, Answer], int]:
                 if item != {"setting": setting}:
                     return {}, 0
             else:
-                answer = Answer(**(item or {}))
+                answer = LoggedAnswer(**(item or {}))
                 answers[answer.query_id] = answer
         except (TypeError, ValueError):
             break

@@ -1,4 +1,4 @@
-"""Files from users and for users: JSON in with one-line errors, outputs that appear whole or not at all."""
+"""Read JSON with one-line errors; write files atomically."""
 
 import errno
 import glob
@@ -17,7 +17,7 @@ _LONGEST_KEY_BYTES = 200
 """File systems allow 255 bytes in a name; the rest is for the suffixes that outputs add."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ROOM = 1 << 16
-"""Bytes of free space under which a disk counts as full."""
+"""Free bytes below which a disk counts as full."""
 
 
 def read_json(path: Path) -> Any:

@@ -1,4 +1,7 @@
-"""One run at a time into one place: a lock that ends with the process that holds it, even one that is killed."""
+"""Lock an output, so that one run at a time writes there.
+
+The lock ends with the process that holds it, even one that is killed.
+"""
 
 import fcntl
 import os

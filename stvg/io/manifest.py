@@ -1,4 +1,4 @@
-"""What a submission was made with, written beside it, so that it can be made again: `results.manifest.json`."""
+"""Manifest of a submission: what it was made with, in `results.manifest.json`."""
 
 import hashlib
 import platform
@@ -35,24 +35,24 @@ def manifest_path(submission: Path) -> Path:
 
 
 def make_manifest(
-    config: Mapping[str, Any], files: Mapping[str, Path], footage: Mapping[str, str], outcome: Mapping[str, Any]
+    config: Mapping[str, Any], files: Mapping[str, Path], sources: Mapping[str, str], outcome: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return a manifest.
 
     Args:
         config: the resolved recipe, plain data.
         files: what was read by name, such as checkpoints and queries; those that do not exist are None.
-        footage: fingerprint of each video that was read.
+        sources: fingerprint of each video that was read.
         outcome: what came of it, added as it is.
     """
-    lines = "".join(f"{key} {source}\n" for key, source in sorted(footage.items()))
+    lines = "".join(f"{key} {source}\n" for key, source in sorted(sources.items()))
     return {
         "command": sys.argv,
         "commit": commit(),
         "versions": {"python": platform.python_version(), **_versions()},
         "config": dict(config),
         "files": {name: _describe(path) for name, path in files.items()},
-        "videos": {"read": len(footage), "sha256": hashlib.sha256(lines.encode()).hexdigest()},
+        "videos": {"read": len(sources), "sha256": hashlib.sha256(lines.encode()).hexdigest()},
         **outcome,
     }
 

@@ -1,7 +1,7 @@
-"""Detections and tracks as MOTChallenge text: `frame,id,x,y,w,h,score,-1,-1,-1`, one box per line.
+"""Read and write detections and tracks as MOTChallenge text.
 
-In the file frames are 1-based and boxes are [x, y, width, height]; here frames are 0-based and boxes xyxy. An id of -1
-means "not tracked": public detections come so.
+A line holds one box: `frame,id,x,y,w,h,score,-1,-1,-1`. In the file frames are 1-based and boxes are [x, y, width,
+height]; here frames are 0-based and boxes xyxy. An id of -1 means "not tracked", as in public detections.
 """
 
 import math

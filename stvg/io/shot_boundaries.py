@@ -1,4 +1,4 @@
-"""Shot cuts: where the picture changes at once to another one and stays so.
+"""Detect shot boundaries: frames at which the picture changes abruptly.
 
 Two changes must agree between neighbouring frames: the colours (a histogram does not mind where things are, so pans
 and people crossing change it slowly) and the layout (the best correlation of tiny grey pictures over shifts, which
@@ -18,8 +18,11 @@ _SHIFT_X, _SHIFT_Y = 4, 2
 _BINS = (8, 16, 16)
 """Of lightness, a and b: natural colours fill only the inner half of a and b."""
 _LEAST = 0.05
-"""Least change of a cut, in [0, 1]. Measured: within shots up to 0.04 at 15 frames/s and 0.07 at 7; another camera 0.2
-and more, the same camera zoomed by 1.6 at least 0.12, shifted by a tenth of the picture 0.05."""
+"""Minimum change at a cut, in [0, 1].
+
+Measured: within shots up to 0.04 at 15 frames/s and 0.07 at 7; another camera 0.2 and more, the same camera zoomed by
+1.6 at least 0.12, shifted by a tenth of the picture 0.05.
+"""
 _NEAR = 4
 """Steps on each side that a cut is compared with; two cuts nearer to each other than that can hide one another."""
 _TIMES = 1.8

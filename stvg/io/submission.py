@@ -1,4 +1,4 @@
-"""Submissions: `results.json` as the HC-STVG challenge asks for it, written, checked and read.
+"""Write, check and read submissions in the HC-STVG format.
 
     {"3_x.mkv": {"st_frame": 12, "ed_frame": 70, "bbox": {"12": [x1, y1, x2, y2], ..., "70": [...]}}}
 

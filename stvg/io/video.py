@@ -1,4 +1,4 @@
-"""Reading video files with PyAV: their true length, frames as a stream, and the footage that all later stages share.
+"""Read video files with PyAV: metadata, frames, frames for detection.
 
 A frame's number is its place in presentation order, 0-based. Rotation side data (phones) is applied first, so width,
 height and boxes are those of the picture that a player shows. Errors in a file are InputErrors of one line.
@@ -21,9 +21,9 @@ from stvg.types import Image, VideoFrames, VideoMeta
 _SHORT_BY_S = 1.0
 """Seconds by which a file may end before the length that its header promises."""
 _RATE_OFF = 0.1
-"""Share by which the frame rate of the frames' times may differ from the header's; beyond it the times count."""
+"""Relative difference from the header's frame rate beyond which the rate measured from the frames' times counts."""
 _FEW_FRAMES = 10
-"""Fewer frames than this tell no rate."""
+"""Minimum number of frames to measure a frame rate from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Videos to prepared videos, many at once."""
+"""Preparation of many videos: decoding, tubes, features, storage."""

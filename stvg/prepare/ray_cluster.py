@@ -1,7 +1,7 @@
-"""Jobs on a Ray cluster (https://docs.ray.io, the optional extra `ray`): the machines share the folders by name.
+"""Run jobs on a Ray cluster (https://docs.ray.io, the optional extra `ray`).
 
-Every machine must reach videos, outputs and this package under the same paths. A machine that dies loses what it was
-doing, not what it has written; its jobs are done elsewhere.
+Every machine must reach videos, outputs and this package under the same paths. Jobs of a machine that dies run again on
+another one; what it has written stays.
 """
 
 import os
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stvg.errors import InputError
-from stvg.prepare.workers import Job, Lost, Result, call_pickled
+from stvg.prepare.workers import Job, Result, WorkerCrash, call_pickled
 
 _TRIES = 3
-"""How often a job is tried again whose machine or process died."""
+"""Retries of a job whose machine or process died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class RayCluster:
     workers: int | None = None
     gpus: float = 0.0
 
-    def run(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Lost]]:
-        """Yield each job with its result; one whose process died `_TRIES` times again is lost.
+    def run(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | WorkerCrash]]:
+        """Yield each job with its result; one whose process died `_TRIES` times again is a WorkerCrash.
 
         Raises:
             InputError: Ray is not installed, or the cluster does not answer.
@@ -77,13 +77,13 @@ class RayCluster:
 
 
 def _result(ray: Any, done: Any) -> Any:
-    """Return what a job gave, or Lost; what it raised is raised here."""
+    """Return a job's result, or WorkerCrash; an exception of the job is raised here."""
     try:
         return ray.get(done)
     except ray.exceptions.RayTaskError as error:
         raise (error.cause if isinstance(error.cause, Exception) else error) from None
     except ray.exceptions.RayError as error:
-        return Lost(f"expected to be worked on, but its process died {_TRIES + 1} times ({type(error).__name__})")
+        return WorkerCrash(f"expected a result, but its process died {_TRIES + 1} times ({type(error).__name__})")
 
 
 def _import_ray() -> Any:

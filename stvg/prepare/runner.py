@@ -1,6 +1,6 @@
-"""Prepare many videos: spread over processes or machines, resumable, failures recorded instead of raised.
+"""Prepare many videos in worker processes, resumably.
 
-The work is split by footage. Each finished video is written at once, whole or not at all, beside the split's file
+The work is split by video file. Each finished video is written at once, whole or not at all, beside the split's file
 (see store), and a failed one is recorded with its reason; so a run that is killed loses nothing, and the next one
 does only what is left.
 """
@@ -16,38 +16,55 @@ from tqdm import tqdm
 from stvg.errors import InputError
 from stvg.io.files import is_disk_full, remove_leftovers
 from stvg.io.locks import locked
-from stvg.pipeline import Preparer
+from stvg.pipeline import Preparer, StageTimes, total
+from stvg.prepare.ray_cluster import RayCluster
 from stvg.prepare.store import PreparedStore, source_fingerprint
-from stvg.prepare.workers import Engine, Lost, local_engine
-from stvg.stage_times import StageTimes, total
+from stvg.prepare.workers import WorkerCrash, Workers, local_workers
 from stvg.types import Failure
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class HowToPrepare:
-    """How a command's user wants videos prepared; the result does not depend on it.
+class PrepareOptions:
+    """How videos are prepared; the prepared videos do not depend on it.
 
-    `engine` is where the work runs. `overwrite` prepares finished videos again, `retry_failed` those that are recorded
-    as failed though file and config are what they were.
+    `workers` processes work, None for one per core: on this machine, or with `ray` on the Ray cluster at that address
+    ("" starts one here). `ray_gpus` is the share of a GPU that each job gets there, None for one where the recipe's
+    device is a GPU. `retry_failed` tries videos again that are recorded as failed, `overwrite` prepares all again.
+
+    Raises:
+        InputError: fewer than one worker, or a share of a GPU that is none.
     """
 
-    engine: Engine
-    overwrite: bool = False
+    workers: int | None = None
+    ray: str | None = None
+    ray_gpus: float | None = None
     retry_failed: bool = False
+    overwrite: bool = False
 
-    @classmethod
-    def on_this_machine(cls, workers: int | None = None) -> "HowToPrepare":
-        """Return the plain way: `workers` processes, None for one per core."""
-        return cls(local_engine(workers))
+    def __post_init__(self) -> None:
+        local_workers(self.workers)
+        if self.ray is not None and not 0 <= (self.ray_gpus or 0.0) <= 1:
+            raise InputError(f"--ray-gpus: expected a share from 0 to 1, got {self.ray_gpus}")
+
+    def make_workers(self, device: str) -> Workers:
+        """Return the workers for a recipe's `device`."""
+        local = local_workers(self.workers)
+        if self.ray is None:
+            return local
+        gpus = self.ray_gpus if self.ray_gpus is not None else float(device == "cuda")
+        return RayCluster(self.ray, local.count, gpus)
 
 
 def prepare_videos(
     videos: Mapping[str, Path],
     store: PreparedStore,
     make_preparer: Callable[[], Preparer],
-    how: HowToPrepare,
+    workers: Workers,
+    *,
+    retry_failed: bool = False,
+    overwrite: bool = False,
     fingerprint: Callable[[Path], str] = source_fingerprint,
 ) -> list[Failure]:
     """Prepare each video (id -> file) that the store lacks; return those that failed, now or earlier, with reasons.
@@ -61,14 +78,16 @@ def prepare_videos(
             model file.
     """
     with locked(store.path):
-        return _prepare_locked(videos, store, make_preparer, how, fingerprint)
+        return _prepare_locked(videos, store, make_preparer, workers, retry_failed, overwrite, fingerprint)
 
 
 def _prepare_locked(
     videos: Mapping[str, Path],
     store: PreparedStore,
     make_preparer: Callable[[], Preparer],
-    how: HowToPrepare,
+    workers: Workers,
+    retry_failed: bool,
+    overwrite: bool,
     fingerprint: Callable[[Path], str],
 ) -> list[Failure]:
     started = time.monotonic()
@@ -76,12 +95,12 @@ def _prepare_locked(
         remove_leftovers(target)
     sources, failures = _sources(videos, fingerprint)
     done, failed = store.sources(), store.failures()
-    finished = {key for key, source in sources.items() if done.get(key) == source and not how.overwrite}
+    finished = {key for key, source in sources.items() if done.get(key) == source and not overwrite}
     known = {key: failed[key, source] for key, source in sources.items() if (key, source) in failed}
-    given_up = {key: reason for key, reason in known.items() if not (how.retry_failed or how.overwrite)}
+    given_up = {key: reason for key, reason in known.items() if not (retry_failed or overwrite)}
     failures += [Failure(key, reason) for key, reason in given_up.items() if key not in finished]
     jobs = _jobs({key: source for key, source in sources.items() if key not in finished | given_up.keys()}, videos)
-    found = _run(jobs, store, make_preparer, how.engine)
+    found = _run(jobs, store, make_preparer, workers)
     store.pack()
     logger.info(
         "prepared %d of %d videos into %s in %.1f s (%d were there, %d had failed before)",
@@ -126,20 +145,20 @@ def _jobs(sources: Mapping[str, str], videos: Mapping[str, Path]) -> list[_Job]:
 
 
 def _run(
-    jobs: Sequence[_Job], store: PreparedStore, make_preparer: Callable[[], Preparer], engine: Engine
+    jobs: Sequence[_Job], store: PreparedStore, make_preparer: Callable[[], Preparer], workers: Workers
 ) -> list[Failure]:
     """Do the jobs and record those that fail."""
     if not jobs:
         return []
     failures: list[Failure] = []
     times: list[StageTimes] = []
-    results = engine.run(_Prepare(store, make_preparer), jobs)
+    results = workers.run(_Prepare(store, make_preparer), jobs)
     with tqdm(total=len(jobs), desc=f"prepare {store.path.stem}", unit="video") as bar:
         for job, result in results:
             if isinstance(result, StageTimes):
                 times.append(result)
             elif result is not None:
-                reason = f"{job.path}: {result.reason}" if isinstance(result, Lost) else result
+                reason = f"{job.path}: {result.reason}" if isinstance(result, WorkerCrash) else result
                 store.record_failures(dict.fromkeys(job.keys, reason), job.source)
                 failures += [Failure(key, reason) for key in job.keys]
             bar.update()
@@ -149,17 +168,15 @@ def _run(
 
 
 class _Prepare:
-    """Prepares one footage, in whichever process; what it is made with is made at the first call."""
+    """Prepares one video file in a worker process; the preparer is built at the first call."""
 
     def __init__(self, store: PreparedStore, make_preparer: Callable[[], Preparer]) -> None:
         self._store = store
         self._make = make_preparer
+        self._made: Preparer | None = None
 
-    def __getstate__(self) -> tuple[PreparedStore, Callable[[], Preparer]]:
-        return self._store, self._make
-
-    def __setstate__(self, state: tuple[PreparedStore, Callable[[], Preparer]]) -> None:
-        self.__init__(*state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[type["_Prepare"], tuple[PreparedStore, Callable[[], Preparer]]]:
+        return _Prepare, (self._store, self._make)  # the preparer is made in each process
 
     def __call__(self, job: _Job) -> str | StageTimes | None:
         """Store the footage under each of its ids; return why it cannot be prepared, or how long it took.
@@ -171,7 +188,7 @@ class _Prepare:
         """
         preparer = self._preparer()
         try:
-            prepared = preparer.prepare(job.path, job.keys[0])
+            made = preparer.prepare(job.path, job.keys[0])
         except InputError as error:
             return str(error)
         except Exception as error:
@@ -179,11 +196,11 @@ class _Prepare:
                 raise
             logger.exception("%s: not foreseen", job.path)
             return f"{job.path}: expected to be prepared, got: {type(error).__name__}: {' '.join(str(error).split())}"
-        others = [replace(prepared.meta, video_id=key, path=job.path.with_name(key)) for key in job.keys[1:]]
-        self._store.write_part(prepared, job.source, others)
-        return prepared.times
+        others = [replace(made.video.meta, video_id=key, path=job.path.with_name(key)) for key in job.keys[1:]]
+        self._store.write_part(made.video, job.source, others)
+        return made.times
 
     def _preparer(self) -> Preparer:
-        if not hasattr(self, "_made"):
+        if self._made is None:
             self._made = self._make()
         return self._made

@@ -1,8 +1,8 @@
-"""Where many independent jobs run: in this process, in several, or on a Ray cluster (stvg.prepare.ray_cluster).
+"""Run many independent jobs in this process or in several.
 
-What an engine is given is `work`, called with one job at a time and picklable with all that it needs. What `work`
-returns, or `Lost` where the process that ran it died, comes back beside its job in any order; what it raises ends the
-run. A process that dies takes no finished job with it.
+`work` is called with one job at a time and must be picklable with all that it needs. Its result, or `WorkerCrash` where
+the process that ran it died, comes back with its job in any order; an exception that it raises ends the run. Finished
+jobs survive the death of a process. stvg.prepare.ray_cluster does the same on a cluster.
 """
 
 import multiprocessing
@@ -27,31 +27,31 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """What came of a job whose process died each time that it was tried: `reason` says how."""
+class WorkerCrash:
+    """The result of a job whose process died each time that it was tried."""
 
     reason: str
 
 
-class Engine(Protocol):
-    """Runs jobs somewhere."""
+class Workers(Protocol):
+    """Runs jobs in worker processes."""
 
-    def run(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Lost]]:
+    def run(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | WorkerCrash]]:
         """Yield each job with its result, in the order in which they end."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
-    """So many processes of this machine; with one, it is this very process."""
+class LocalWorkers:
+    """`count` worker processes of this machine; one worker is the calling process itself."""
 
     count: int
 
-    def run(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Lost]]:
+    def run(self, work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | WorkerCrash]]:
         """Yield each job with its result.
 
-        When a process dies, all are started anew. It is not known whose job killed it, so those that were under way
-        are tried again one by one, and the one at which a process dies again is lost.
+        When a process dies, all are started anew. It is not known whose job killed it, so those that were running are
+        tried again one by one; the one at which a process dies again is a WorkerCrash.
         """
         if self.count == 1:
             yield from ((job, work(job)) for job in jobs)
@@ -64,24 +64,24 @@ class Processes:
             with _pool(width) as pool:
                 broken = yield from _drain(pool, call, queue, width if alone else 2 * width)
             if alone and broken:
-                yield from ((job, Lost("expected to be worked on, but its process died twice")) for job in broken)
+                yield from ((job, WorkerCrash("expected a result, but its process died twice")) for job in broken)
             else:
                 suspects.extend(broken)
 
 
-def local_engine(workers: int | None) -> Processes:
-    """Return an engine of `workers` processes of this machine, None for one per core.
+def local_workers(count: int | None) -> LocalWorkers:
+    """Return `count` workers of this machine, None for one per core.
 
     Raises:
         InputError: fewer than one.
     """
-    if workers is not None and workers < 1:
-        raise InputError(f"--workers: expected a whole number of at least 1, got {workers}")
-    return Processes(workers or len(os.sched_getaffinity(0)))
+    if count is not None and count < 1:
+        raise InputError(f"--workers: expected a whole number of at least 1, got {count}")
+    return LocalWorkers(count or len(os.sched_getaffinity(0)))
 
 
 def call_pickled(call: bytes, job: Any) -> Any:
-    """Call the pickled `work` with a job; a process unpickles it once, so that what it makes is kept."""
+    """Call the pickled `work` with a job; a process unpickles it once and keeps it."""
     return _unpickled(call)(job)
 
 
@@ -99,7 +99,7 @@ def _pool(count: int) -> ProcessPoolExecutor:
 def _drain(
     pool: ProcessPoolExecutor, call: bytes, queue: deque[Job], width: int
 ) -> Generator[tuple[Job, Any], None, list[Job]]:
-    """Yield each job of the queue with its result; return the jobs that were under way when a process died."""
+    """Yield each job of the queue with its result; return the jobs that were running when a process died."""
     running: dict[Future[Any], Job] = {}
     try:
         while queue or running:
@@ -117,7 +117,7 @@ def _drain(
 
 
 def _start() -> None:
-    """Prepare a worker process: one thread for OpenCV, interrupts left to the parent, no life after the parent's."""
+    """Set up a worker process: one OpenCV thread, interrupts ignored, end with the parent."""
     import cv2
 
     keep_freed_memory()
@@ -127,7 +127,7 @@ def _start() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent does; a killed parent tells nobody."""
+    """End this process when its parent ends, also where the parent was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait_for_sentinels([parent.sentinel])

@@ -1,4 +1,7 @@
-"""From a recipe to objects: the only place that knows concrete classes."""
+"""Build objects from a recipe; only here concrete classes are chosen."""
+
+import logging
+from dataclasses import replace
 
 from spatial.features.image_text import ImageTextConfig, load_image_text_model
 from spatial.features.imported import ImportedConfig
@@ -8,11 +11,9 @@ from spatial.tracking.linker import OfflineLinker
 from spatial.tracking.tracker import BidirectionalTracker
 from stvg.compute.device import usable
 from stvg.errors import InputError
-from stvg.evaluation.baselines import WholeLocalizer
-from stvg.fusion.ranking import Explainer
-from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion, read_fitted_weights
+from stvg.fusion.score_fusion import JointWeights, Mode, ScoreFusion, read_fitted_weights
 from stvg.interfaces import MomentLocalizer, TubeMatcher
-from stvg.pipeline import Grounder, Preparer
+from stvg.pipeline import Grounder, Preparer, WholeLocalizer
 from stvg.recipe.networks import load_network
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import fusion_file, temporal_folder
@@ -20,6 +21,8 @@ from temporal.localizer import MMNLocalizer
 from temporal.mmn.text_cache import CachedVectors
 from temporal.sequences import ClipSequences, PeopleSequences, VideoSequence
 from temporal.training.checkpoint import best_weights
+
+logger = logging.getLogger(__name__)
 
 
 def build_preparer(recipe: Recipe) -> Preparer:
@@ -56,17 +59,6 @@ def build_grounder(recipe: Recipe) -> Grounder:
     return Grounder(*load_stages(recipe), build_fusion(recipe))
 
 
-def build_explainer(recipe: Recipe) -> Explainer:
-    """Return the trained pipeline with reasons: the answers of build_grounder, and the values behind them.
-
-    Raises:
-        InputError: as build_grounder.
-    """
-    if recipe.zero_shot:
-        return Explainer(*_untrained_stages(recipe), build_fusion(recipe))
-    return Explainer(*load_stages(recipe), build_fusion(recipe))
-
-
 def _untrained_stages(recipe: Recipe) -> tuple[MomentLocalizer, TubeMatcher]:
     """Return both stages of a recipe without training."""
     if not isinstance(recipe.features, ImageTextConfig):
@@ -76,13 +68,22 @@ def _untrained_stages(recipe: Recipe) -> tuple[MomentLocalizer, TubeMatcher]:
     return ZeroShotLocalizer(*parts), ZeroShotMatcher(*parts)
 
 
-def build_fusion(recipe: Recipe, mode: str | None = None) -> ScoreFusion:
-    """Return the fusion of the recipe, or of another mode; weights that the recipe does not name are those fitted."""
-    config: FusionConfig = recipe.fusion
-    weights = config.weights or read_fitted_weights(fusion_file(recipe)) or JointWeights()
-    return ScoreFusion(
-        mode or config.mode, weights, config.max_extrapolation, config.contrastive_power, config.smoothing
-    )
+def build_fusion(recipe: Recipe, mode: Mode | None = None) -> ScoreFusion:
+    """Return the fusion of the recipe, or of another mode.
+
+    Joint weights are those of the recipe, else those fitted on val, else all 1; for joint the log says which.
+
+    Raises:
+        InputError: the file of fitted weights cannot be read.
+    """
+    config = replace(recipe.fusion, mode=mode or recipe.fusion.mode)
+    path = fusion_file(recipe)
+    fitted = None if config.weights else read_fitted_weights(path)
+    weights = config.weights or fitted or JointWeights()
+    if config.mode == "joint":
+        without = f"fitted on val, {path}" if fitted else f"none are fitted: no {path}"
+        logger.info("joint weights: %s (%s)", weights, "of the recipe" if config.weights else without)
+    return ScoreFusion(config, weights)
 
 
 def load_stages(recipe: Recipe) -> tuple[MMNLocalizer, MMNTubeMatcher]:

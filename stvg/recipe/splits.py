@@ -1,26 +1,22 @@
-"""What every command needs of a split: its videos on disk and their prepared form."""
+"""The videos of a split: their files, preparing them, reading them prepared."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 from spatial.detectors.mot_file import FileConfig
 from spatial.features.imported import ImportedConfig, imported_source
 from stvg.errors import InputError
-from stvg.prepare.cache import KeepingReader
-from stvg.prepare.ray_cluster import RayCluster
-from stvg.prepare.runner import HowToPrepare, prepare_videos
+from stvg.prepare.cache import CachedReader
+from stvg.prepare.runner import PrepareOptions, prepare_videos
 from stvg.prepare.store import PreparedStore, store_files
-from stvg.prepare.workers import local_engine
 from stvg.recipe.build import build_preparer
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import prepared_store, video_fingerprint
 from stvg.types import Failure, PreparedVideo
 
 SPLITS = ("train", "val", "test")
-Reader = Callable[[str], PreparedVideo]
-"""Gives the prepared form of a video by its id."""
 
 
 def video_paths(video_ids: Iterable[str], videos: Path) -> dict[str, Path]:
@@ -28,33 +24,8 @@ def video_paths(video_ids: Iterable[str], videos: Path) -> dict[str, Path]:
     return {video_id: videos / video_id for video_id in dict.fromkeys(video_ids)}
 
 
-@dataclass(frozen=True, slots=True)
-class PrepareOptions:
-    """What a user says on the command line of how videos are prepared; see stvg.cli.add_how_to_prepare."""
-
-    workers: int | None = None
-    ray: str | None = None
-    ray_gpus: float | None = None
-    retry_failed: bool = False
-
-
-def how_to_prepare(recipe: Recipe, options: PrepareOptions, overwrite: bool = False) -> HowToPrepare:
-    """Return the way to prepare that the options of a command line ask for.
-
-    Raises:
-        InputError: fewer than one worker, or a share of a GPU that is none.
-    """
-    here = local_engine(options.workers)
-    if options.ray is None:
-        return HowToPrepare(here, overwrite, options.retry_failed)
-    gpus = options.ray_gpus if options.ray_gpus is not None else float(recipe.device == "cuda")
-    if not 0 <= gpus <= 1:
-        raise InputError(f"--ray-gpus: expected a share from 0 to 1, got {gpus}")
-    return HowToPrepare(RayCluster(options.ray, here.count, gpus), overwrite, options.retry_failed)
-
-
 def prepare_split(
-    recipe: Recipe, name: str, paths: Mapping[str, Path], how: HowToPrepare | None = None
+    recipe: Recipe, name: str, paths: Mapping[str, Path], options: PrepareOptions | None = None
 ) -> list[Failure]:
     """Prepare the videos that the store called `name` lacks; imported ones can only be there or not.
 
@@ -69,7 +40,16 @@ def prepare_split(
     if isinstance(recipe.detector, FileConfig):
         _check_stems(paths)
     preparer, fingerprint = partial(build_preparer, recipe), partial(video_fingerprint, recipe)
-    return prepare_videos(paths, store, preparer, how or HowToPrepare.on_this_machine(), fingerprint)
+    options = options or PrepareOptions()
+    return prepare_videos(
+        paths,
+        store,
+        preparer,
+        options.make_workers(recipe.device),
+        retry_failed=options.retry_failed,
+        overwrite=options.overwrite,
+        fingerprint=fingerprint,
+    )
 
 
 def _check_stems(paths: Iterable[str]) -> None:
@@ -99,31 +79,44 @@ def unreadable_videos(recipe: Recipe, name: str, video_ids: Iterable[str]) -> li
     return failures
 
 
-def split_reader(recipe: Recipe, name: str) -> Reader:
-    """Return a reader of one store; what it has read it keeps in memory, up to data.memory_gib."""
-    return KeepingReader(prepared_store(recipe, name).read, recipe.data.memory_bytes)
+def split_reader(recipe: Recipe, name: str) -> CachedReader:
+    """Return a reader of one store, whose cache may take data.memory_gib."""
+    return CachedReader(prepared_store(recipe, name), recipe.data.memory_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReader:
+    """Reads videos of several stores: `stores` names those of some videos, `own` has the others."""
+
+    own: PreparedStore
+    stores: Mapping[str, PreparedStore]
+
+    def read(self, video_id: str) -> PreparedVideo:
+        """Return a video.
+
+        Raises:
+            InputError: it is not stored.
+        """
+        return self.stores.get(video_id, self.own).read(video_id)
 
 
 def prepare_wherever(
-    recipe: Recipe, name: str, paths: Mapping[str, Path], how: HowToPrepare | None = None, remember: int | None = None
-) -> tuple[Reader, list[Failure]]:
-    """Prepare those of the videos that no store under output.root has, into the store `name`; read them from any.
+    recipe: Recipe, name: str, paths: Mapping[str, Path], options: PrepareOptions | None = None
+) -> tuple[StoreReader, list[Failure]]:
+    """Prepare into the store `name` the videos that no store under output.root has; return a reader and the failures.
 
-    The reader keeps the last `remember` videos in memory, None for as many as data.memory_gib has room for.
+    Raises:
+        InputError: as prepare_split.
     """
     own = prepared_store(recipe, name)
-    stores = [prepared_store(recipe, path.stem) for path in store_files(own.path.parent)]
-    stored = [(store, store.sources()) for store in stores]
-    homes: dict[str, PreparedStore] = {}
+    files = [prepared_store(recipe, path.stem) for path in store_files(own.path.parent)]
+    stored = [(store, store.sources()) for store in files]
+    stores: dict[str, PreparedStore] = {}
     for video_id, path in paths.items():
         source = video_fingerprint(recipe, path)
         home = next((store for store, sources in stored if source and sources.get(video_id) == source), None)
         if home is not None:
-            homes[video_id] = home
-    missing = {video_id: path for video_id, path in paths.items() if video_id not in homes}
-    failures = prepare_split(recipe, name, missing, how) if missing else []
-    return _kept(lambda video_id: homes.get(video_id, own).read(video_id), recipe, remember), failures
-
-
-def _kept(read: Reader, recipe: Recipe, remember: int | None) -> Reader:
-    return KeepingReader(read, recipe.data.memory_bytes) if remember is None else lru_cache(maxsize=remember)(read)
+            stores[video_id] = home
+    missing = {video_id: path for video_id, path in paths.items() if video_id not in stores}
+    failures = prepare_split(recipe, name, missing, options) if missing else []
+    return StoreReader(own, stores), failures

@@ -1,4 +1,4 @@
-"""Paths and stores of a recipe's output folder."""
+"""Paths and stores in a recipe's output folder."""
 
 import hashlib
 import json

@@ -4,7 +4,6 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -12,8 +11,9 @@ from tqdm import tqdm
 
 from stvg.errors import InputError
 from stvg.io.annotations import read_annotations
+from stvg.prepare.cache import RECENT_BYTES, CachedReader, Reader
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import Reader, split_reader, unreadable_videos
+from stvg.recipe.splits import split_reader, unreadable_videos
 from stvg.recipe.workspace import prepared_store
 from stvg.training.augmentation import concatenate_randomly, crop_randomly
 from stvg.types import Annotation, Failure, PreparedVideo
@@ -24,8 +24,6 @@ from temporal.training.embedder import BatchItem
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item", bound=BatchItem)
 MakeItem = Callable[[Sequence[Annotation], PreparedVideo], Item | None]
-_REMEMBERED = 16
-"""Training videos that are cached while their items are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Split:
     """The usable annotations of a split, the reader of their videos, and the videos that are missing."""
 
     annotations: tuple[Annotation, ...]
-    read: Reader
+    reader: Reader
     missing: tuple[Failure, ...]
 
 
@@ -95,7 +93,7 @@ def make_train_set(recipe: Recipe, config: TrainingConfig, train: Split, make: M
     read once; only concatenations read further ones.
     """
     store = prepared_store(recipe, "train")
-    read, footages = lru_cache(maxsize=_REMEMBERED)(store.read), store.sources()
+    reader, footages = CachedReader(store, RECENT_BYTES, evict=True), store.sources()
     groups: dict[str, list[Annotation]] = {}
     for annotation in train.annotations:
         video_id = annotation.query.video_id
@@ -103,10 +101,10 @@ def make_train_set(recipe: Recipe, config: TrainingConfig, train: Split, make: M
     made: TrainSet[Item] = TrainSet([], [])
     rng, sentences = np.random.default_rng(recipe.seed), 0
     for group in tqdm(groups.values(), desc="read train", unit="video"):
-        whole = make(group, read(group[0].query.video_id))
+        whole = make(group, reader.read(group[0].query.video_id))
         if whole is not None:
             made.items.append(whole)
-            made.versions.append(_versions(group, train.annotations, read, config, make, rng))
+            made.versions.append(_versions(group, train.annotations, reader, config, make, rng))
             sentences += len(whole.texts)
     logger.info(
         "%d training sentences in %d videos%s",
@@ -122,7 +120,7 @@ def make_train_set(recipe: Recipe, config: TrainingConfig, train: Split, make: M
 def _versions(
     group: Sequence[Annotation],
     annotations: Sequence[Annotation],
-    read: Reader,
+    reader: Reader,
     config: TrainingConfig,
     make: MakeItem[Item],
     rng: np.random.Generator,
@@ -132,11 +130,10 @@ def _versions(
         return []
     augmented = []
     for annotation in group:
-        video = read(annotation.query.video_id)
+        video = reader.read(annotation.query.video_id)
         augmented += [crop_randomly(annotation, video, config.crop_share, rng) for _ in range(config.crops)]
-        others = [
-            read(annotations[int(rng.integers(len(annotations)))].query.video_id) for _ in range(config.concatenations)
-        ]
+        drawn = [annotations[int(rng.integers(len(annotations)))] for _ in range(config.concatenations)]
+        others = [reader.read(other.query.video_id) for other in drawn]
         augmented += [concatenate_randomly(annotation, video, other, rng) for other in others]
     items = [make([annotation], video) for annotation, video in augmented]
     return [item for item in items if item is not None]

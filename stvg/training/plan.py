@@ -127,7 +127,7 @@ def measure(recipe: Recipe, videos: list[Path]) -> PrepareCost:
         store = PreparedStore(Path(folder) / "plan.h5", recipe_hash)
         for path in videos:
             try:
-                prepared = preparer.prepare(path, path.name)
+                prepared = preparer.prepare(path, path.name).video
             except InputError as error:
                 reason = str(error)
                 continue

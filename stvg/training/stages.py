@@ -100,7 +100,7 @@ def fit_fusion(recipe: Recipe) -> None:
     localizer, matcher = load_stages(recipe)
     samples = []
     for annotation in tqdm(val.annotations, desc="fit fusion", unit="query"):
-        video = val.read(annotation.query.video_id)
+        video = val.reader.read(annotation.query.video_id)
         moments, maps = localizer.localize([annotation.query], video)[0], matcher.match([annotation.query], video)[0]
         samples.append(FusionSample(annotation, without_features(video), moments, maps))
     weights, m_viou = fit_joint_weights(samples, recipe.fusion.max_extrapolation)

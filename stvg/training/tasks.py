@@ -7,13 +7,12 @@ import numpy as np
 from spatial.matching.items import TubeItem, TubeLoss, make_tube_item
 from spatial.matching.matcher import MMNTubeMatcher
 from stvg.errors import InputError
-from stvg.evaluation.baselines import WholeLocalizer
 from stvg.evaluation.metrics import score
 from stvg.geometry.spans import span_tiou
-from stvg.pipeline import Grounder
+from stvg.pipeline import Grounder, WholeLocalizer
+from stvg.prepare.cache import Reader
 from stvg.recipe.build import build_fusion, clip_sequences
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import Reader
 from stvg.recipe.workspace import matcher_folder, prepared_store, temporal_folder
 from stvg.training.items import Split, make_train_set
 from stvg.training.setup import StageTask
@@ -31,7 +30,7 @@ class MomentTask(StageTask[MomentItem]):
     def __init__(self, recipe: Recipe, train: Split, val: Split, ranks: Ranks) -> None:
         stage, self._val, self._power = recipe.temporal, val, recipe.temporal.power
         self._sequences = clip_sequences(recipe)
-        videos = (train.read(item.query.video_id) for item in train.annotations[:8])
+        videos = (train.reader.read(item.query.video_id) for item in train.annotations[:8])
         input_size = max(self._sequences.of(video).shape[2] for video in videos)
         super().__init__(recipe, stage, input_size, recipe.seed, ranks)
         self._loss = MomentLoss(self.embedder, stage.loss)
@@ -50,7 +49,7 @@ class MomentTask(StageTask[MomentItem]):
     def score(self) -> float:
         """Return val's mean tIoU."""
         localizer = MMNLocalizer(self.model, self.sentences, self._sequences, self._power)
-        return _mean_tiou(self._val.annotations, self._val.read, localizer)
+        return _mean_tiou(self._val.annotations, self._val.reader, localizer)
 
 
 class TubeTask(StageTask[TubeItem]):
@@ -62,7 +61,7 @@ class TubeTask(StageTask[TubeItem]):
 
     def __init__(self, recipe: Recipe, train: Split, val: Split, ranks: Ranks) -> None:
         stage, self._val = recipe.matcher, val
-        videos = (train.read(item.query.video_id) for item in train.annotations)
+        videos = (train.reader.read(item.query.video_id) for item in train.annotations)
         widths = (features.shape[1] for video in videos for features in video.tube_features)
         input_size = next(widths, None)
         if input_size is None:
@@ -86,16 +85,15 @@ class TubeTask(StageTask[TubeItem]):
     def score(self) -> float:
         """Return val's m_vIoU."""
         grounder = Grounder(WholeLocalizer(), MMNTubeMatcher(self.model, self.sentences), self._fusion)
-        annotations, read = self._val.annotations, self._val.read
-        return score(
-            annotations, [grounder.ground([one.query], read(one.query.video_id))[0] for one in annotations]
-        ).m_viou
+        annotations, reader = self._val.annotations, self._val.reader
+        found = [grounder.ground([one.query], reader.read(one.query.video_id))[0].prediction for one in annotations]
+        return score(annotations, found).m_viou
 
 
-def _mean_tiou(annotations: Sequence[Annotation], read: Reader, localizer: MMNLocalizer) -> float:
+def _mean_tiou(annotations: Sequence[Annotation], reader: Reader, localizer: MMNLocalizer) -> float:
     """Return the mean tIoU of each query's best moment with the truth."""
     tious = []
     for annotation in annotations:
-        moments = localizer.localize([annotation.query], read(annotation.query.video_id))[0]
+        moments = localizer.localize([annotation.query], reader.read(annotation.query.video_id))[0]
         tious.append(span_tiou(FrameSpan(*moments.spans[moments.scores.argmax()].tolist()), annotation.tube.span))
     return float(np.mean(tious))

@@ -1,1 +1,1 @@
-"""Answers to look at: overlay videos and pages."""
+"""Views of answers: overlay videos, plots and the report page."""

@@ -1,11 +1,11 @@
-"""What a report is made of: one entry per query, and the results of the whole split."""
+"""Data of a report: its queries and the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stvg.evaluation.ablation import AblationRow, Difference
 from stvg.evaluation.error_analysis import ErrorShares
-from stvg.fusion.ranking import Explanation
+from stvg.fusion.ranking import Ranking
 from stvg.types import Query, QueryScore, Scores, Tube, VideoMeta
 
 
@@ -14,7 +14,7 @@ class ReportEntry:
     """One query: what was asked of which video, what was answered, and what else is known.
 
     `found` is the answer's tube, None where there is no answer; `truth` and `score` are known of annotated queries;
-    `explanation` holds the candidates and what the stages gave them, where the trained stages were asked. `files` are
+    `ranking` holds the candidates and their values, where the trained stages were run. `files` are
     (label, path below the report's folder) of what belongs to this query, such as an overlay video.
     """
 
@@ -23,7 +23,7 @@ class ReportEntry:
     found: Tube | None
     truth: Tube | None = None
     score: QueryScore | None = None
-    explanation: Explanation | None = None
+    ranking: Ranking | None = None
     files: tuple[tuple[str, str], ...] = ()
     losses: ErrorShares | None = None
     """What takes the answer's vIoU from 1, where truth and candidates are known."""
@@ -33,7 +33,7 @@ class ReportEntry:
     @property
     def candidates(self) -> tuple[Tube, ...]:
         """The candidate tubes, none where they are not known."""
-        return tuple(reading.tube for reading in self.explanation.tubes) if self.explanation else ()
+        return tuple(one.tube for one in self.ranking.tubes) if self.ranking else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The drawings of each answer, in a folder of its own: overlay video, contact sheet, figures."""
+"""Export each answer as an overlay video and a plot of its maps."""
 
 import hashlib
 import multiprocessing
@@ -8,17 +8,18 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from stvg.errors import InputError
 from stvg.io.files import write_text_atomically
 from stvg.prepare.store import source_fingerprint
-from stvg.viewer.contact_sheet import write_contact_sheet
+from stvg.types import Floats, IntArray, Tube
 from stvg.viewer.entry import ReportEntry
 from stvg.viewer.map_plots import draw_maps
 from stvg.viewer.overlay import write_overlay
-from stvg.viewer.page.payload import details_of, to_json
 
-_VERSION = "4"
-"""Goes up when the drawings look different, so that old ones are made anew."""
+_VERSION = "5"
+"""Increased when the drawings change, so that older ones are replaced."""
 
 
 def draw_all(entries: Iterable[ReportEntry], out: Path, overwrite: bool, workers: int) -> Iterator[ReportEntry]:
@@ -49,29 +50,30 @@ def draw_all(entries: Iterable[ReportEntry], out: Path, overwrite: bool, workers
 
 
 def write_drawings(entry: ReportEntry, folder: Path, overwrite: bool = False) -> tuple[tuple[str, str], ...]:
-    """Draw an entry's overlay.mp4, contact_sheet.png and maps.png into `folder`; return (label, file name) of each.
+    """Draw an entry's overlay.mp4 and maps.png into `folder`; return (label, file name) of each.
 
-    maps.png needs the entry's explanation, overlay.mp4 an answer. Drawings that were made of the same boxes, values,
+    overlay.mp4 needs an answer, maps.png the entry's ranking. Drawings that were made of the same boxes, values,
     sentence and video are kept, unless `overwrite`.
 
     Raises:
         InputError: the video cannot be read or the folder not written.
     """
-    names = {"contact sheet": "contact_sheet.png"}
+    names = {}
     if entry.found is not None:
-        names = {"overlay video": "overlay.mp4", **names}
-    if entry.explanation is not None:
+        names["overlay video"] = "overlay.mp4"
+    if entry.ranking is not None:
         names["figures"] = "maps.png"
+    if not names:
+        return ()
     stamp = _stamp(entry)
     made = folder / "made_of.txt"
     whole = made.is_file() and made.read_text() == stamp and all((folder / name).is_file() for name in names.values())
     if overwrite or not whole:
         if entry.found is not None:
-            video, text = entry.video.path, entry.query.text
-            write_overlay(video, folder / "overlay.mp4", entry.found, text, entry.truth, entry.candidates)
-        write_contact_sheet(entry.video, folder / "contact_sheet.png", entry.query.text, entry.found, entry.truth)
-        if entry.explanation is not None:
-            draw_maps(folder / "maps.png", entry.video, entry.explanation, entry.found, entry.truth)
+            overlay = folder / "overlay.mp4"
+            write_overlay(entry.video, overlay, entry.found, entry.query.text, entry.truth, entry.candidates)
+        if entry.ranking is not None:
+            draw_maps(folder / "maps.png", entry.video, entry.ranking, entry.found, entry.truth)
         write_text_atomically(made, stamp)
     return tuple(names.items())
 
@@ -83,5 +85,24 @@ def _drawn(entry: ReportEntry, out: Path, overwrite: bool) -> ReportEntry:
 
 
 def _stamp(entry: ReportEntry) -> str:
-    content = to_json([_VERSION, entry.query.text, details_of(entry), source_fingerprint(entry.video.path)])
-    return hashlib.sha256(content.encode()).hexdigest()
+    """Return a hash of all that the drawings depend on: sentence, video, boxes and values."""
+    digest = hashlib.sha256(repr((_VERSION, entry.query.text, source_fingerprint(entry.video.path))).encode())
+    for tube in (entry.found, entry.truth):
+        _add(digest, tube)
+    if entry.ranking is not None:
+        _add_arrays(digest, entry.ranking.moments.spans, entry.ranking.moments.scores)
+        for one in entry.ranking.tubes:
+            _add(digest, one.tube)
+            _add_arrays(digest, one.spans, one.values)
+    return digest.hexdigest()
+
+
+def _add(digest: "hashlib._Hash", tube: Tube | None) -> None:
+    digest.update(repr(None if tube is None else (tube.tube_id, tube.span)).encode())
+    if tube is not None:
+        _add_arrays(digest, tube.boxes_xyxy)
+
+
+def _add_arrays(digest: "hashlib._Hash", *arrays: Floats | IntArray) -> None:
+    for array in arrays:
+        digest.update(repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes())

@@ -1,11 +1,11 @@
-"""Figures of one answer: the moment map and a tube's map as triangles, and the score of every tube over time."""
+"""Plot one answer: moment map, the chosen tube's map, all tubes over time."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stvg.fusion.ranking import Explanation, TubeReading
+from stvg.fusion.ranking import RankedTube, Ranking
 from stvg.geometry.tubes import origin_of
 from stvg.io.files import writing
 from stvg.types import Float64Array, FloatArray, FrameSpan, IntArray, Tube, VideoMeta
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _NAMED = 10
-"""Tubes that the legend names; the others never come near the sentence."""
+"""Number of tubes in the legend, those with the highest scores."""
 
 
-def draw_maps(path: Path, meta: VideoMeta, explanation: Explanation, found: Tube | None, truth: Tube | None) -> None:
+def draw_maps(path: Path, meta: VideoMeta, ranking: Ranking, found: Tube | None, truth: Tube | None) -> None:
     """Draw the moment map, the chosen tube's map and all tubes' scores over time as a PNG, one above the other.
 
     All share the time axis in seconds. A cell of a map stands above the middle of its span, as high as it is long; the
@@ -29,21 +29,21 @@ def draw_maps(path: Path, meta: VideoMeta, explanation: Explanation, found: Tube
     """
     from matplotlib.figure import Figure
 
-    chosen = _chosen(explanation, found)
+    chosen = _chosen(ranking, found)
     figure = Figure(figsize=(8, 8.4), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[1, 1, 0.9])
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
     spans = {"predicted": found.span if found else None, "true": truth.span if truth else None}
-    moments = explanation.moments
+    moments = ranking.moments
     _draw_triangle(axes[0], moments.spans, moments.scores, meta, spans, float(moments.scores.max(initial=0)))
     axes[0].set_title("moment map", loc="left")
     axes[0].legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=2, frameon=False)
-    most = max((float(reading.values.max(initial=0)) for reading in explanation.tubes), default=0.0)
+    most = max((float(one.values.max(initial=0)) for one in ranking.tubes), default=0.0)
     if chosen is not None:
         _draw_triangle(axes[1], chosen.spans, chosen.values, meta, spans, most)
     axes[1].set_title(f"map of tube {chosen.tube.tube_id}, the chosen one" if chosen else "no tube", loc="left")
-    _draw_over_time(axes[2], explanation, chosen, meta, spans)
+    _draw_over_time(axes[2], ranking, chosen, meta, spans)
     axes[2].set(xlabel="seconds", xlim=(0, meta.num_frames / meta.fps))
     with writing(path) as beside:
         figure.savefig(beside, dpi=110)
@@ -100,24 +100,24 @@ def _draw_triangle(
 
 def _draw_over_time(
     axes: "Axes",
-    explanation: Explanation,
-    chosen: TubeReading | None,
+    ranking: Ranking,
+    chosen: RankedTube | None,
     meta: VideoMeta,
     marks: dict[str, FrameSpan | None],
 ) -> None:
     for name, span in marks.items():
         if span is not None:
             axes.axvspan(span.start / meta.fps, span.stop / meta.fps, color=_colour(name), alpha=0.18, linewidth=0)
-    by_height = sorted(explanation.tubes, key=lambda reading: -float(reading.values.max(initial=0)))
-    for reading in explanation.tubes:
-        frames = np.arange(reading.tube.span.start, reading.tube.span.stop) / meta.fps
-        width = 2.6 if reading is chosen else 1.2
-        named = reading in by_height[:_NAMED] or reading is chosen
-        label = f"tube {reading.tube.tube_id}" if named else None
-        axes.plot(frames, reading.over_time(), linewidth=width, label=label)
+    by_height = sorted(ranking.tubes, key=lambda one: -float(one.values.max(initial=0)))
+    for one in ranking.tubes:
+        frames = np.arange(one.tube.span.start, one.tube.span.stop) / meta.fps
+        width = 2.6 if one is chosen else 1.2
+        named = one in by_height[:_NAMED] or one is chosen
+        label = f"tube {one.tube.tube_id}" if named else None
+        axes.plot(frames, one.over_time(), linewidth=width, label=label)
     axes.set_title("every tube over time; shaded: predicted and true span", loc="left")
     axes.set(ylabel="score", ylim=(0, None))
-    if explanation.tubes:
+    if ranking.tubes:
         legend = axes.legend(
             loc="upper left",
             bbox_to_anchor=(1.0, 1.02),
@@ -129,9 +129,9 @@ def _draw_over_time(
         legend.set_in_layout(False)  # it stands below the colour bars, whose room is enough
 
 
-def _chosen(explanation: Explanation, found: Tube | None) -> TubeReading | None:
-    origin = origin_of(found, [reading.tube for reading in explanation.tubes]) if found else None
-    return next((reading for reading in explanation.tubes if reading.tube is origin), None)
+def _chosen(ranking: Ranking, found: Tube | None) -> RankedTube | None:
+    origin = origin_of(found, [one.tube for one in ranking.tubes]) if found else None
+    return next((one for one in ranking.tubes if one.tube is origin), None)
 
 
 def _colour(name: str) -> tuple[float, float, float]:

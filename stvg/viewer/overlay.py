@@ -1,30 +1,29 @@
-"""A video of an answer: the source's frames with the tube drawn on them, the sentence and a time line below.
+"""Draw an answer on its video, with sentence and time line.
 
 Frames pass through one by one, so memory stays flat whatever the length. The result is H.264 in an mp4 with yuv420p
 pixels and even sides, which every browser plays.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 
-from stvg.errors import InputError
-from stvg.io.files import writing
-from stvg.io.video import read_meta, stream_images
+from stvg.io.video import stream_images
+from stvg.io.video_writer import write_video
 from stvg.types import FrameSpan, Image, Tube, VideoMeta
 
+ENCODER = {"crf": "21", "preset": "veryfast"}
+"""Options of libx264 for videos that people look at."""
 _MAX_SIDE = 1280
 _MAX_LINES = 6
 COLOURS = {"predicted": (60, 220, 90), "true": (255, 170, 40), "other": (170, 170, 170)}
 """RGB of the boxes and bars of the answer, of the truth and of the other candidates."""
-PAPER, INK = (24, 26, 30), (240, 240, 240)
-"""RGB of what sentences are written on, and in."""
+_PAPER, _INK = (24, 26, 30), (240, 240, 240)
+"""RGB of the background and of the text below the picture."""
 _RAIL, _CURSOR = (70, 74, 82), (255, 255, 255)
 
 
@@ -49,56 +48,39 @@ class _Layout:
 
 
 def write_overlay(
-    source: Path, out: Path, prediction: Tube, caption: str, truth: Tube | None = None, others: Sequence[Tube] = ()
+    video: VideoMeta, out: Path, prediction: Tube, caption: str, truth: Tube | None = None, others: Sequence[Tube] = ()
 ) -> None:
-    """Write the video `source` to the mp4 `out` with `prediction` (cropped to its span) and `caption` on it.
+    """Write `video` to the mp4 `out` with `prediction` (cropped to its span) and `caption` on it.
 
     `truth` is drawn in another colour and gets its own bar on the time line; `others` are candidates, drawn thin.
     Pictures with a side over 1280 pixels are scaled down. `out` appears whole or not at all.
 
     Raises:
-        InputError: a source that cannot be read, or an output that cannot be written.
+        InputError: a video that cannot be read, or an output that cannot be written.
     """
-    meta = read_meta(source, source.name)
-    shrink = min(1.0, _MAX_SIDE / max(meta.width, meta.height))
-    width, height = (max(2, round(side * shrink / 2) * 2) for side in (meta.width, meta.height))
-    layout = _Layout(width, height, width / meta.width, max(12, width // 38), meta.num_frames)
-    strip, rail_top = _draw_strip(layout, meta, caption, prediction.span, truth.span if truth else None)
+    shrink = min(1.0, _MAX_SIDE / max(video.width, video.height))
+    width, height = (max(2, round(side * shrink / 2) * 2) for side in (video.width, video.height))
+    layout = _Layout(width, height, width / video.width, max(12, width // 38), video.num_frames)
+    strip, rail_top = _draw_strip(layout, video, caption, prediction.span, truth.span if truth else None)
     tubes = [(tube, COLOURS["other"], 1) for tube in others]
     tubes += [(truth, COLOURS["true"], 2)] if truth else []
     tubes.append((prediction, COLOURS["predicted"], 3))
-    with writing(out) as beside:
-        try:
-            _encode(beside, source, meta, layout, strip, rail_top, tubes)
-        except av.error.FFmpegError as error:
-            raise InputError(f"{out}: expected a file that can be written, got: {error}") from error
+    images = _draw(video.path, layout, strip, rail_top, tubes)
+    write_video(out, images, video.fps, width, height + len(strip), ENCODER)
 
 
-def _encode(
-    out: Path,
-    source: Path,
-    meta: VideoMeta,
-    layout: _Layout,
-    strip: Image,
-    rail_top: int,
-    tubes: Sequence[tuple[Tube, tuple[int, int, int], int]],
-) -> None:
-    """Draw and encode all frames."""
-    with av.open(str(out), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream: Any = container.add_stream("libx264", rate=Fraction(meta.fps).limit_denominator(1001))
-        stream.width, stream.height = layout.width, layout.height + len(strip)
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "21", "preset": "veryfast"}
-        for frame, image in enumerate(stream_images(source)):
-            picture = cv2.resize(image, (layout.width, layout.height), interpolation=cv2.INTER_AREA)
-            for tube, colour, thickness in tubes:
-                draw_box(picture, tube, frame, layout.scale, colour, thickness)
-            below = strip.copy()
-            column = min(layout.column(frame), layout.width - 2)
-            below[rail_top - layout.margin // 2 :, column - 1 : column + 1] = _CURSOR
-            pixels = np.concatenate([picture, below])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode())
+def _draw(
+    source: Path, layout: _Layout, strip: Image, rail_top: int, tubes: Sequence[tuple[Tube, tuple[int, int, int], int]]
+) -> Iterator[Image]:
+    """Yield every frame with its boxes, the strip and its cursor below."""
+    for frame, image in enumerate(stream_images(source)):
+        picture = cv2.resize(image, (layout.width, layout.height), interpolation=cv2.INTER_AREA)
+        for tube, colour, thickness in tubes:
+            draw_box(picture, tube, frame, layout.scale, colour, thickness)
+        below = strip.copy()
+        column = min(layout.column(frame), layout.width - 2)
+        below[rail_top - layout.margin // 2 :, column - 1 : column + 1] = _CURSOR
+        yield np.concatenate([picture, below])
 
 
 def draw_box(
@@ -118,15 +100,15 @@ def _draw_strip(
     from PIL import Image as PillowImage
     from PIL import ImageDraw
 
-    font = load_font(layout.font)
+    font = _load_font(layout.font)
     lines = wrap_text(caption, layout.width - 2 * layout.margin, font.getlength)
     step, rail = round(layout.font * 1.35), max(4, layout.font // 2)
     rail_top = layout.margin + step * (len(lines) + 1) + layout.margin
     height = rail_top + rail * (3 if true else 1) + layout.margin
-    strip = PillowImage.new("RGB", (layout.width, height + height % 2), PAPER)
+    strip = PillowImage.new("RGB", (layout.width, height + height % 2), _PAPER)
     draw = ImageDraw.Draw(strip)
     for number, line in enumerate(lines):
-        draw.text((layout.margin, layout.margin + number * step), line, font=font, fill=INK)
+        draw.text((layout.margin, layout.margin + number * step), line, font=font, fill=_INK)
     x, y = layout.margin, layout.margin + len(lines) * step
     for index, (name, span) in enumerate((("predicted", predicted), ("true", true))):
         if span is not None:
@@ -140,7 +122,7 @@ def _draw_strip(
     return np.array(strip), rail_top
 
 
-def load_font(size: int) -> Any:
+def _load_font(size: int) -> Any:
     """Return a font of Pillow that has most alphabets, `size` pixels high: the one that matplotlib ships."""
     from matplotlib import get_data_path
     from PIL import ImageFont

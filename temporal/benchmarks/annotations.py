@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stvg.errors import InputError
-from stvg.io.annotations import read_annotated_clips
+from stvg.io.annotations import CLIP_S, read_annotated_clips
 from stvg.io.files import is_finite_number, read_json
 
 MomentForm = Literal["2d-tan", "hc-stvg"]
@@ -83,9 +83,6 @@ def read_moments(path: Path, form: MomentForm, drop_empty: bool = False) -> Mome
 
 _Item = tuple[str, float, list[str], npt.NDArray[np.float64]]
 """Video, duration in seconds, sentences, moments in seconds as the file has them."""
-
-CLIP_S = 20.0
-"""Every clip of HC-STVG has this length."""
 
 
 def _hcstvg_moments(path: Path) -> Iterable[_Item]:

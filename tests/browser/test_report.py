@@ -11,8 +11,8 @@ import pytest
 from stvg.datasets.synthetic.make import write_video
 from stvg.evaluation.ablation import PARTS_SPATIAL, PARTS_TEMPORAL, AblationRow, Difference
 from stvg.evaluation.metrics import score
-from stvg.fusion.ranking import Explanation, TubeReading
-from stvg.types import Annotation, MomentMap, Prediction, Query, Tube, VideoMeta
+from stvg.fusion.ranking import RankedTube, Ranking
+from stvg.types import Annotation, FrameSpan, MomentMap, Prediction, Query, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.page.write import write_report
 
@@ -56,15 +56,17 @@ def entry(folder: Path, index: int) -> ReportEntry:
     rng = np.random.default_rng(index)
     spans = cells(0, FRAMES, 12)
     readings = [
-        TubeReading(one, inside, rng.random(len(inside), np.float32), 0.9 - 0.2 * one.tube_id)
+        RankedTube(one, inside, rng.random(len(inside), np.float32), 0.9 - 0.2 * one.tube_id)
         for one in tubes
         for inside in [cells(one.span.start, one.span.stop, 8)]
     ]
     moments = MomentMap(spans, rng.random(len(spans), np.float32))
-    explanation = None if index == 4 else Explanation("two_stage", moments, tuple(readings))
+    ranking = (
+        None if index == 4 else Ranking(query, "two_stage", moments, tuple(readings), 0, FrameSpan(start, stop), 0.9)
+    )
     truth, found = tube(0, 20, 40, 30), tube(0, start, stop, left)
     scores = score([Annotation(query, truth)], [Prediction(query.query_id, query.video_id, found, 0.5)])
-    return ReportEntry(query, meta, found, truth, scores.per_query[0], explanation)
+    return ReportEntry(query, meta, found, truth, scores.per_query[0], ranking)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The door for Python: `from stvg import load`."""
+"""The Python API: `from stvg import load`."""
 
 import json
 import re
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -50,7 +51,7 @@ def test_it_answers_as_the_command_line_does(road, grounder):
         np.testing.assert_allclose(prediction.tube.boxes_xyxy, tube.boxes_xyxy, atol=0.51)
         fps = prediction.video.fps
         assert prediction.seconds == (tube.span.start / fps, tube.span.stop / fps)
-        assert len(prediction.explanation.tubes) == len(prediction.candidates) >= 1
+        assert len(prediction.ranking.tubes) == len(prediction.candidates) >= 1
 
 
 def test_a_video_is_prepared_once(road, grounder, monkeypatch, tmp_path):
@@ -63,7 +64,7 @@ def test_a_video_is_prepared_once(road, grounder, monkeypatch, tmp_path):
     monkeypatch.setattr("stvg.pipeline.Preparer.prepare", refuse)
     assert grounder(video, text).tube.span == first.tube.span
     assert grounder(video, "The woman turns.").candidates[0] is first.candidates[0]
-    assert grounder.with_mode("joint")(video, text).explanation.mode == "joint"
+    assert grounder.with_mode("joint")(video, text).ranking.mode == "joint"
     shutil.copytree(video.parent.parent / "detections", tmp_path / "detections")
     (tmp_path / "videos").mkdir()
     with pytest.raises(AssertionError, match="prepared again"):
@@ -71,16 +72,36 @@ def test_a_video_is_prepared_once(road, grounder, monkeypatch, tmp_path):
 
 
 def test_the_oldest_video_goes_first(road, grounder):
-    from stvg.api import KeptVideos
+    from stvg.api import VideoPreparer
     from stvg.config import load_config
     from stvg.recipe.schema import Recipe
 
-    kept = KeptVideos(load_config(Recipe, road.config, road.options[2:]), keep=1)
+    videos = VideoPreparer(load_config(Recipe, road.config, road.options[2:]), budget_bytes=0)
     first, second = asked(road, 0)[0], asked(road, 1)[0]
-    prepared = kept(first)
-    assert kept(first) is prepared
-    kept(second)
-    assert kept(first) is not prepared
+    prepared = videos.prepare(first)
+    assert videos.prepare(first) is prepared, "the last one stays, whatever the budget"
+    videos.prepare(second)
+    assert videos.prepare(first) is not prepared
+
+
+def test_grounding_one_video_opens_its_file_twice(road, tmp_path, monkeypatch):
+    """Once for the answer and once for the overlay."""
+    from stvg.commands.ground import ground_video
+    from stvg.config import load_config
+    from stvg.recipe.schema import Recipe
+
+    video, text = asked(road)
+    true, opened = av.open, []
+
+    def counted(file, mode="r", *arguments, **options):
+        opened.append((file, mode))
+        return true(file, mode, *arguments, **options)
+
+    monkeypatch.setattr(av, "open", counted)
+    found = ground_video(load_config(Recipe, road.config, road.options[2:]), video, text, tmp_path)
+    assert found is not None
+    assert [file for file, mode in opened if mode == "r"] == [str(video)] * 2
+    assert {path.name for path in tmp_path.iterdir()} == {"results.json", f"{video.stem}_overlay.mp4"}
 
 
 def test_saving_and_showing(road, grounder, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stvg.supervised import to_supervision
+from stvg.api import to_supervision
 from stvg.types import Tube
 
 

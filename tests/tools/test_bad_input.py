@@ -67,8 +67,8 @@ def test_single_video_that_cannot_be_read(tool, road, tmp_path, make, message):
 @pytest.mark.parametrize(
     ("options", "query", "parts"),
     [
-        pytest.param([], "", ("--query: expected a sentence",), id="empty query"),
-        pytest.param([], " \n\t", ("--query: expected a sentence",), id="blank query"),
+        pytest.param([], "", ("sentence: expected words",), id="empty query"),
+        pytest.param([], " \n\t", ("sentence: expected words",), id="blank query"),
         pytest.param(["device=cuda"], SENTENCE, ("device cuda: expected a GPU",), id="no GPU", marks=WITHOUT_GPU),
         pytest.param(
             ["temporel.power=1"],

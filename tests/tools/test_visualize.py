@@ -28,10 +28,10 @@ def test_everything(tool, road, asked, tmp_path):
     for number, key in enumerate(keys):
         folder = tmp_path / "o" / "queries" / key
         names = {path.name for path in folder.iterdir()}
-        assert names == {"overlay.mp4", "contact_sheet.png", "maps.png", "made_of.txt"}
+        assert names == {"overlay.mp4", "maps.png", "made_of.txt"}
         files = details_of(tmp_path / "o", number)["files"]
         assert all((tmp_path / "o" / path).is_file() for _, path in files)
-        assert len(files) == 3
+        assert len(files) == 2
     assert "All 47 combinations" in (tmp_path / "o" / "index.html").read_text()
 
 
@@ -64,7 +64,7 @@ def test_other_stages_than_the_predictions_are_said(tool, road, asked, tmp_path)
     moved = ["--predictions", tmp_path / "moved.json", *asked[2:], "--annotations", road.world / "test.json"]
     done = tool("visualize", *moved, "--out", tmp_path / "o", "--page-only", *road.options)
     assert done.code == 0
-    assert "answer otherwise" in details_of(tmp_path / "o", 0)["note"]
+    assert "give another answer" in details_of(tmp_path / "o", 0)["note"]
 
 
 def test_a_missing_video_is_listed_and_the_others_are_shown(tool, road, asked, tmp_path):

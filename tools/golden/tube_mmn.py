@@ -21,7 +21,7 @@ from golden.mmn import (
 from spatial.matching.losses import lay_out_videos, tube_losses
 from spatial.matching.targets import tube_iou_map
 from stvg.errors import InputError
-from stvg.fusion.score_fusion import JointWeights, ScoreFusion
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.types import BoolArray, MomentMap, Prediction, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 from temporal.mmn.losses import Losses
 from temporal.mmn.moment_map import cell_spans_frames, moment_cells
@@ -128,7 +128,7 @@ def decode_tubes(iou: Array, contrastive: Array, mask: BoolArray, tubes: Sequenc
     video = PreparedVideo(meta, no_rows, tuple(candidates), (no_rows,) * len(candidates))
     # Unused: the mode asks for a moment only where nobody is found.
     whole = MomentMap(np.array([[0, stop]]), np.ones(1, np.float32))
-    fusion = ScoreFusion("tube_mmn", JointWeights(), max_extrapolation=0)
+    fusion = ScoreFusion(FusionConfig(mode="tube_mmn", max_extrapolation=0), JointWeights())
     return fusion.fuse(Query("query", "video", "sentence"), video, whole, maps)
 
 

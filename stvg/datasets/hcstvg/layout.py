@@ -14,7 +14,6 @@ from stvg.datasets.hcstvg.items import Finding, SplitItems, check_items, read_sp
 from stvg.datasets.hcstvg.sources import Dataset, Sources, Split, find_sources
 from stvg.datasets.hcstvg.val_split import cut_val
 from stvg.datasets.hcstvg.videos import (
-    CLIP_S,
     CheckVideo,
     VideoFacts,
     content_findings,
@@ -24,9 +23,10 @@ from stvg.datasets.hcstvg.videos import (
 )
 from stvg.datasets.hcstvg.vidstg import Sentences, convert_split
 from stvg.errors import InputError
+from stvg.io.annotations import CLIP_S
 from stvg.io.files import read_json, remove_leftovers, write_json_atomically
 from stvg.io.locks import locked
-from stvg.prepare.workers import Engine, Lost
+from stvg.prepare.workers import WorkerCrash, Workers
 
 logger = logging.getLogger(__name__)
 _CHECKED = ".checked.json"
@@ -61,7 +61,7 @@ class _Checked:
     findings: Sequence[Finding]
 
 
-def prepare_hcstvg(request: PrepareRequest, engine: Engine) -> list[Finding]:
+def prepare_hcstvg(request: PrepareRequest, workers: Workers) -> list[Finding]:
     """Check everything, write links, index and report; return what is wrong, without what does no harm.
 
     `out` gets videos/KEY, train.json, val.json, test.json, test_queries.json (those that there are), index.json,
@@ -80,7 +80,7 @@ def prepare_hcstvg(request: PrepareRequest, engine: Engine) -> list[Finding]:
         _check_free(request.out)
         splits, aliases = _read_splits(request, sources)
         splits = _with_val(request, splits)
-        checked = _check(request, splits, sources, aliases, engine)
+        checked = _check(request, splits, sources, aliases, workers)
         _link_videos(request.out / "videos", checked.files)
         _lay_out(request, checked)
         write_index(index_path(request.out), _index(request.dataset, checked))
@@ -137,7 +137,11 @@ def _with_val(request: PrepareRequest, splits: list[SplitItems]) -> list[SplitIt
 
 
 def _check(
-    request: PrepareRequest, splits: Sequence[SplitItems], sources: Sources, aliases: Mapping[str, str], engine: Engine
+    request: PrepareRequest,
+    splits: Sequence[SplitItems],
+    sources: Sources,
+    aliases: Mapping[str, str],
+    workers: Workers,
 ) -> _Checked:
     findings = [finding for split in splits for finding in split.findings]
     findings += _in_two_splits(splits)
@@ -149,7 +153,7 @@ def _check(
     for split in splits:
         findings += [one for one in file_findings(split, videos) if not (aliases and one.kind == "other extension")]
         files.update({key: path for key in split.items if (path := find_file(key, videos)) is not None})
-    by_path = _check_files(request, sorted(set(files.values())), engine)
+    by_path = _check_files(request, sorted(set(files.values())), workers)
     facts = {key: by_path[path] for key, path in files.items()}
     clip_s = None if request.dataset == "vidstg" else CLIP_S
     for split in splits:
@@ -170,7 +174,7 @@ def _in_two_splits(splits: Sequence[SplitItems]) -> list[Finding]:
     return findings
 
 
-def _check_files(request: PrepareRequest, paths: Sequence[Path], engine: Engine) -> dict[Path, VideoFacts]:
+def _check_files(request: PrepareRequest, paths: Sequence[Path], workers: Workers) -> dict[Path, VideoFacts]:
     """Return what is in each file; one that was checked before and has not changed is not opened again."""
     store = request.out / _CHECKED
     known = read_json(store) if store.is_file() else {}
@@ -178,8 +182,8 @@ def _check_files(request: PrepareRequest, paths: Sequence[Path], engine: Engine)
     facts = {path: VideoFacts(**known[str(path)][1]) for path in paths if known.get(str(path), [""])[0] == stamps[path]}
     todo = [path for path in paths if path not in facts]
     with tqdm(total=len(todo), desc="check", unit="video", disable=not todo) as bar:
-        for path, found in engine.run(CheckVideo(request.decode), todo):
-            facts[path] = VideoFacts(problem=found.reason) if isinstance(found, Lost) else found
+        for path, found in workers.run(CheckVideo(request.decode), todo):
+            facts[path] = VideoFacts(problem=found.reason) if isinstance(found, WorkerCrash) else found
             bar.update()
     plain = {str(path): [stamps[path], _plain(facts[path])] for path in paths}
     write_json_atomically(store, plain)

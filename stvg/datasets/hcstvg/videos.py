@@ -9,10 +9,8 @@ from stvg.datasets.hcstvg.sources import VIDEO_SUFFIXES
 from stvg.errors import InputError
 from stvg.io.video import read_footage, read_meta
 
-CLIP_S = 20.0
-"""Seconds that a clip of HC-STVG lasts ..."""
 LENGTH_TOLERANCE_S = 1.0
-"""... give or take so many."""
+"""Seconds by which a clip may differ from the length of HC-STVG's clips."""
 
 
 @dataclass(frozen=True, slots=True)

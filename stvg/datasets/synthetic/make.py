@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
@@ -22,6 +21,7 @@ import numpy as np
 from stvg.datasets.synthetic.detections import detect_roughly
 from stvg.datasets.synthetic.planning.clip import FPS, HEIGHT, WIDTH, PlannedClip, Split, plan_clips
 from stvg.errors import InputError
+from stvg.io import video_writer
 from stvg.io.annotations import AnnotatedClip, write_annotations, write_queries
 from stvg.io.files import read_json, write_json_atomically, writing
 from stvg.io.mot import write_mot
@@ -123,8 +123,7 @@ def make_footage(job: FootageJob) -> None:
             visible.append(frame.visible)
             yield frame.image
 
-    with writing(_video_path(job, job.keys[0])) as beside:
-        write_video(beside, images(), FPS, WIDTH, HEIGHT)
+    write_video(_video_path(job, job.keys[0]), images(), FPS, WIDTH, HEIGHT)
     boxes_xyxy = np.stack(boxes)
     noise = np.random.default_rng([job.seed, 1])
     rows = detect_roughly(boxes_xyxy, np.stack(visible), (WIDTH, HEIGHT), noise)
@@ -146,26 +145,12 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def write_video(path: Path, images: Iterable[Image], fps: float, width: int, height: int) -> None:
-    """Write RGB images (height, width, 3) uint8 as H.264 in mp4; the same images give the same bytes.
-
-    OpenCV makes the encoder's planes (I420), which is faster than FFmpeg's scaler.
+    """Write RGB images (height, width, 3) uint8 as the world's videos are encoded: the same images, the same bytes.
 
     Raises:
-        ValueError: an odd width or height, since H.264's chroma planes have half of each.
+        InputError, ValueError: as stvg.io.video_writer.write_video.
     """
-    import av
-    import cv2
-
-    if width % 2 or height % 2:
-        raise ValueError(f"video: expected an even width and height, got {width} x {height}")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=dict(_ENCODER))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.thread_count = 1
-        for image in images:
-            planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
-        container.mux(stream.encode())
+    video_writer.write_video(path, images, fps, width, height, _ENCODER, reproducible=True)
 
 
 def _true_boxes(plan: PlannedClip, boxes_xyxy: FloatArray) -> list[list[int]]:

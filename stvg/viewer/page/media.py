@@ -1,4 +1,4 @@
-"""Videos that every browser plays frame by frame, and small pictures of them.
+"""Place videos that browsers play frame by frame, and thumbnails of them.
 
 The page finds a frame by its time, so frame k must be shown from k / fps on. Files for which this is not sure, and
 those of another format, are encoded anew.
@@ -6,7 +6,6 @@ those of another format, are encoded anew.
 
 import os
 import shutil
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import numpy as np
 from stvg.errors import InputError
 from stvg.io.files import writing
 from stvg.io.video import stream_images
+from stvg.io.video_writer import write_video
 from stvg.types import Image, Tube, VideoMeta
-from stvg.viewer.overlay import COLOURS, draw_box
+from stvg.viewer.overlay import COLOURS, ENCODER, draw_box
 
 _PLAYABLE = {"yuv420p", "yuvj420p"}
 _THUMBNAIL_WIDTH = 240
@@ -41,8 +41,7 @@ def place_video(meta: VideoMeta, folder: Path) -> str:
         return target.name
     target = folder / f"{meta.video_id}.mp4"
     if not target.exists() or target.stat().st_mtime < meta.path.stat().st_mtime:
-        with writing(target) as beside:
-            _encode(meta, beside)
+        _encode(meta, target)
     return target.name
 
 
@@ -97,17 +96,9 @@ def _same(target: Path, source: Path) -> bool:
 
 def _encode(meta: VideoMeta, out: Path) -> None:
     """Write the frames of a video as H.264, one every 1 / fps seconds, sides made even by cutting a pixel."""
-    try:
-        with av.open(str(out), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            stream: Any = container.add_stream("libx264", rate=Fraction(meta.fps).limit_denominator(1001))
-            stream.width, stream.height, stream.pix_fmt = meta.width // 2 * 2, meta.height // 2 * 2, "yuv420p"
-            stream.options = {"crf": "21", "preset": "veryfast", "g": str(max(1, round(meta.fps)))}
-            for image in stream_images(meta.path):
-                even = np.ascontiguousarray(image[: stream.height, : stream.width])
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
-            container.mux(stream.encode())
-    except av.error.FFmpegError as error:
-        raise InputError(f"{out}: expected a file that can be written, got: {error}") from error
+    width, height = meta.width // 2 * 2, meta.height // 2 * 2
+    images = (np.ascontiguousarray(image[:height, :width]) for image in stream_images(meta.path))
+    write_video(out, images, meta.fps, width, height, {**ENCODER, "g": str(max(1, round(meta.fps)))})
 
 
 def _read_frame(video: Path, frame: int, fps: float, size: tuple[int, int]) -> Image:

@@ -1,4 +1,4 @@
-"""A report's data as plain values and as scripts: the line of each query in the page, and its file loaded on demand.
+"""Data of the report page, as JSON and scripts.
 
 A page opened from disk can load scripts but not read files, so what a query needs when it is opened is a script of one
 call with JSON as its argument. Texts cannot leave the JSON: `<`, `>`, `&` and all that is not ASCII is escaped.
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stvg.evaluation.verdicts import find_problems
+from stvg.evaluation.error_analysis import find_problems
 from stvg.geometry.tubes import box_overlap, mean_box_iou, origin_of
 from stvg.types import IntArray, Tube
 from stvg.viewer.entry import ReportEntry
@@ -40,7 +40,7 @@ def summary_of(entry: ReportEntry, video: str) -> dict[str, Any]:
         "frames": meta.num_frames,
         "fps": meta.fps,
         "size": [meta.width, meta.height],
-        "people": people_in_view(entry.candidates) if entry.explanation else None,
+        "people": people_in_view(entry.candidates) if entry.ranking else None,
         "found": [found.span.start, found.span.stop] if found else None,
         "truth": [truth.span.start, truth.span.stop] if truth else None,
         "tiou": round(entry.score.tiou, 4) if entry.score else None,
@@ -52,7 +52,7 @@ def summary_of(entry: ReportEntry, video: str) -> dict[str, Any]:
 
 def details_of(entry: ReportEntry) -> dict[str, Any]:
     """Return what an opened query shows: boxes, the maps, the candidates, further files."""
-    explanation = entry.explanation
+    ranking = entry.ranking
     details: dict[str, Any] = {
         "found": _track(entry.found),
         "truth": _track(entry.truth),
@@ -62,21 +62,21 @@ def details_of(entry: ReportEntry) -> dict[str, Any]:
         "note": entry.note,
         "losses": _losses(entry),
     }
-    if explanation:
+    if ranking:
         origin = origin_of(entry.found, entry.candidates) if entry.found else None
-        details["mode"] = explanation.mode
+        details["mode"] = ranking.mode
         details["chosen"] = origin.tube_id if origin else None
-        details["moments"] = {"spans": _flat(explanation.moments.spans), "values": _rounded(explanation.moments.scores)}
+        details["moments"] = {"spans": _flat(ranking.moments.spans), "values": _rounded(ranking.moments.scores)}
         details["tubes"] = [
             {
-                "id": reading.tube.tube_id,
-                **(_track(reading.tube) or {}),
-                "score": reading.score if reading.score is None else float(f"{reading.score:.4g}"),
-                "spans": _flat(reading.spans),
-                "values": _rounded(reading.values),
-                "overlap": _share(box_overlap(reading.tube, entry.truth)) if entry.truth else None,
+                "id": one.tube.tube_id,
+                **(_track(one.tube) or {}),
+                "score": one.score if one.score is None else float(f"{one.score:.4g}"),
+                "spans": _flat(one.spans),
+                "values": _rounded(one.values),
+                "overlap": _share(box_overlap(one.tube, entry.truth)) if entry.truth else None,
             }
-            for reading in explanation.tubes
+            for one in ranking.tubes
         ]
     return details
 

@@ -1,4 +1,4 @@
-"""Read what an ablation left in its folder, for the top of a report."""
+"""Read the files of an ablation for the report page."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Write a report: index.html with its style and scripts inside, and beside it what it loads when a query is opened.
+"""Write the report page and the files that it loads.
 
 - index.html: the page; opens from disk, needs no server and no network
 - data/7.js: boxes, maps and candidates of the query with number 7
@@ -35,7 +35,7 @@ _FIRST_ROWS = {
     ("shuffled_captions", "mmn", "matcher"): ("shuffled captions", "control"),
     ("no_caption", "mmn", "matcher"): ("no caption", "control"),
 }
-"""Mode, temporal and spatial part of the rows drawn with their intervals, and what they are called."""
+"""Mode, temporal and spatial part of the rows drawn with their intervals, with name and note."""
 
 
 def write_report(out: Path, title: str, entries: Iterable[ReportEntry], results: SplitResults) -> Path:

@@ -12,9 +12,9 @@ from stvg.commands.ground import ground_video
 from stvg.config import load_config, override, parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
-from stvg.fusion.score_fusion import JointWeights, ScoreFusion
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.io.mot import MotRows, write_mot
-from stvg.recipe.build import build_explainer, build_grounder
+from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
 from stvg.types import FrameSpan, PreparedVideo, Query, Tube, VideoFrames, VideoMeta
 
@@ -159,7 +159,7 @@ def test_who_and_when_are_found(mode):
     parts = (lambda texts: np.stack([sentence] * len(texts))), 100.0
     queries = [Query("q", "a.mp4", "the man sits down")]
     moments, maps = ZeroShotLocalizer(*parts).localize(queries, video), ZeroShotMatcher(*parts).match(queries, video)
-    answer = ScoreFusion(mode, JointWeights(), 10).fuse(queries[0], video, moments[0], maps[0])
+    answer = ScoreFusion(FusionConfig(mode=mode), JointWeights()).fuse(queries[0], video, moments[0], maps[0])
     assert answer.tube.tube_id == 1
     assert answer.tube.span == FrameSpan(60, 100)
 
@@ -188,10 +188,9 @@ def test_a_recipe_without_training(tmp_path):
     rows = np.random.default_rng(0).normal(size=(3, 80, 8)).astype(np.float32)
     video = PreparedVideo(meta, rows[0], (tube(count=160), tube(90, count=160, tube_id=1)), (rows[1], rows[2]))
     query = Query("q", "a.mp4", "the man sits down")
-    answer = build_grounder(recipe).ground([query], video)[0]
-    again, reasons = build_explainer(recipe)(query, video)
-    assert again.tube.span == answer.tube.span
-    assert len(reasons.tubes) == 2
+    (answer,) = build_grounder(recipe).ground([query], video)
+    assert answer.prediction.query_id == "q"
+    assert len(answer.ranking.tubes) == 2
     with pytest.raises(InputError, match=r"zero_shot: expected features\.kind image_text, got classic"):
         build_grounder(parse_config(Recipe, plain, "here"))
 

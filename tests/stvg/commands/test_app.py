@@ -1,4 +1,4 @@
-"""The app's desk: what it answers and what it refuses, without Gradio."""
+"""The app's service: what it answers and what it refuses, without Gradio."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from stvg.commands.app import ANSWERS_KEPT, Limits, build_app, make_desk
+from stvg.commands.app import ANSWERS_KEPT, Limits, build_app, make_service
 from stvg.errors import InputError
 
 
@@ -16,8 +16,8 @@ def work(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def desk(road, work):
-    return make_desk(road.config, road.options[2:], ["{kind: hog}"], work)
+def service(road, work):
+    return make_service(road.config, road.options[2:], ["{kind: hog}"], work)
 
 
 @pytest.fixture(scope="module")
@@ -26,70 +26,70 @@ def asked(road):
     return key, text
 
 
-def answer(desk, asked, **changes):
+def answer(service, asked, **changes):
     values = {
         "chosen": asked[0],
         "uploaded": None,
         "text": asked[1],
         "mode": "two_stage",
-        "detector": next(iter(desk.grounders)),
+        "detector": next(iter(service.grounders)),
     }
-    return desk.answer(**values | changes)
+    return service.answer(**values | changes)
 
 
-def test_an_answer_is_a_page_of_its_own(desk, asked, work):
-    name, line = answer(desk, asked)
+def test_an_answer_is_a_page_of_its_own(service, asked, work):
+    name, line = answer(service, asked)
     assert re.fullmatch(r"[0-9a-f]{32}", name)
     assert json.dumps(asked[1])[1:-1] in (work / name / "index.html").read_text()
     assert re.fullmatch(r"\d+\.\d to \d+\.\d s, tube \d+ of \d+, answered in \d+\.\d s", line)
-    again, _ = answer(desk, asked, mode="joint")
+    again, _ = answer(service, asked, mode="joint")
     assert again != name
     assert '"mode":"joint"' in (work / again / "data" / "0.js").read_text()
 
 
-def test_the_second_sentence_finds_the_video_kept(desk, asked, monkeypatch):
-    answer(desk, asked)
+def test_the_second_sentence_finds_the_video_kept(service, asked, monkeypatch):
+    answer(service, asked)
 
     def refuse(*_):
         raise AssertionError("prepared again")
 
     monkeypatch.setattr("stvg.pipeline.Preparer.prepare", refuse)
-    answer(desk, asked, text="The woman turns.")
-    answer(desk, asked, text="The woman turns.", mode="tube_mmn")
+    answer(service, asked, text="The woman turns.")
+    answer(service, asked, text="The woman turns.", mode="tube_mmn")
 
 
-def test_a_video_that_browsers_do_not_play_is_encoded_once(desk, asked, road, tmp_path, monkeypatch):
+def test_a_video_that_browsers_do_not_play_is_encoded_once(service, asked, road, tmp_path, monkeypatch):
     for folder, name in (("videos", asked[0]), ("detections", asked[0].replace(".mp4", ".txt"))):
         (tmp_path / folder).mkdir()
         shutil.copy(road.world / folder / name, tmp_path / folder)
     video = (tmp_path / "videos" / asked[0]).rename(tmp_path / "videos" / asked[0].replace(".mp4", ".mov"))
-    first, _ = answer(desk, asked, uploaded=str(video))
+    first, _ = answer(service, asked, uploaded=str(video))
 
     def refuse(*_):
         raise AssertionError("encoded again")
 
     monkeypatch.setattr("stvg.viewer.page.media._encode", refuse)
-    second, _ = answer(desk, asked, uploaded=str(video), text="The woman turns.")
-    films = [desk.work / name / "videos" / f"{video.name}.mp4" for name in (first, second)]
+    second, _ = answer(service, asked, uploaded=str(video), text="The woman turns.")
+    films = [service.work / name / "videos" / f"{video.name}.mp4" for name in (first, second)]
     assert films[0].samefile(films[1])
     video.write_bytes(video.read_bytes())
     with pytest.raises(AssertionError, match="encoded again"):
-        answer(desk, asked, uploaded=str(video))
+        answer(service, asked, uploaded=str(video))
 
 
-def test_an_upload_goes_before_a_choice(desk, asked, road, tmp_path):
+def test_an_upload_goes_before_a_choice(service, asked, road, tmp_path):
     for folder, name in (("videos", asked[0]), ("detections", asked[0].replace(".mp4", ".txt"))):
         (tmp_path / folder).mkdir()
         shutil.copy(road.world / folder / name, tmp_path / folder)
-    name, _ = answer(desk, asked, chosen=None, uploaded=str(tmp_path / "videos" / asked[0]))
-    assert (desk.work / name / "videos" / asked[0]).samefile(tmp_path / "videos" / asked[0])
+    name, _ = answer(service, asked, chosen=None, uploaded=str(tmp_path / "videos" / asked[0]))
+    assert (service.work / name / "videos" / asked[0]).samefile(tmp_path / "videos" / asked[0])
 
 
-def test_old_answers_go(desk, asked, work, monkeypatch):
+def test_old_answers_go(service, asked, work, monkeypatch):
     monkeypatch.setattr("stvg.commands.app.ANSWERS_KEPT", 1)
     assert ANSWERS_KEPT > 1
-    answer(desk, asked)
-    name, _ = answer(desk, asked)
+    answer(service, asked)
+    name, _ = answer(service, asked)
     assert [path.name for path in work.iterdir()] == [name]
 
 
@@ -105,9 +105,9 @@ def test_old_answers_go(desk, asked, work, monkeypatch):
         ({"detector": "eyes"}, "detector: expected one of 1: file, as in the recipe, 2: hog, got 'eyes'"),
     ],
 )
-def test_refusals(desk, asked, changes, message):
+def test_refusals(service, asked, changes, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        answer(desk, asked, **changes)
+        answer(service, asked, **changes)
 
 
 @pytest.mark.parametrize(
@@ -118,28 +118,28 @@ def test_refusals(desk, asked, changes, message):
         (Limits(side=320), "expected sides of at most 320 pixels, got 640 x 360"),
     ],
 )
-def test_limits(desk, asked, limits, message, monkeypatch):
-    monkeypatch.setattr(desk, "limits", limits)
+def test_limits(service, asked, limits, message, monkeypatch):
+    monkeypatch.setattr(service, "limits", limits)
     with pytest.raises(InputError, match=re.escape(message)) as refused:
-        answer(desk, asked)
-    assert str(desk.videos) not in str(refused.value), "no path of this machine"
+        answer(service, asked)
+    assert str(service.videos) not in str(refused.value), "no path of this machine"
 
 
-def test_what_is_no_video_is_refused(desk, asked, tmp_path):
+def test_what_is_no_video_is_refused(service, asked, tmp_path):
     (tmp_path / "x.mp4").write_text("<script>")
     with pytest.raises(InputError, match=r"^x\.mp4: expected a whole video file"):
-        answer(desk, asked, uploaded=str(tmp_path / "x.mp4"))
+        answer(service, asked, uploaded=str(tmp_path / "x.mp4"))
 
 
-def test_a_refusal_names_no_folder_of_this_machine(desk, asked, road, tmp_path):
+def test_a_refusal_names_no_folder_of_this_machine(service, asked, road, tmp_path):
     (tmp_path / "uploads").mkdir()
     shutil.copy(road.world / "videos" / asked[0], tmp_path / "uploads")
     with pytest.raises(InputError, match=r"^detections/\w+\.txt: expected the public detections") as refused:
-        answer(desk, asked, uploaded=str(tmp_path / "uploads" / asked[0]))
+        answer(service, asked, uploaded=str(tmp_path / "uploads" / asked[0]))
     assert str(tmp_path) not in str(refused.value)
 
 
-def test_without_gradio_it_says_what_to_install(desk, work, monkeypatch):
+def test_without_gradio_it_says_what_to_install(service, work, monkeypatch):
     import builtins
 
     real = builtins.__import__
@@ -152,4 +152,4 @@ def test_without_gradio_it_says_what_to_install(desk, work, monkeypatch):
     monkeypatch.setattr("builtins.__import__", importing)
     message = "expected the package gradio, found none; pip install -c constraints.txt -e '.[app]'"
     with pytest.raises(InputError, match=re.escape(message)):
-        build_app(desk, work)
+        build_app(service, work)

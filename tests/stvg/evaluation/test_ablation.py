@@ -18,7 +18,7 @@ from stvg.evaluation.ablation import (
 )
 from stvg.evaluation.metrics import official, score
 from stvg.evaluation.tables import difference_to_text, rows_to_cells, rows_to_markdown, rows_to_text
-from stvg.fusion.score_fusion import JointWeights, ScoreFusion
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.types import Annotation, MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 MODES = ("two_stage", "joint", "tube_mmn")
@@ -69,13 +69,23 @@ class Reader:
         ]
 
 
+@dataclass
+class Videos:
+    """A reader of videos that are in memory."""
+
+    videos: dict[str, PreparedVideo]
+
+    def read(self, video_id):
+        return self.videos[video_id]
+
+
 @pytest.fixture(scope="module")
 def ablation():
     annotations, videos = world()
     reader = Reader([])
-    fusions = {mode: ScoreFusion(mode, JointWeights(), 0) for mode in MODES}
+    fusions = {mode: ScoreFusion(FusionConfig(mode=mode, max_extrapolation=0), JointWeights()) for mode in MODES}
     cells = np.argwhere(np.triu(np.ones((8, 8))))
-    return Ablation(annotations, videos.__getitem__, reader, reader, fusions, cells, 8, seed=0)
+    return Ablation(annotations, Videos(videos), reader, reader, fusions, cells, 8, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +120,7 @@ def test_truth_times_truth_is_the_best_that_candidates_allow(ablation, rows):
     assert oracle.scores.m_viou == max(row.scores.m_viou for row in rows)
     assert oracle.scores.m_tiou == 1.0
     for annotation, entry in zip(ablation.annotations, oracle.scores.per_query, strict=True):
-        tubes = ablation.load(annotation.query.video_id).tubes
+        tubes = ablation.reader.read(annotation.query.video_id).tubes
         best = max(official(annotation.tube, one.crop(annotation.tube.span))[1] for one in tubes)
         assert entry.viou == pytest.approx(best, rel=1e-6)
         for row in rows:
@@ -144,7 +154,7 @@ def test_tube_mmn_with_a_stand_in_asks_the_matcher_when(ablation, rows):
     """This reader's maps know the whole tube alone, so the right tube gives the score of its whole length."""
     found = row_of(rows, "mmn", "truth", "tube_mmn").scores.per_query
     for annotation, entry in zip(ablation.annotations, found, strict=True):
-        tubes = ablation.load(annotation.query.video_id).tubes
+        tubes = ablation.reader.read(annotation.query.video_id).tubes
         assert entry.viou == max(official(annotation.tube, one)[1] for one in tubes)
 
 

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from stvg.evaluation.baselines import (
-    MomentsOnNamedTube,
-    OwnMapOfNamedTube,
+    FixedTubeMoments,
+    FixedTubeOwnMap,
     PreferenceMatcher,
     SeededPreference,
     TruthLocalizer,
     TruthMatcher,
     UniformLocalizer,
-    WholeLocalizer,
     mean_area,
     mean_confidence,
 )
 from stvg.geometry.tubes import box_overlap
+from stvg.pipeline import WholeLocalizer
 from stvg.types import MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 CELLS = np.array([(0, 0), (0, 1), (1, 1), (2, 3), (3, 3)])
@@ -172,7 +172,7 @@ class Fixed:
 )
 def test_moments_on_the_named_tube(spans, expected, reason):
     tubes = tube(0, 0, 50, side=30.0), tube(1, 0, 80, side=20.0), tube(2, 0, 100, side=10.0)
-    part = MomentsOnNamedTube(PreferenceMatcher(mean_area), Fixed(MomentMap(spans, np.linspace(1, 0.5, len(spans)))))
+    part = FixedTubeMoments(PreferenceMatcher(mean_area), Fixed(MomentMap(spans, np.linspace(1, 0.5, len(spans)))))
     for maps in part.match(queries(2), video(*tubes)):
         assert [one.tube_id for one in maps] == [0, 1, 2]
         assert {one.tube_id: [tuple(span) for span in one.spans.tolist()] for one in maps if len(one.spans)} == expected
@@ -182,14 +182,14 @@ def test_moments_on_the_named_tube(spans, expected, reason):
 def test_moments_that_meet_no_tube_leave_the_stand_in_s_choice():
     tubes = tube(0, 0, 50, side=10.0), tube(1, 0, 40, side=20.0)
     graded = PreferenceMatcher(mean_area)
-    (found,) = MomentsOnNamedTube(graded, Fixed(MomentMap([(60, 70)], [1.0]))).match(queries(1), video(*tubes))
+    (found,) = FixedTubeMoments(graded, Fixed(MomentMap([(60, 70)], [1.0]))).match(queries(1), video(*tubes))
     assert chosen(found) == 1
     assert [one.spans.tolist() for one in found] == [[[0, 50]], [[0, 40]]]
 
 
 def test_ties_name_the_first_tube():
     tubes = tube(0, 50, 90), tube(1, 0, 40), tube(2, 0, 40)
-    (found,) = MomentsOnNamedTube(PreferenceMatcher(mean_area), Fixed(MomentMap([(0, 10)], [1.0]))).match(
+    (found,) = FixedTubeMoments(PreferenceMatcher(mean_area), Fixed(MomentMap([(0, 10)], [1.0]))).match(
         queries(1), video(*tubes)
     )
     assert [len(one.spans) for one in found] == [0, 1, 0]
@@ -198,7 +198,7 @@ def test_ties_name_the_first_tube():
 def test_own_map_of_the_named_tube():
     tubes = tube(0, 0, 50, side=10.0), tube(1, 0, 40, side=20.0)
     own = tuple(TubeMap(k, [(k, 10), (20, 30)], [0.2, 0.3 + k], [0.5, -0.5]) for k in range(2))
-    (found,) = OwnMapOfNamedTube(PreferenceMatcher(mean_area), Fixed(maps=own)).match(queries(1), video(*tubes))
+    (found,) = FixedTubeOwnMap(PreferenceMatcher(mean_area), Fixed(maps=own)).match(queries(1), video(*tubes))
     assert found[1] is own[1]
     assert (found[0].tube_id, len(found[0].spans)) == (0, 0)
 
@@ -208,8 +208,8 @@ def test_own_map_of_the_named_tube():
     [
         TruthMatcher({"q0": tube(0, 0, 5)}),
         PreferenceMatcher(mean_area),
-        MomentsOnNamedTube(PreferenceMatcher(mean_area), Fixed(MomentMap([(0, 5)], [1.0]))),
-        OwnMapOfNamedTube(PreferenceMatcher(mean_area), Fixed(maps=())),
+        FixedTubeMoments(PreferenceMatcher(mean_area), Fixed(MomentMap([(0, 5)], [1.0]))),
+        FixedTubeOwnMap(PreferenceMatcher(mean_area), Fixed(maps=())),
     ],
 )
 def test_a_video_without_tubes(matcher):

@@ -10,7 +10,7 @@ import pytest
 
 from stvg.evaluation.error_analysis import CAUSES, ErrorShares, error_budget, error_shares
 from stvg.evaluation.metrics import official
-from stvg.fusion.score_fusion import JointWeights, ScoreFusion
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.types import FrameSpan, MomentMap, Prediction, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 TRUTH_SPAN = (40, 60)
@@ -29,7 +29,7 @@ def video(*tubes):
 
 
 def fusion(max_extrapolation=0, smoothing=0.0):
-    return ScoreFusion("two_stage", JointWeights(), max_extrapolation, smoothing=smoothing)
+    return ScoreFusion(FusionConfig(max_extrapolation=max_extrapolation, smoothing=smoothing), JointWeights())
 
 
 def answer(prepared, chosen, span, how):
@@ -113,7 +113,7 @@ def naive(truth, prepared, prediction, how):
     def frames(one, span):
         held = how.cover(one, one.span)
         boxes = dict(zip(range(one.span.start, one.span.stop), held.boxes_xyxy.tolist(), strict=True))
-        limits = range(one.span.start - how.max_extrapolation, one.span.stop + how.max_extrapolation)
+        limits = range(one.span.start - how.config.max_extrapolation, one.span.stop + how.config.max_extrapolation)
         return {f: boxes[min(max(f, one.span.start), one.span.stop - 1)] for f in range(*span) if f in limits}
 
     def viou(boxes):
@@ -188,7 +188,8 @@ def test_real_fusion_s_answers_add_up():
             for one in tubes
         ]
         start = int(rng.integers(0, 80))
-        how = ScoreFusion(str(rng.choice(["two_stage", "joint", "tube_mmn"])), JointWeights(), 3)
+        mode = str(rng.choice(["two_stage", "joint", "tube_mmn"]))
+        how = ScoreFusion(FusionConfig(mode=mode, max_extrapolation=3), JointWeights())
         prepared = video(*tubes)
         prediction = how.fuse(Query("q", "a.mp4", "x"), prepared, MomentMap([(start, start + 15)], [1.0]), maps)
         found = error_shares(tube(0, *TRUTH_SPAN, noise=rng), prediction, prepared, how)

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg.fusion.ranking import Explainer, TubeReading
-from stvg.fusion.score_fusion import JointWeights, ScoreFusion
+from stvg.fusion.ranking import RankedTube
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion
+from stvg.pipeline import Grounder
 from stvg.types import MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
 FRAMES = 80
@@ -52,15 +53,17 @@ TUBES = (tube(0, 0, 80), tube(1, 0, 40), tube(2, 36, 80))
 @pytest.mark.parametrize("seed", range(8))
 def test_the_highest_score_is_the_chosen_tube(mode: str, seed: int) -> None:
     stages = Fixed(seed, TUBES)
-    fusion = ScoreFusion(mode, JointWeights(2.0, 1.0, 0.5), 10, contrastive_power=3)
-    prediction, explanation = Explainer(stages, stages, fusion)(QUERY, video(TUBES))
-    scores = [-np.inf if reading.score is None else reading.score for reading in explanation.tubes]
-    assert int(np.argmax(scores)) == prediction.tube.tube_id
-    assert explanation.mode == mode
+    fusion = ScoreFusion(FusionConfig(mode=mode, contrastive_power=3), JointWeights(2.0, 1.0, 0.5))
+    (found,) = Grounder(stages, stages, fusion).ground([QUERY], video(TUBES))
+    prediction, ranking = found.prediction, found.ranking
+    scores = [-np.inf if one.score is None else one.score for one in ranking.tubes]
+    assert int(np.argmax(scores)) == prediction.tube.tube_id == ranking.chosen
+    assert ranking.mode == mode
+    assert fusion.fuse(QUERY, video(TUBES), stages.moments, stages.maps).score == prediction.score == ranking.score
     if mode == "two_stage":
         assert max(scores) == pytest.approx(prediction.score)
     else:
-        chosen = explanation.tubes[prediction.tube.tube_id]
+        chosen = ranking.tubes[prediction.tube.tube_id]
         best = chosen.spans[int(np.argmax(chosen.values))].tolist()
         assert [prediction.tube.span.start, prediction.tube.span.stop] == best
 
@@ -69,21 +72,21 @@ def test_a_moment_that_no_tube_meets() -> None:
     tubes = (tube(0, 0, 20),)
     stages = Fixed(0, tubes)
     stages.moments = MomentMap(np.array([[60, 80]]), np.ones(1))
-    _, explanation = Explainer(stages, stages, ScoreFusion("two_stage", JointWeights(), 10))(QUERY, video(tubes))
-    assert explanation.mode == "tube_mmn"
+    ranking = ScoreFusion(FusionConfig(), JointWeights()).rank(QUERY, video(tubes), stages.moments, stages.maps)
+    assert ranking.mode == "tube_mmn"
     maps = stages.maps[0]
-    np.testing.assert_allclose(explanation.tubes[0].values, maps.iou * maps.contrastive)
+    np.testing.assert_allclose(ranking.tubes[0].values, maps.iou * maps.contrastive)
 
 
 def test_nobody() -> None:
     stages = Fixed(0, ())
-    prediction, explanation = Explainer(stages, stages, ScoreFusion("two_stage", JointWeights(), 10))(QUERY, video(()))
-    assert explanation.tubes == ()
-    assert prediction.score == 0
+    (found,) = Grounder(stages, stages, ScoreFusion(FusionConfig(), JointWeights())).ground([QUERY], video(()))
+    assert (found.ranking.tubes, found.ranking.chosen) == ((), None)
+    assert found.prediction.score == 0
 
 
 def test_over_time_is_the_best_cell_that_contains_the_frame() -> None:
     spans, values = np.array([[4, 6], [4, 8], [6, 8]]), np.array([0.5, 0.2, -0.3])
-    reading = TubeReading(tube(0, 4, 10), spans, values, None)
+    ranked = RankedTube(tube(0, 4, 10), spans, values, None)
     naive = [max([0.0, *(v for (s, e), v in zip(spans, values, strict=True) if s <= f < e)]) for f in range(4, 10)]
-    np.testing.assert_allclose(reading.over_time(), naive)
+    np.testing.assert_allclose(ranked.over_time(), naive)

@@ -8,7 +8,7 @@ import pytest
 
 from stvg.config import parse_config
 from stvg.errors import InputError
-from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion, choose_tube, joint_terms
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion, joint_terms
 from stvg.geometry.tubes import CENTRE_BOX, cover, smooth
 from stvg.io.submission import find_problems, write_submission
 from stvg.types import ClipSize, FrameSpan, MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
@@ -38,7 +38,7 @@ def tube_map(one, scores, contrastive=None, num_parts=2):
 
 
 def fuse(mode, tubes, moments, maps, max_extrapolation=10, weights=None):
-    fusion = ScoreFusion(mode, weights or JointWeights(), max_extrapolation)
+    fusion = ScoreFusion(FusionConfig(mode=mode, max_extrapolation=max_extrapolation), weights or JointWeights())
     prediction = fusion.fuse(QUERY, video(*tubes), moments, maps)
     check_valid(prediction)
     return prediction
@@ -142,7 +142,7 @@ def test_smoothing_calms_and_is_off_by_default():
     assert quiet == sorted(quiet, reverse=True)
     assert smooth(one, 0.0) is one
     assert FusionConfig().smoothing == 0.0
-    assert ScoreFusion("two_stage", JointWeights(), 10).cover(one, one.span).boxes_xyxy.tolist() == (
+    assert ScoreFusion(FusionConfig(), JointWeights()).cover(one, one.span).boxes_xyxy.tolist() == (
         one.boxes_xyxy.tolist()
     )
 
@@ -151,7 +151,7 @@ def test_smoothing_calms_and_is_off_by_default():
 def test_smoothing_comes_before_the_cut(mode):
     """The boxes of a frame do not depend on where the answer ends, and held boxes are the smoothed ends."""
     one = jittery(2, 20, 60)
-    fusion = ScoreFusion(mode, JointWeights(), 5, smoothing=3.0)
+    fusion = ScoreFusion(FusionConfig(mode=mode, max_extrapolation=5, smoothing=3.0), JointWeights())
     found = fusion.fuse(QUERY, video(one), MomentMap([(40, 64)], [1.0]), [TubeMap(3, [(40, 60)], [1.0], [1.0])])
     check_valid(found)
     whole = smooth(one, 3.0)
@@ -168,7 +168,7 @@ def test_smoothed_answers_are_valid(seed, deviation):
     corners = np.sort(rng.integers(0, [64, 48], (30, 2, 2)), axis=1) + np.array([[0.0, 0.0], [0.01, 0.01]])
     boxes = corners.reshape(30, 4)
     one = Tube(0, 10, boxes, rng.random(30), np.ones(30, bool))
-    fusion = ScoreFusion("two_stage", JointWeights(), 10, smoothing=deviation)
+    fusion = ScoreFusion(FusionConfig(smoothing=deviation), JointWeights())
     check_valid(fusion.fuse(QUERY, video(one), MomentMap([(0, 100)], [1.0]), [TubeMap(0, [(10, 40)], [1.0], [1.0])]))
 
 
@@ -238,7 +238,7 @@ def test_joint_terms_of_a_tube_far_from_every_moment():
     np.testing.assert_allclose(terms, [[0.0, 0.5, 1.0]])
 
 
-def test_choose_tube_against_a_loop():
+def test_the_tube_at_a_moment_against_a_loop():
     rng = np.random.default_rng(0)
     tubes = [tube(0, 0, 60), tube(1, 30, 90)]
     maps = [tube_map(one, rng.random(6), rng.uniform(-1, 1, 6), num_parts=3) for one in tubes]
@@ -249,10 +249,14 @@ def test_choose_tube_against_a_loop():
                 weights = [naive_tiou(span, (start, stop)) ** 4 + 1e-6 for span in its_map.spans.tolist()]
                 values = its_map.iou * (0.5 * its_map.contrastive + 0.5)
                 expected[index] = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-        found = choose_tube(FrameSpan(start, stop), maps, tubes)
+        moment = MomentMap([(start, stop)], [1.0])
+        found = ScoreFusion(FusionConfig(), JointWeights()).rank(QUERY, video(*tubes), moment, maps)
         if not expected:
-            assert found is None
+            assert found.mode == "tube_mmn"
             continue
-        assert found is not None
-        assert found[0] == max(expected, key=expected.__getitem__)
-        assert found[2] == pytest.approx(max(expected.values()), rel=1e-5)
+        assert (found.mode, found.span) == ("two_stage", FrameSpan(start, stop))
+        assert found.chosen == max(expected, key=expected.__getitem__)
+        assert found.score == pytest.approx(max(expected.values()), rel=1e-5)
+        assert {index: one.score for index, one in enumerate(found.tubes) if one.score is not None} == (
+            pytest.approx(expected, rel=1e-5)
+        )

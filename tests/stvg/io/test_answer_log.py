@@ -5,9 +5,11 @@ from contextlib import suppress
 
 import pytest
 
-from stvg.io.answer_log import Answer, answer_log
+from stvg.io.answer_log import LoggedAnswer, answer_log
 
-ANSWERS = [Answer(f"{k}_x.mp4", f"sentence {k}", "footage", {"st_frame": k}, "" if k else "nobody") for k in range(3)]
+ANSWERS = [
+    LoggedAnswer(f"{k}_x.mp4", f"sentence {k}", "footage", {"st_frame": k}, "" if k else "nobody") for k in range(3)
+]
 
 
 class KilledError(Exception):
@@ -24,7 +26,7 @@ def fill(out, answers, setting="s"):
 def kept(out, setting="s"):
     found = []
     with suppress(KilledError), answer_log(out, setting) as log:
-        found = [log.get(one.query_id, one.text, one.footage) for one in ANSWERS]
+        found = [log.get(one.query_id, one.text, one.source_id) for one in ANSWERS]
         raise KilledError
     return found
 

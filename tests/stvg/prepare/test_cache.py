@@ -1,4 +1,4 @@
-"""What of prepared videos stays in memory."""
+"""Which prepared videos stay in memory."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg.prepare.cache import KeepingReader, num_bytes, without_features
+from stvg.prepare.cache import CachedReader, num_bytes, without_features
 from stvg.types import PreparedVideo, Tube, VideoMeta
 
 
@@ -23,6 +23,17 @@ def video(name, frames=10):
     return PreparedVideo(meta, np.zeros((frames, 3), np.float32), (tube,), (np.zeros((frames, 7), np.float32),))
 
 
+class Counting:
+    """A reader that remembers which ids it has read."""
+
+    def __init__(self):
+        self.read_ids = []
+
+    def read(self, video_id):
+        self.read_ids.append(video_id)
+        return video(video_id, frames=100 if video_id == "large" else 10)
+
+
 def test_bytes_are_those_of_all_arrays():
     made = video("a.mp4", frames=10)
     assert num_bytes(made) == 10 * (4 * 4 + 4 + 1) + 10 * 3 * 4 + 10 * 7 * 4
@@ -36,30 +47,40 @@ def test_bytes_are_those_of_all_arrays():
 )
 def test_memory_held_is_bounded(room, kept):
     """Five videos of 610 bytes each, read from one end to the other three times."""
-    names, read = [f"{k}.mp4" for k in range(5)], []
-
-    def counted(name):
-        read.append(name)
-        return video(name)
-
-    keep = KeepingReader(counted, room)
+    names, stores = [f"{k}.mp4" for k in range(5)], Counting()
+    cached = CachedReader(stores, room)
     for _ in range(3):
-        assert [keep(name).meta.video_id for name in names] == names
-    assert read == names + 2 * names[kept:], "the first ones stay"
-    assert sum(num_bytes(one) for one in keep._kept.values()) == 610 * kept <= room
+        assert [cached.read(name).meta.video_id for name in names] == names
+    assert stores.read_ids == names + 2 * names[kept:], "the first ones stay"
+    held = [num_bytes(one) for one in cached._cache._videos.values()]
+    assert sum(held) == 610 * min(kept + 1, 5)
+    assert sum(held[:kept]) <= room, "beside the last one that was read"
 
 
 def test_a_large_video_leaves_room_for_the_small_ones():
-    read = []
-
-    def counted(name):
-        read.append(name)
-        return video(name, frames=100 if name == "large" else 10)
-
-    keep = KeepingReader(counted, 1220)
+    stores = Counting()
+    cached = CachedReader(stores, 1220)
     for name in 2 * ["large", "a", "b"]:
-        keep(name)
-    assert read == ["large", "a", "b", "large"]
+        cached.read(name)
+    assert stores.read_ids == ["large", "a", "b", "large"]
+
+
+def test_the_last_video_stays_whatever_the_budget():
+    for evict in (False, True):
+        stores = Counting()
+        cached = CachedReader(stores, 0, evict=evict)
+        for name in ("a", "a", "b", "b", "a"):
+            cached.read(name)
+        assert stores.read_ids == ["a", "b", "a"]
+
+
+def test_the_least_recently_used_video_makes_room():
+    stores = Counting()
+    cached = CachedReader(stores, 1220, evict=True)
+    for name in ("a", "b", "a", "c", "a", "b"):
+        cached.read(name)
+    assert stores.read_ids == ["a", "b", "c", "b"]
+    assert sum(num_bytes(one) for one in cached._cache._videos.values()) <= 1220
 
 
 def test_without_features_the_tubes_are_left():

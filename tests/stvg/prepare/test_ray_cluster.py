@@ -11,8 +11,9 @@ from stvg.config import parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
 from stvg.prepare.ray_cluster import RayCluster
-from stvg.prepare.runner import HowToPrepare, prepare_videos
+from stvg.prepare.runner import prepare_videos
 from stvg.prepare.store import PreparedStore
+from stvg.prepare.workers import LocalWorkers
 from stvg.recipe.build import build_preparer
 from stvg.recipe.schema import Recipe
 
@@ -53,7 +54,7 @@ def prepare(videos, folder, engine):
     plain = {"data": {"root": "d"}, "output": {"root": "o"}, "detector": {"kind": "file"}}
     store = PreparedStore(folder / "train.h5", "recipe")
     make = partial(build_preparer, parse_config(Recipe, plain, "here"))
-    failures = prepare_videos(videos, store, make, HowToPrepare(engine))
+    failures = prepare_videos(videos, store, make, engine)
     return {path.name: path.read_bytes() for path in folder.iterdir()}, [failure.video_id for failure in failures]
 
 
@@ -75,7 +76,7 @@ def test_a_node_that_dies_costs_nothing(videos, tmp_path):
     pytest.importorskip("ray", reason="needs the extra ray")
     from ray.cluster_utils import Cluster
 
-    expected = prepare(videos, tmp_path / "alone", HowToPrepare.on_this_machine(1).engine)
+    expected = prepare(videos, tmp_path / "alone", LocalWorkers(1))
     assert expected[1] == ["11_x.mp4"]
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:

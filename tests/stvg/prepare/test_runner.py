@@ -1,7 +1,6 @@
 """Many videos prepared: resumable, failures listed, the same bytes whatever the workers."""
 
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from stvg.config import parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
 from stvg.io.locks import locked
-from stvg.prepare.runner import HowToPrepare, prepare_videos
+from stvg.pipeline import Preparation, StageTimes
+from stvg.prepare.runner import PrepareOptions, prepare_videos
 from stvg.prepare.store import PreparedStore
+from stvg.prepare.workers import LocalWorkers
 from stvg.recipe.build import build_preparer
 from stvg.recipe.schema import Recipe
-from stvg.stage_times import StageTimes
 from stvg.types import PreparedVideo, VideoMeta
 
 
@@ -32,7 +32,8 @@ class Counting:
             raise InputError(f"{path}: expected a whole video file")
         meta = VideoMeta(video_id, path, 10, 10.0, 64, 48)
         times = StageTimes(10, 5, {"decode": 0.5, "detect": 1.5})
-        return PreparedVideo(meta, np.full((1, 1), len(self.asked), np.float32), (), (), times=times)
+        video = PreparedVideo(meta, np.full((1, 1), len(self.asked), np.float32), (), ())
+        return Preparation(video, times)
 
 
 @pytest.fixture
@@ -47,12 +48,12 @@ def store(tmp_path):
     return PreparedStore(tmp_path / "out" / "train.h5", "recipe")
 
 
-HERE = HowToPrepare.on_this_machine(1)
+HERE = LocalWorkers(1)
 
 
 def prepare(videos, store, **options):
     preparer = Counting()
-    return preparer.asked, prepare_videos(videos, store, lambda: preparer, replace(HERE, **options))
+    return preparer.asked, prepare_videos(videos, store, lambda: preparer, HERE, **options)
 
 
 def test_failures_are_listed_and_the_others_prepared(videos, store):
@@ -178,7 +179,7 @@ def test_nothing_to_do_makes_no_preparer(videos, store):
 @pytest.mark.parametrize("workers", [0, -1])
 def test_no_workers(workers):
     with pytest.raises(InputError, match=f"--workers: expected a whole number of at least 1, got {workers}"):
-        HowToPrepare.on_this_machine(workers)
+        PrepareOptions(workers=workers)
 
 
 @pytest.fixture(scope="module")
@@ -208,8 +209,8 @@ def test_two_workers_give_the_bytes_of_one(tiny, tmp_path):
     stores = {}
     for workers in (1, 2):
         stores[workers] = PreparedStore(tmp_path / str(workers) / "train.h5", "recipe")
-        how = HowToPrepare.on_this_machine(workers)
-        failures = prepare_videos(videos, stores[workers], partial(build_preparer, recipe_of(tiny)), how)
+        make = partial(build_preparer, recipe_of(tiny))
+        failures = prepare_videos(videos, stores[workers], make, LocalWorkers(workers))
         assert [failure.video_id for failure in failures] == ["cut.mp4"]
         assert failures[0].reason.startswith(f"{videos['cut.mp4']}: expected a whole video file, found a file cut off")
     assert stores[1].path.read_bytes() == stores[2].path.read_bytes()
@@ -222,7 +223,7 @@ def test_a_model_that_is_missing_is_one_line(tiny, tmp_path, workers):
     recipe = recipe_of(tiny, detector={"kind": "onnx", "path": str(tmp_path / "none.onnx")})
     store = PreparedStore(tmp_path / "train.h5", "recipe")
     with pytest.raises(InputError, match=r"none\.onnx"):
-        prepare_videos(videos, store, partial(build_preparer, recipe), HowToPrepare.on_this_machine(workers))
+        prepare_videos(videos, store, partial(build_preparer, recipe), LocalWorkers(workers))
     assert not Path(store.path).exists()
 
 
@@ -236,9 +237,9 @@ def test_videos_of_one_footage_are_prepared_once(videos, store):
     first, second = store.read("a.mp4"), store.read("b.mp4")
     assert (first.meta.video_id, second.meta.video_id) == ("a.mp4", "b.mp4")
     assert (first.meta.path, second.meta.path) == (videos["a.mp4"], videos["b.mp4"])
-    assert first.footage == second.footage != ""
+    assert first.source_id == second.source_id is not None
     np.testing.assert_array_equal(first.clip_features, second.clip_features)
     videos["e.mp4"] = videos["a.mp4"].with_name("e.mp4")
     videos["e.mp4"].write_text("another")
     prepare({"e.mp4": videos["e.mp4"]}, store)
-    assert store.read("e.mp4").footage != first.footage
+    assert store.read("e.mp4").source_id != first.source_id

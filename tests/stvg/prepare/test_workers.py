@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stvg.errors import InputError
-from stvg.prepare.workers import Lost, Processes, call_pickled, local_engine
+from stvg.prepare.workers import LocalWorkers, WorkerCrash, call_pickled, local_workers
 
 WORK = '''
 """Work for the processes: they import it, as they cannot import a test."""
@@ -60,34 +60,34 @@ def work(tmp_path_factory):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_every_job_is_done_once(work, tmp_path, count):
-    found = dict(Processes(count).run(work.Square(tmp_path), range(6)))
+    found = dict(LocalWorkers(count).run(work.Square(tmp_path), range(6)))
     assert found == {job: job * job for job in range(6)}
     workers = {path.read_text() for path in tmp_path.glob("did *")}
     assert (workers == {str(os.getpid())}) == (count == 1)
 
 
 def test_a_job_that_kills_its_process_is_lost_alone(work, tmp_path):
-    found = dict(Processes(2).run(work.Square(tmp_path, deadly=(4,)), range(6)))
-    assert found[4] == Lost("expected to be worked on, but its process died twice")
+    found = dict(LocalWorkers(2).run(work.Square(tmp_path, deadly=(4,)), range(6)))
+    assert found[4] == WorkerCrash("expected a result, but its process died twice")
     assert {job: value for job, value in found.items() if job != 4} == {j: j * j for j in range(6) if j != 4}
 
 
 def test_a_process_killed_from_outside_costs_nothing(work, tmp_path):
-    found = dict(Processes(2).run(work.Square(tmp_path, deadly=(0, 5), once=True), range(6)))
+    found = dict(LocalWorkers(2).run(work.Square(tmp_path, deadly=(0, 5), once=True), range(6)))
     assert found == {job: job * job for job in range(6)}
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_work_raises_ends_the_run(work, count):
     with pytest.raises(InputError, match="job 0"):
-        dict(Processes(count).run(work.refuse, [0]))
+        dict(LocalWorkers(count).run(work.refuse, [0]))
 
 
 def test_no_jobs():
-    assert list(Processes(2).run(print, [])) == []
+    assert list(LocalWorkers(2).run(print, [])) == []
     with pytest.raises(InputError, match="--workers: expected a whole number of at least 1, got 0"):
-        local_engine(0)
-    assert local_engine(None).count >= 1
+        local_workers(0)
+    assert local_workers(None).count >= 1
 
 
 def test_work_is_unpickled_once():
@@ -98,9 +98,9 @@ PARENT = """
 import sys
 from pathlib import Path
 from squares_for_engines import Square
-from stvg.prepare.workers import Processes
+from stvg.prepare.workers import LocalWorkers
 if __name__ == "__main__":
-    for job, value in Processes(2).run(Square(Path(sys.argv[1])), range(100000)):
+    for job, value in LocalWorkers(2).run(Square(Path(sys.argv[1])), range(100000)):
         print(value, flush=True)
 """
 

@@ -58,15 +58,23 @@ def test_text_learns(frozen, expected):
     assert text_learns(recipe(matcher={"training": {"frozen_text_epochs": frozen}}).matcher) is expected
 
 
-def test_weights_of_the_recipe_win_over_fitted_ones_and_those_over_the_default(tmp_path):
+def test_weights_of_the_recipe_win_over_fitted_ones_and_those_over_the_default(tmp_path, caplog):
+    """In joint one line of the log says which."""
+    caplog.set_level("INFO")
     one = recipe(output={"root": str(tmp_path)}, fusion={"mode": "joint"})
     assert build_fusion(one).weights == JointWeights(1.0, 1.0, 1.0)
-    assert build_fusion(one).mode == "joint"
-    assert build_fusion(one, "tube_mmn").mode == "tube_mmn"
+    assert build_fusion(one).config.mode == "joint"
+    assert f"(none are fitted: no {fusion_file(one)})" in caplog.messages[-1]
+    assert build_fusion(one, "tube_mmn").config.mode == "tube_mmn"
     write_fitted_weights(fusion_file(one), JointWeights(0.5, 1.0, 0.25), 0.1, 3)
     assert build_fusion(one).weights == JointWeights(0.5, 1.0, 0.25)
-    named = recipe(output={"root": str(tmp_path)}, fusion={"weights": {"moment": 3.0}})
+    assert f"(fitted on val, {fusion_file(one)})" in caplog.messages[-1]
+    named = recipe(output={"root": str(tmp_path)}, fusion={"mode": "joint", "weights": {"moment": 3.0}})
     assert build_fusion(named).weights == JointWeights(3.0, 1.0, 1.0)
+    assert caplog.messages[-1].endswith("(of the recipe)")
+    count = len(caplog.messages)
+    build_fusion(named, "two_stage")
+    assert len(caplog.messages) == count, "only joint uses them"
 
 
 @pytest.mark.parametrize("detector", [{"kind": "file"}, {"kind": "hog"}])

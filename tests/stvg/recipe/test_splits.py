@@ -10,20 +10,18 @@ from stvg.config import dump_config, parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
 from stvg.prepare.ray_cluster import RayCluster
-from stvg.prepare.runner import HowToPrepare
-from stvg.prepare.workers import Processes
+from stvg.prepare.runner import PrepareOptions
+from stvg.prepare.workers import LocalWorkers
 from stvg.recipe import splits
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import (
-    PrepareOptions,
-    how_to_prepare,
     prepare_split,
     prepare_wherever,
     split_reader,
     video_paths,
 )
 
-HERE = HowToPrepare.on_this_machine(1)
+HERE = PrepareOptions(workers=1)
 
 
 @pytest.fixture
@@ -53,30 +51,30 @@ def test_videos_of_other_splits_are_not_prepared_again(root, recipe, monkeypatch
     asked = []
     true = splits.prepare_split
 
-    def watched(recipe, name, paths, how):
+    def watched(recipe, name, paths, options):
         asked.append((name, list(paths)))
-        return true(recipe, name, paths, how)
+        return true(recipe, name, paths, options)
 
     monkeypatch.setattr(splits, "prepare_split", watched)
-    read, failures = prepare_wherever(recipe, "queries", paths, HERE)
+    reader, failures = prepare_wherever(recipe, "queries", paths, HERE)
     assert (asked, failures) == ([("queries", ["b.mp4", "c.mp4"])], [])
-    assert [read(name).meta.video_id for name in paths] == list(paths)
+    assert [reader.read(name).meta.video_id for name in paths] == list(paths)
     shutil.copy(paths["c.mp4"], paths["a.mp4"])
-    read, failures = prepare_wherever(recipe, "queries", paths, HERE)
+    reader, failures = prepare_wherever(recipe, "queries", paths, HERE)
     assert asked[1:] == [("queries", ["a.mp4"])], "another file of the same name"
-    np.testing.assert_array_equal(read("a.mp4").clip_features, read("c.mp4").clip_features)
+    np.testing.assert_array_equal(reader.read("a.mp4").clip_features, reader.read("c.mp4").clip_features)
 
 
 def test_missing_videos_are_failures(root, recipe):
-    read, failures = prepare_wherever(recipe, "q", video_paths(["a.mp4", "gone.mp4"], root / "videos"), HERE)
+    reader, failures = prepare_wherever(recipe, "q", video_paths(["a.mp4", "gone.mp4"], root / "videos"), HERE)
     assert [failure.video_id for failure in failures] == ["gone.mp4"]
-    assert read("a.mp4").meta.num_frames == 10
+    assert reader.read("a.mp4").meta.num_frames == 10
 
 
 def test_a_reader_keeps_what_it_has_read(root, recipe):
     prepare_split(recipe, "val", video_paths(["a.mp4"], root / "videos"), HERE)
-    read = split_reader(recipe, "val")
-    assert read("a.mp4") is read("a.mp4")
+    reader = split_reader(recipe, "val")
+    assert reader.read("a.mp4") is reader.read("a.mp4")
 
 
 def test_preprocess_one_file_or_all_splits(root, recipe):
@@ -114,23 +112,23 @@ def test_names_that_would_share_public_detections(root, recipe):
 
 
 @pytest.mark.parametrize(
-    ("options", "engine"),
+    ("options", "workers"),
     [
-        (PrepareOptions(workers=3), Processes(3)),
+        (PrepareOptions(workers=3), LocalWorkers(3)),
         (PrepareOptions(workers=3, ray=""), RayCluster("", 3, 0.0)),
         (PrepareOptions(workers=1, ray="auto", ray_gpus=0.25), RayCluster("auto", 1, 0.25)),
     ],
 )
-def test_where_videos_are_prepared(recipe, options, engine):
-    assert how_to_prepare(recipe, options).engine == engine
+def test_where_videos_are_prepared(recipe, options, workers):
+    assert options.make_workers(recipe.device) == workers
 
 
 def test_a_gpu_for_each_job_where_the_networks_run_on_one(recipe):
     on_gpu = parse_config(Recipe, dump_config(recipe) | {"device": "cuda"}, "here")
-    assert how_to_prepare(on_gpu, PrepareOptions(ray="auto", workers=2)).engine == RayCluster("auto", 2, 1.0)
+    assert PrepareOptions(ray="auto", workers=2).make_workers(on_gpu.device) == RayCluster("auto", 2, 1.0)
 
 
 @pytest.mark.parametrize("share", [-0.5, 1.5])
-def test_no_share_of_a_gpu(recipe, share):
+def test_no_share_of_a_gpu(share):
     with pytest.raises(InputError, match=f"--ray-gpus: expected a share from 0 to 1, got {share}"):
-        how_to_prepare(recipe, PrepareOptions(ray="", ray_gpus=share))
+        PrepareOptions(ray="", ray_gpus=share)

@@ -57,7 +57,7 @@ def test_val_is_kept_as_far_as_there_is_room(road, reads, gib):
     names = {item.query.video_id for item in val.annotations}
     for _ in range(3):
         for name in names:
-            assert num_bytes(val.read(name)) > 0
+            assert num_bytes(val.reader.read(name)) > 0
     assert min(reads[name] for name in names) == (1 if gib else 3)
 
 

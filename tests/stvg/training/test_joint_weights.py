@@ -7,7 +7,7 @@ import pytest
 
 from stvg.errors import InputError
 from stvg.evaluation.metrics import score
-from stvg.fusion.score_fusion import JointWeights, ScoreFusion, read_fitted_weights
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion, read_fitted_weights
 from stvg.training.joint_weights import WEIGHT_GRID, FusionSample, fit_joint_weights, write_fitted_weights
 from stvg.types import Annotation, MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
 
@@ -31,7 +31,7 @@ def sample(number, moments, ious, contrastive):
 
 def joint_m_viou(samples, weights, max_extrapolation):
     """The search's objective, by way of the fusion itself."""
-    fusion = ScoreFusion("joint", weights, max_extrapolation)
+    fusion = ScoreFusion(FusionConfig(mode="joint", max_extrapolation=max_extrapolation), weights)
     found = [fusion.fuse(one.annotation.query, one.video, one.moments, one.maps) for one in samples]
     return score([one.annotation for one in samples], found).m_viou
 

@@ -1,4 +1,4 @@
-"""Contact sheet, figures and the folder of one answer."""
+"""Overlay, plots and the folder of one answer."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +9,11 @@ import pytest
 
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
-from stvg.fusion.ranking import Explanation, TubeReading
-from stvg.types import MomentMap, Query, Tube, VideoMeta
-from stvg.viewer.contact_sheet import choose_frames
+from stvg.fusion.ranking import RankedTube, Ranking
+from stvg.types import FrameSpan, MomentMap, Query, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry
 from stvg.viewer.export import draw_all, write_drawings
 from stvg.viewer.map_plots import diamonds
-from stvg.viewer.overlay import COLOURS
 
 
 def tube(start: int, stop: int, left: float, number: int = 0) -> Tube:
@@ -28,41 +26,29 @@ def entry(tmp_path: Path) -> ReportEntry:
     write_video(tmp_path / "a.mp4", np.full((40, 96, 160, 3), 20, np.uint8), 10, 160, 96)
     meta = VideoMeta("a.mp4", tmp_path / "a.mp4", 40, 10.0, 160, 96)
     spans, values = np.array([[0, 20], [0, 40], [20, 40]]), np.array([0.1, 0.3, 0.2])
-    readings = tuple(TubeReading(tube(0, 40, left, k), spans, values, 0.3) for k, left in enumerate((10, 90)))
+    readings = tuple(RankedTube(tube(0, 40, left, k), spans, values, 0.3) for k, left in enumerate((10, 90)))
     moments = MomentMap(spans, np.array([0.1, 0.2, 0.9]))
-    explanation = Explanation("two_stage", moments, readings)
-    return ReportEntry(
-        Query("a.mp4", "a.mp4", "站 The man <turns>."), meta, tube(20, 40, 12), tube(10, 40, 10), None, explanation
-    )
-
-
-def shows(path: Path, colour: tuple[int, int, int]) -> bool:
-    picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-    return bool((np.abs(picture.astype(int) - np.array(colour)).max(axis=-1) < 20).sum() > 200)
+    query = Query("a.mp4", "a.mp4", "站 The man <turns>.")
+    ranking = Ranking(query, "two_stage", moments, readings, 0, FrameSpan(20, 40), 0.3)
+    return ReportEntry(query, meta, tube(20, 40, 12), tube(10, 40, 10), None, ranking)
 
 
 def test_all_drawings(entry: ReportEntry, tmp_path: Path) -> None:
     files = write_drawings(entry, tmp_path / "d")
-    assert files == (("overlay video", "overlay.mp4"), ("contact sheet", "contact_sheet.png"), ("figures", "maps.png"))
+    assert files == (("overlay video", "overlay.mp4"), ("figures", "maps.png"))
     assert {path.name for path in (tmp_path / "d").iterdir()} == {name for _, name in files} | {"made_of.txt"}
-    sheet = tmp_path / "d" / "contact_sheet.png"
-    assert shows(sheet, COLOURS["predicted"])
-    assert shows(sheet, COLOURS["true"])
-    height, width, _ = cv2.imread(str(sheet)).shape
-    assert width == 4 * 326 + 6
-    assert height > 3 * 192
     assert cv2.imread(str(tmp_path / "d" / "maps.png")).shape[0] > 700
 
 
 def test_without_answer_or_stages(entry: ReportEntry, tmp_path: Path) -> None:
-    files = write_drawings(replace(entry, found=None, explanation=None), tmp_path / "d")
-    assert files == (("contact sheet", "contact_sheet.png"),)
-    assert not shows(tmp_path / "d" / "contact_sheet.png", COLOURS["predicted"])
+    files = write_drawings(replace(entry, found=None, ranking=None), tmp_path / "d")
+    assert files == ()
+    assert not (tmp_path / "d").exists()
 
 
 def test_nobody_found(entry: ReportEntry, tmp_path: Path) -> None:
-    nobody = replace(entry, explanation=replace(entry.explanation, tubes=()))
-    assert len(write_drawings(nobody, tmp_path / "d")) == 3
+    nobody = replace(entry, ranking=replace(entry.ranking, tubes=()))
+    assert len(write_drawings(nobody, tmp_path / "d")) == 2
 
 
 def test_only_what_changed_is_drawn_again(entry: ReportEntry, tmp_path: Path) -> None:
@@ -97,13 +83,6 @@ def test_several_processes_draw_the_same_in_order(entry: ReportEntry, tmp_path: 
                 assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
     with pytest.raises(InputError, match="--workers: expected a whole number of at least 1, got 0"):
         list(draw_all(entries, tmp_path, False, 0))
-
-
-def test_frames_of_the_sheet() -> None:
-    frames = choose_frames(100, [tube(40, 60, 0), tube(50, 80, 0)])
-    assert (frames[0], frames[-1], len(frames)) == (30, 89, 12)
-    assert choose_frames(5, [tube(0, 5, 0)]).tolist() == sorted(choose_frames(5, [tube(0, 5, 0)]).tolist())
-    assert choose_frames(100, []).tolist()[::11] == [0, 99]
 
 
 def test_diamonds_of_neighbours_touch() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from stvg.errors import InputError
 from stvg.io.video import read_meta, stream_images
-from stvg.types import Tube
+from stvg.types import Tube, VideoMeta
 from stvg.viewer.overlay import wrap_text, write_overlay
 
 GREEN, ORANGE, GREY = np.array([60, 220, 90]), np.array([255, 170, 40]), np.array([170, 170, 170])
@@ -39,10 +39,10 @@ def has(image: np.ndarray, colour: np.ndarray) -> bool:
 def test_overlay_shows_boxes_in_their_spans_and_a_moving_cursor(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out.mp4"
     others = [tube(0, 40, (5, 100, 30, 150))]
-    write_overlay(
-        source, out, tube(10, 20, (40, 20, 90, 120)), "The man turns.", tube(15, 30, (60, 30, 120, 140)), others
-    )
-    meta, images = read_meta(source, "in"), list(stream_images(out))
+    meta = read_meta(source, "in")
+    found, truth = tube(10, 20, (40, 20, 90, 120)), tube(15, 30, (60, 30, 120, 140))
+    write_overlay(meta, out, found, "The man turns.", truth, others)
+    images = list(stream_images(out))
     shown = read_meta(out, "out")
     assert (shown.num_frames, shown.fps) == (40, meta.fps)
     assert shown.width % 2 == shown.height % 2 == 0
@@ -57,7 +57,7 @@ def test_overlay_shows_boxes_in_their_spans_and_a_moving_cursor(source: Path, tm
 
 
 def test_codec_is_what_browsers_play(source: Path, tmp_path: Path) -> None:
-    write_overlay(source, tmp_path / "out.mp4", tube(0, 40, (4, 4, 50, 90)), "A woman.")
+    write_overlay(read_meta(source, "in"), tmp_path / "out.mp4", tube(0, 40, (4, 4, 50, 90)), "A woman.")
     with av.open(str(tmp_path / "out.mp4")) as container:
         context = container.streams.video[0].codec_context
         assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
@@ -67,14 +67,15 @@ def test_codec_is_what_browsers_play(source: Path, tmp_path: Path) -> None:
     "caption", ["", "x" * 500, "站起来 走到门口", "عربى \u0000\u202e \U0001f600", "a\nb\tc", "word " * 400]
 )
 def test_any_caption(source: Path, tmp_path: Path, caption: str) -> None:
-    write_overlay(source, tmp_path / "out.mp4", tube(0, 40, (4, 4, 50, 90)), caption)
+    write_overlay(read_meta(source, "in"), tmp_path / "out.mp4", tube(0, 40, (4, 4, 50, 90)), caption)
     assert read_meta(tmp_path / "out.mp4", "out").height < 3 * read_meta(source, "in").height
 
 
 def test_failure_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "in.mp4").write_text("no video")
+    meta = VideoMeta("in.mp4", tmp_path / "in.mp4", 4, 10.0, 64, 96)
     with pytest.raises(InputError, match=r"in\.mp4"):
-        write_overlay(tmp_path / "in.mp4", tmp_path / "out.mp4", tube(0, 4, (4, 4, 50, 90)), "A woman.")
+        write_overlay(meta, tmp_path / "out.mp4", tube(0, 4, (4, 4, 50, 90)), "A woman.")
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 

@@ -11,8 +11,8 @@ import pytest
 from stvg.datasets.synthetic.make import write_video
 from stvg.evaluation.ablation import AblationRow, Difference
 from stvg.evaluation.metrics import score
-from stvg.fusion.ranking import Explanation, TubeReading
-from stvg.types import Annotation, MomentMap, Prediction, Query, QueryScore, Tube, VideoMeta
+from stvg.fusion.ranking import RankedTube, Ranking
+from stvg.types import Annotation, FrameSpan, MomentMap, Prediction, Query, QueryScore, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.page.write import page_script, write_report
 
@@ -28,10 +28,11 @@ def entry(folder: Path, number: int) -> ReportEntry:
     name = f"{number}.mp4"
     write_video(folder / name, np.zeros((20, 48, 64, 3), np.uint8), 10, 64, 48)
     meta = VideoMeta(name, folder / name, 20, 10.0, 64, 48)
-    reading = TubeReading(tube(0, 20), np.array([[0, 10], [0, 20], [10, 20]]), np.array([0.1, 0.2, 0.3]), 0.25)
-    explanation = Explanation("two_stage", MomentMap(np.array([[0, 20]]), np.array([0.5])), (reading,))
+    reading = RankedTube(tube(0, 20), np.array([[0, 10], [0, 20], [10, 20]]), np.array([0.1, 0.2, 0.3]), 0.25)
     query = Query(name, name, f"{TEXT} {number}")
-    return ReportEntry(query, meta, tube(5, 15), tube(0, 10), QueryScore(name, 1 / 3, 0.1), explanation)
+    moments = MomentMap(np.array([[0, 20]]), np.array([0.5]))
+    ranking = Ranking(query, "two_stage", moments, (reading,), 0, FrameSpan(0, 20), 0.25)
+    return ReportEntry(query, meta, tube(5, 15), tube(0, 10), QueryScore(name, 1 / 3, 0.1), ranking)
 
 
 def data_of(page: Path) -> list[dict[str, object]]:
@@ -116,7 +117,7 @@ def test_details_of_a_query(tmp_path: Path) -> None:
 
 
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
-    bare = replace(entry(tmp_path, 0), truth=None, score=None, explanation=None)
+    bare = replace(entry(tmp_path, 0), truth=None, score=None, ranking=None)
     unanswered = replace(entry(tmp_path, 1), found=None)
     page = write_report(tmp_path / "r", "t", [bare, unanswered], SplitResults())
     first, second = data_of(page)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stvg.evaluation.verdicts import find_problems
+from stvg.evaluation.error_analysis import find_problems
 from stvg.geometry.tubes import mean_box_iou, origin_of
 from stvg.types import Tube
 
