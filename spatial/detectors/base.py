@@ -75,12 +75,7 @@ class BatchDetector(ABC):
                 ) from error
             found.extend(
                 clean_detections(
-                    frame,
-                    one.boxes_xyxy * to_video,
-                    one.scores,
-                    video.meta,
-                    source=self._source,
-                    keep=self._filter,
+                    frame, one.boxes_xyxy * to_video, one.scores, video.meta, source=self._source, keep=self._filter
                 )
                 for frame, one in zip(frames, people, strict=True)
             )

@@ -20,13 +20,7 @@ class BoxFilterConfig:
 
 
 def clean_detections(
-    frame: int,
-    boxes_xyxy: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    meta: VideoMeta,
-    *,
-    source: str,
-    keep: BoxFilterConfig,
+    frame: int, boxes_xyxy: npt.ArrayLike, scores: npt.ArrayLike, meta: VideoMeta, *, source: str, keep: BoxFilterConfig
 ) -> Detections:
     """Return the usable ones of raw detections, strongest first.
 

@@ -31,11 +31,7 @@ class TubeItem:
 
 
 def make_tube_item(
-    annotations: Sequence[Annotation],
-    video: PreparedVideo,
-    num_clips: int,
-    mask: Tensor,
-    keep: Keep = keep_in_memory,
+    annotations: Sequence[Annotation], video: PreparedVideo, num_clips: int, mask: Tensor, keep: Keep = keep_in_memory
 ) -> TubeItem | None:
     """Return the training item of one video's annotated sentences, None without tubes.
 

@@ -63,9 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="seed of --cut-val (default 0)")
     parser.add_argument("--decode", action="store_true", help="decode every picture of every video, which takes long")
     parser.add_argument(
-        "--sentences",
-        choices=("captions", "questions", "both"),
-        help="which of VidSTG's sentences (default captions)",
+        "--sentences", choices=("captions", "questions", "both"), help="which of VidSTG's sentences (default captions)"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes that check videos (default: all cores)")
     return parser

@@ -100,10 +100,6 @@ def _validate_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("stvg validate", description=_VALIDATE)
     parser.add_argument("--predictions", type=Path, required=True, metavar="P", help="submission, results.json")
     parser.add_argument(
-        "--queries",
-        type=Path,
-        required=True,
-        metavar="Q",
-        help="test queries, or annotations (tells image sizes)",
+        "--queries", type=Path, required=True, metavar="Q", help="test queries, or annotations (tells image sizes)"
     )
     return parser

@@ -28,15 +28,7 @@ from stvg.fusion.score_fusion import ScoreFusion
 from stvg.interfaces import MomentLocalizer, TubeMatcher
 from stvg.pipeline import Grounder, WholeLocalizer
 from stvg.prepare.cache import CachedStages, Reader
-from stvg.types import (
-    Annotation,
-    FloatArray,
-    IntArray,
-    Prediction,
-    Query,
-    QueryScore,
-    Scores,
-)
+from stvg.types import Annotation, FloatArray, IntArray, Prediction, Query, QueryScore, Scores
 
 PARTS_TEMPORAL = ("mmn", "truth", "whole", "uniform")
 PARTS_SPATIAL = ("matcher", "truth", "confident", "largest", "random")

@@ -33,16 +33,7 @@ from stvg.fusion.ranking import RankedTube, Ranking
 from stvg.geometry.spans import pairwise_tiou
 from stvg.geometry.tubes import centre_tube, cover, smooth
 from stvg.io.files import read_json
-from stvg.types import (
-    FloatArray,
-    FrameSpan,
-    MomentMap,
-    Prediction,
-    PreparedVideo,
-    Query,
-    Tube,
-    TubeMap,
-)
+from stvg.types import FloatArray, FrameSpan, MomentMap, Prediction, PreparedVideo, Query, Tube, TubeMap
 
 _TINY = 1e-6
 _SHARPNESS = 4

@@ -35,10 +35,7 @@ def fit_joint_weights(samples: Sequence[FusionSample], max_extrapolation: int) -
 
 
 def _m_viou(
-    samples: Sequence[FusionSample],
-    logs: Sequence[Sequence[FloatArray]],
-    weights: JointWeights,
-    max_extrapolation: int,
+    samples: Sequence[FusionSample], logs: Sequence[Sequence[FloatArray]], weights: JointWeights, max_extrapolation: int
 ) -> float:
     """Return the m_vIoU of the joint mode with these weights, from the logs of each sample's maps."""
     predictions = []

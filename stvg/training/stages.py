@@ -51,11 +51,7 @@ def train_matcher(recipe: Recipe, resume: bool = False, bar_position: int = 0) -
 
 
 def _train_stage(
-    recipe: Recipe,
-    stage: StageConfig,
-    make_task: type[MomentTask] | type[TubeTask],
-    resume: bool,
-    bar_position: int,
+    recipe: Recipe, stage: StageConfig, make_task: type[MomentTask] | type[TubeTask], resume: bool, bar_position: int
 ) -> list[Failure]:
     """Train the task of a stage; return the videos that were left out, of several ranks nothing."""
     folder = recipe.output.root / stage.folder

@@ -99,11 +99,7 @@ def _draw_triangle(
 
 
 def _draw_over_time(
-    axes: "Axes",
-    ranking: Ranking,
-    chosen: RankedTube | None,
-    meta: VideoMeta,
-    marks: dict[str, FrameSpan | None],
+    axes: "Axes", ranking: Ranking, chosen: RankedTube | None, meta: VideoMeta, marks: dict[str, FrameSpan | None]
 ) -> None:
     for name, span in marks.items():
         if span is not None:

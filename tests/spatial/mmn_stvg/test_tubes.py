@@ -106,10 +106,7 @@ def test_prepared_rows_stay():
     assert equal_parts(part, 1, 5) is part.rows
 
 
-@pytest.mark.parametrize(
-    ("frames", "found"),
-    [([0, 1, 2], "0"), ([4, 5, 21], "21"), ([4, 6, 5], "6 before 5")],
-)
+@pytest.mark.parametrize(("frames", "found"), [([0, 1, 2], "0"), ([4, 5, 21], "21"), ([4, 6, 5], "6 before 5")])
 def test_rows_outside_the_tube(frames, found):
     with pytest.raises(InputError, match=f"frames 1 to 20 in order, got frame {found}; --ignore-feature-frames"):
         equal_parts(features(frames), 1, 20)

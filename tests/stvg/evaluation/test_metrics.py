@@ -152,10 +152,7 @@ def test_random_tubes_meet_often_enough_to_test_anything():
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize(
     ("found", "reason"),
-    [
-        (tube(20, 29, [0, 0, 10, 10]), "the frame after the truth's last"),
-        (tube(90, 95, [0, 0, 10, 10]), "far away"),
-    ],
+    [(tube(20, 29, [0, 0, 10, 10]), "the frame after the truth's last"), (tube(90, 95, [0, 0, 10, 10]), "far away")],
 )
 def test_tubes_apart_score_0(rule, found, reason):
     assert rule(TRUTH, found) == (0, 0), reason

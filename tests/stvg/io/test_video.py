@@ -76,11 +76,7 @@ def test_stream_yields_all_frames_in_full_size(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("rotation", "shape", "white"),
-    [
-        (90, (64, 48), np.s_[48:, :]),
-        (-90, (64, 48), np.s_[:16, :]),
-        (180, (48, 64), np.s_[:, 48:]),
-    ],
+    [(90, (64, 48), np.s_[48:, :]), (-90, (64, 48), np.s_[:16, :]), (180, (48, 64), np.s_[:, 48:])],
     ids=["counter-clockwise: left goes down", "clockwise: left goes up", "upside down"],
 )
 def test_rotation_is_applied(tmp_path: Path, rotation: int, shape: tuple[int, int], white: tuple[slice, slice]) -> None:

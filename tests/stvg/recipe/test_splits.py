@@ -14,12 +14,7 @@ from stvg.prepare.runner import PrepareOptions
 from stvg.prepare.workers import LocalWorkers
 from stvg.recipe import splits
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import (
-    prepare_split,
-    prepare_wherever,
-    split_reader,
-    video_paths,
-)
+from stvg.recipe.splits import prepare_split, prepare_wherever, split_reader, video_paths
 
 HERE = PrepareOptions(workers=1)
 

@@ -183,8 +183,7 @@ def test_the_best_epoch_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("first", "every", "expected"),
-    [(1, 1, [1, 2, 3, 4]), (3, 1, [3, 4]), (1, 2, [1, 3, 4]), (9, 1, [4])],
+    ("first", "every", "expected"), [(1, 1, [1, 2, 3, 4]), (3, 1, [3, 4]), (1, 2, [1, 3, 4]), (9, 1, [4])]
 )
 def test_validation_is_due(tmp_path, first, every, expected):
     states = []

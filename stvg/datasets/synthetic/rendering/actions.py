@@ -87,15 +87,7 @@ BENT: Pose = {
     "r_in": 0,
     "shift": -0.04,
 }
-REACHING: Pose = {
-    "lean": 58,
-    "nod": 4,
-    "l_thigh": 78,
-    "l_knee": 96,
-    "r_thigh": 52,
-    "r_knee": 104,
-    "shift": -0.08,
-}
+REACHING: Pose = {"lean": 58, "nod": 4, "l_thigh": 78, "l_knee": 96, "r_thigh": 52, "r_knee": 104, "shift": -0.08}
 
 
 @dataclass(slots=True, eq=False)

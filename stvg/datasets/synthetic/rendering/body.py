@@ -101,12 +101,7 @@ class Tailor:
         return self.joint(first) * (1 - share) + self.joint(second) * share
 
     def limb(
-        self,
-        group: str,
-        spots: list[tuple[Curve, float]],
-        colour: Rgb,
-        layers: int = 3,
-        alpha: int = CLOTH,
+        self, group: str, spots: list[tuple[Curve, float]], colour: Rgb, layers: int = 3, alpha: int = CLOTH
     ) -> None:
         """Add a tapered limb through `spots`: pixels (T, 2) and a radius in body heights each, lit from the side.
 

@@ -139,12 +139,7 @@ def test_seeds_of_footage_differ_and_do_not_depend_on_the_counts() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [
-        ({"train": 0}, "--train"),
-        ({"test": -1}, "--test"),
-        ({"seed": -1}, "--seed"),
-        ({"workers": 0}, "--workers"),
-    ],
+    [({"train": 0}, "--train"), ({"test": -1}, "--test"), ({"seed": -1}, "--seed"), ({"workers": 0}, "--workers")],
 )
 def test_unusable_numbers(tmp_path: Path, arguments: dict[str, int], named: str) -> None:
     numbers = {"train": 1, "val": 1, "test": 1, "seed": 0} | arguments

@@ -15,11 +15,7 @@ from stvg.viewer.page.media import is_playable, place_video, write_thumbnail
 
 
 def make(
-    path: Path,
-    codec: str,
-    pix_fmt: str = "yuv420p",
-    times: list[int] | None = None,
-    size: tuple[int, int] = (64, 48),
+    path: Path, codec: str, pix_fmt: str = "yuv420p", times: list[int] | None = None, size: tuple[int, int] = (64, 48)
 ) -> VideoMeta:
     """Write 20 frames that grow brighter; `times` are their places in tenths of a second."""
     with av.open(str(path), "w") as container:

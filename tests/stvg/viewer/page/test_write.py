@@ -112,7 +112,7 @@ def test_details_of_a_query(tmp_path: Path) -> None:
             "spans": [0, 10, 0, 20, 10, 20],
             "values": [0.1, 0.2, 0.3],
             "overlap": 1.0,
-        },
+        }
     ]
 
 
