@@ -1,6 +1,5 @@
 """Build, load and describe the networks of a recipe."""
 
-from dataclasses import fields
 from typing import Any
 
 from stvg.compute.device import usable
@@ -84,8 +83,3 @@ def load_network(
     network, sentences = build_network(stage, input_size, recipe.device, vectors)
     checkpoint.load_into(network)
     return network, sentences
-
-
-def config_values(config: Any) -> dict[str, Any]:
-    """Return a config's fields as keyword arguments, without the one that only tells kinds apart."""
-    return {item.name: getattr(config, item.name) for item in fields(config) if item.name != "kind"}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from stvg.compute.device import usable
+from stvg.compute.matmul import use_onednn_linear
 from stvg.errors import InputError
 from stvg.recipe.networks import text_learns
 from stvg.recipe.schema import RankerConfig, StageConfig, TemporalConfig
@@ -51,7 +52,9 @@ def random_distilbert(**sizes: int) -> TextBackbone:
     from transformers import DistilBertConfig, DistilBertModel
 
     config = DistilBertConfig(**sizes)
-    return TextBackbone(DistilBertModel(config), config.dim)
+    encoder = DistilBertModel(config)
+    use_onednn_linear(encoder)
+    return TextBackbone(encoder, config.dim)
 
 
 class RandomTokens(TextTokenizer):
