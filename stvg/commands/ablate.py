@@ -14,8 +14,8 @@ from stvg.evaluation.error_analysis import ErrorBudget, error_budget, error_shar
 from stvg.evaluation.plots import draw_error_bars, draw_heat_map
 from stvg.evaluation.tables import errors_to_markdown, groups_to_markdown, rows_to_markdown, rows_to_text
 from stvg.fusion.score_fusion import MODES, ScoreFusion
-from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically, write_text_atomically
+from stvg.io.hcstvg_annotations import read_annotations
 from stvg.prepare.cache import CachedReader, Reader
 from stvg.recipe.build import build_fusion, load_localizer, load_matcher
 from stvg.recipe.schema import Recipe

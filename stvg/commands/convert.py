@@ -16,8 +16,8 @@ from spatial.mmn_stvg.tubes import equal_parts, make_tube, side_by_side
 from stvg.cli import ExitCode, recipe_parser, report_failures
 from stvg.config import load_config
 from stvg.errors import InputError
-from stvg.io.annotations import CLIP_S, read_annotated_clips, read_queries
 from stvg.io.files import read_json
+from stvg.io.hcstvg_annotations import CLIP_S, read_annotated_clips, read_queries
 from stvg.io.video import read_meta
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import prepared_store

@@ -22,8 +22,8 @@ from stvg.config import load_config, override
 from stvg.datasets.synthetic.make import make_world
 from stvg.evaluation.metrics import bootstrap_interval, score, summarise
 from stvg.evaluation.tables import SCORE_HEAD, align, difference_to_text, rows_to_text, score_cells
-from stvg.io.annotations import read_annotations
 from stvg.io.files import write_json_atomically
+from stvg.io.hcstvg_annotations import read_annotations
 from stvg.io.submission import read_submission, write_submission
 from stvg.models.fetch import DETECTOR
 from stvg.recipe.build import build_grounder

@@ -8,8 +8,8 @@ from pathlib import Path
 from stvg.cli import ExitCode, recipe_parser
 from stvg.errors import InputError
 from stvg.evaluation.metrics import PROTOCOLS, score, summarise
-from stvg.io.annotations import read_annotated_clips, read_queries
 from stvg.io.files import read_json, write_json_atomically
+from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries
 from stvg.io.submission import find_problems, read_submission
 from stvg.types import ClipSize
 

@@ -24,9 +24,9 @@ from stvg.config import dump_config, load_config
 from stvg.datasets.hcstvg.fallback import centre_answer, likely_size
 from stvg.datasets.hcstvg.index import index_path, read_index
 from stvg.errors import InputError, NobodyFoundError
-from stvg.io.annotations import read_annotated_clips, read_queries
 from stvg.io.answer_log import AnswerLog, LoggedAnswer, answer_log
 from stvg.io.files import read_json, remove_leftovers, write_json_atomically
+from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries
 from stvg.io.locks import locked
 from stvg.io.manifest import commit, file_hash, make_manifest, manifest_path
 from stvg.io.submission import to_item, write_items, write_submission

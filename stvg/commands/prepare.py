@@ -12,7 +12,7 @@ from pathlib import Path
 from stvg.cli import add_how_to_prepare, recipe_parser, refuse_without_ray, report_failures
 from stvg.config import load_config, override
 from stvg.errors import InputError
-from stvg.io.annotations import read_queries
+from stvg.io.hcstvg_annotations import read_queries
 from stvg.prepare.runner import PrepareOptions
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import SPLITS, prepare_split, video_paths

@@ -23,8 +23,8 @@ from stvg.datasets.hcstvg.layout import PrepareRequest, prepare_hcstvg
 from stvg.errors import InputError
 from stvg.evaluation.metrics import score, summarise
 from stvg.evaluation.tables import comparison
-from stvg.io.annotations import read_annotations, read_queries
 from stvg.io.files import read_json, write_json_atomically, write_text_atomically
+from stvg.io.hcstvg_annotations import read_annotations, read_queries
 from stvg.io.locks import locked
 from stvg.io.submission import find_problems, read_submission
 from stvg.prepare.runner import PrepareOptions

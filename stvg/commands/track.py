@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.video is not None:
         refuse(asked, ["--fps"], "without --video, which tells its own")
 
-    from spatial.tracking.mot_files import track_file
+    from spatial.tracking.mot_tracks import track_file
 
     count = track_file(
         asked.detections,

@@ -16,8 +16,8 @@ from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.evaluation.error_analysis import ErrorShares, error_shares
 from stvg.evaluation.metrics import score
-from stvg.io.annotations import read_annotations, read_queries
 from stvg.io.files import read_json
+from stvg.io.hcstvg_annotations import read_annotations, read_queries
 from stvg.io.submission import read_submission
 from stvg.io.video import read_meta
 from stvg.pipeline import GroundedQuery, Grounder

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stvg.geometry.boxes import elementwise_iou
-from stvg.io.annotations import CLIP_S
+from stvg.io.hcstvg_annotations import CLIP_S
 from stvg.types import Annotation, Prediction, QueryScore, Scores, Tube
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from stvg.errors import InputError
-from stvg.io import shot_boundaries as cuts
+from stvg.io import shot_detection
 from stvg.types import Image, VideoFrames, VideoMeta
 
 _SHORT_BY_S = 1.0
@@ -110,12 +110,12 @@ def read_footage(path: Path, video_id: str, stride: int, max_side: int) -> Video
                 size = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
             if len(times_s) % stride == 0:
                 kept.append(_to_rgb(frame, size, reformatter))
-            tiny.append(_to_rgb(frame, (cuts.WIDTH, cuts.HEIGHT), shrinker, upright=False))
+            tiny.append(_to_rgb(frame, (shot_detection.WIDTH, shot_detection.HEIGHT), shrinker, upright=False))
             times_s.append(_time_s(frame))
         meta = VideoMeta(video_id, path, len(times_s), source.fps(times_s), width, height)
     images = np.stack(kept)
     frames = np.arange(0, len(times_s), stride, dtype=np.int64)
-    return VideoFrames(meta, frames, images, images.shape[1] / height, cuts.find_cuts(np.stack(tiny)))
+    return VideoFrames(meta, frames, images, images.shape[1] / height, shot_detection.find_cuts(np.stack(tiny)))
 
 
 def stream_images(path: Path) -> Iterator[Image]:

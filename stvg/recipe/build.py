@@ -7,8 +7,8 @@ from spatial.features.image_text import ImageTextConfig, load_image_text_model
 from spatial.features.imported import ImportedConfig
 from spatial.matching.matcher import MMNTubeMatcher
 from spatial.matching.zero_shot import ZeroShotLocalizer, ZeroShotMatcher
-from spatial.tracking.linker import OfflineLinker
 from spatial.tracking.tracker import BidirectionalTracker
+from spatial.tracking.tracklet_linker import OfflineLinker
 from stvg.compute.device import usable
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import JointWeights, Mode, ScoreFusion, read_fitted_weights

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from spatial.detectors.detections_file import FileConfig
 from spatial.detectors.detectron2 import Detectron2Config
 from spatial.detectors.hog import HogConfig
 from spatial.detectors.mmdet import MmdetConfig
-from spatial.detectors.mot_file import FileConfig
 from spatial.detectors.onnx import OnnxConfig
 from spatial.detectors.phrase import PhraseConfig
 from spatial.detectors.torchvision import TorchvisionConfig
@@ -21,8 +21,8 @@ from spatial.features.image_encoder import ImageEncoderConfig
 from spatial.features.image_text import ImageTextConfig
 from spatial.features.imported import ImportedConfig
 from spatial.features.video_encoder import VideoNetworkConfig
-from spatial.tracking.linker import LinkingConfig
 from spatial.tracking.tracker import TrackingConfig
+from spatial.tracking.tracklet_linker import LinkingConfig
 from stvg.config import STRICT, parse_config, read_values
 from stvg.fusion.score_fusion import FusionConfig
 from temporal.benchmarks.annotations import MomentForm

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from spatial.detectors.mot_file import FileConfig
+from spatial.detectors.detections_file import FileConfig
 from spatial.features.imported import ImportedConfig, imported_source
 from stvg.errors import InputError
 from stvg.prepare.cache import CachedReader

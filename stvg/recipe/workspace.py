@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from spatial.detectors.mot_file import FileConfig, detections_path
+from spatial.detectors.detections_file import FileConfig, detections_path
 from spatial.features.imported import IMPORT_COMMAND, ImportedConfig, imported_source
 from stvg.config import dump_config
 from stvg.prepare.store import PreparedStore, source_fingerprint

@@ -13,8 +13,8 @@ from stvg.io.files import write_json_atomically
 from stvg.recipe.build_benchmark import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.recipe.schema import BenchmarkRecipe
 from stvg.recipe.workspace import temporal_folder as folder_of
-from stvg.training.items import TrainSet
 from stvg.training.setup import StageTask, training_alone
+from stvg.training.train_split import TrainSet
 from temporal.benchmarks.annotations import MomentAnnotations, read_moments
 from temporal.benchmarks.features import ClipReader
 from temporal.benchmarks.ranker import Ranking, moment_item, rank_split
@@ -22,8 +22,8 @@ from temporal.benchmarks.recall import RecallTable
 from temporal.distributed.ranks import Ranks
 from temporal.mmn.losses import Losses
 from temporal.training.config import TrainingConfig
-from temporal.training.items import MomentItem, MomentLoss
 from temporal.training.loop import train
+from temporal.training.moment_items import MomentItem, MomentLoss
 
 logger = logging.getLogger(__name__)
 Split = Literal["train", "val", "test"]

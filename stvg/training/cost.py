@@ -13,7 +13,7 @@ from stvg.recipe.schema import Device, StageConfig
 from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN
 from temporal.training.embedder import BatchEmbedder
-from temporal.training.items import MomentItem, MomentLoss
+from temporal.training.moment_items import MomentItem, MomentLoss
 from temporal.training.optimizer import clip_and_step, make_optimizer
 
 _MAPS = {"cpu": 4, "cuda": 64}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stvg.datasets.hcstvg.items import read_split
+from stvg.datasets.hcstvg.item_checks import read_split
 from stvg.datasets.hcstvg.layout import PrepareRequest
 from stvg.datasets.hcstvg.sources import Sources, find_sources
 from stvg.datasets.hcstvg.videos import find_file

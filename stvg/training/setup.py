@@ -15,8 +15,8 @@ from stvg.io.files import remove_leftovers
 from stvg.io.locks import locked
 from stvg.recipe.networks import build_network, describe_network
 from stvg.recipe.schema import BenchmarkRecipe, Recipe, StageConfig
-from stvg.training.items import Item, TrainSet
-from stvg.training.paraphrases import make_paraphrases
+from stvg.training.paraphrased_items import make_paraphrases
+from stvg.training.train_split import Item, TrainSet
 from temporal.distributed.batch_norm import synchronise_batch_norm
 from temporal.distributed.ranks import Ranks, connected, find_ranks
 from temporal.mmn.text_cache import encode_all

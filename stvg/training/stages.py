@@ -15,10 +15,10 @@ from stvg.prepare.cache import without_features
 from stvg.recipe.build import load_stages
 from stvg.recipe.schema import Recipe, StageConfig
 from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
-from stvg.training.items import left_out, training_splits, usable_split
 from stvg.training.joint_weights import FusionSample, fit_joint_weights, write_fitted_weights
 from stvg.training.setup import training_alone
 from stvg.training.tasks import MomentTask, TubeTask
+from stvg.training.train_split import left_out, training_splits, usable_split
 from stvg.types import Failure
 from temporal.distributed.ranks import find_ranks
 from temporal.training.checkpoint import best_weights

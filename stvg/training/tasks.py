@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatial.matching.items import TubeItem, TubeLoss, make_tube_item
 from spatial.matching.matcher import MMNTubeMatcher
+from spatial.matching.tube_items import TubeItem, TubeLoss, make_tube_item
 from stvg.errors import InputError
 from stvg.evaluation.metrics import score
 from stvg.geometry.spans import span_tiou
@@ -14,14 +14,14 @@ from stvg.prepare.cache import Reader
 from stvg.recipe.build import build_fusion, clip_sequences
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import matcher_folder, prepared_store, temporal_folder
-from stvg.training.items import Split, make_train_set
 from stvg.training.setup import StageTask
+from stvg.training.train_split import Split, make_train_set
 from stvg.types import Annotation, FrameSpan, PreparedVideo
 from temporal.distributed.ranks import Ranks
 from temporal.localizer import MMNLocalizer
 from temporal.mmn.losses import Losses
 from temporal.training.clip_store import ClipStore
-from temporal.training.items import MomentItem, MomentLoss, make_moment_item
+from temporal.training.moment_items import MomentItem, MomentLoss, make_moment_item
 
 
 class MomentTask(StageTask[MomentItem]):

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stvg.errors import InputError
-from stvg.io.annotations import CLIP_S, read_annotated_clips
 from stvg.io.files import is_finite_number, read_json
+from stvg.io.hcstvg_annotations import CLIP_S, read_annotated_clips
 
 MomentForm = Literal["2d-tan", "hc-stvg"]
 
@@ -53,8 +53,8 @@ def read_moments(path: Path, form: MomentForm, drop_empty: bool = False) -> Mome
     """Read an annotation file of one split.
 
     Form "2d-tan": {video: {"duration", "timestamps" [[start, end]], "sentences"}} in seconds, or with "fps" and
-    "num_frames" in place of the duration: then timestamps are frames. Form "hc-stvg": see stvg.io.annotations; seconds
-    are those of 20 s clips, which is what HC-STVG's are. Moments are cut to the video, as the official code does. It
+    "num_frames" in place of the duration: then timestamps are frames. Form "hc-stvg": see stvg.io.hcstvg_annotations;
+    seconds are those of its 20 s clips. Moments are cut to the video, as the official code does. It
     also drops those with start >= end, from test too: `drop_empty` does so, and without it they are errors.
 
     Raises:

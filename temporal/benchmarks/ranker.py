@@ -20,7 +20,7 @@ from temporal.benchmarks.recall import RecallTable, recall_table
 from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.network import MMN, cosines, iou_scores
 from temporal.mmn.text_cache import SentenceSource
-from temporal.training.items import MomentItem
+from temporal.training.moment_items import MomentItem
 
 ReadClips = Callable[[str], Tensor]
 """Returns the averaged clips (P, D) of a video by its id."""

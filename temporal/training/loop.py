@@ -4,10 +4,8 @@ A training folder holds `last.pt` (weights, optimiser, scheduler and history, fo
 (the weights of the epoch that scored highest on val, with their config in the file's metadata).
 """
 
-import json
 import logging
 import math
-import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -21,14 +19,13 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from stvg.config import dump_config
-from stvg.errors import InputError
-from stvg.io.files import writing
 from temporal.distributed.collectives import sum_gradients
 from temporal.distributed.ranks import Ranks
 from temporal.mmn.losses import Losses
-from temporal.training.checkpoint import best_weights, check_same_config, save_weights
+from temporal.training.checkpoint import best_weights, save_weights
 from temporal.training.config import TrainingConfig
 from temporal.training.optimizer import clip_and_step, make_optimizer
+from temporal.training.resume import ResumableState
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -120,7 +117,8 @@ def train(
     optimizer = make_optimizer(task.model, task.text_parameters, config)
     steps_per_epoch = math.ceil(len(run.items) / config.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(config, steps_per_epoch))
-    first, best = _restore(run, optimizer, scheduler) if resume else (0, -math.inf)
+    state = ResumableState(folder / "last.pt", task.model, optimizer, scheduler, _agreement(run))
+    first, best = state.restore() if resume else (0, -math.inf)
     if first >= config.epochs:
         if run.ranks.is_first:
             logger.info("%s is trained to the end, best val score %.4f: nothing to do", folder, best)
@@ -143,7 +141,7 @@ def train(
                 if score is not None and score > best:
                     best = score
                     save_weights(task.model, task.description(), best_weights(folder))
-                _save_state(run, optimizer, scheduler, epoch + 1, best)
+                state.save(epoch + 1, best)
                 _show(writer, bar, epoch + 1, losses, score, best)
     run.ranks.barrier()
     if run.ranks.is_first:
@@ -237,48 +235,7 @@ def _validate(run: _Run[Item], epoch: int) -> float | None:
         return run.task.score()
 
 
-def _save_state(
-    run: _Run[Item],
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LambdaLR,
-    done: int,
-    best: float,
-) -> None:
-    state = {
-        "model": run.task.model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-        "epochs": done,
-        "best": best,
-        "config": json.dumps(_agreement(run), sort_keys=True),
-    }
-    with writing(run.folder / "last.pt") as path, path.open("wb") as file:
-        torch.save(state, file)  # given a path, torch would write its name, drawn anew each time, into the file
-
-
 def _agreement(run: _Run[Item]) -> dict[str, Any]:
     """Return all that a run must have in common with the one that it resumes."""
     training = {f"training.{key}": value for key, value in dump_config(run.config).items()}
     return {**run.task.description(), **run.task.setting(), **training, "seed": run.task.seed}
-
-
-def _restore(
-    run: _Run[Item], optimizer: torch.optim.Optimizer, scheduler: torch.optim.lr_scheduler.LambdaLR
-) -> tuple[int, float]:
-    """Restore `last.pt`; return the number of finished epochs and the best score. A folder without one starts anew."""
-    path = run.folder / "last.pt"
-    if not path.is_file():
-        return 0, -math.inf
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        stored = json.loads(state["config"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: expected the state of an interrupted training, found none ({type(error).__name__}); "
-            "remove it to train anew"
-        ) from error
-    check_same_config(stored, _agreement(run), path)
-    run.task.model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    scheduler.load_state_dict(state["scheduler"])
-    return int(state["epochs"]), float(state["best"])

@@ -13,7 +13,7 @@ from temporal.mmn.moment_map import moment_cells
 from temporal.mmn.network import MMNConfig, cosines, make_mmn
 from temporal.sequences import PeopleSequences, VideoSequence
 from temporal.training.embedder import BatchEmbedder
-from temporal.training.items import MomentLoss, make_moment_item
+from temporal.training.moment_items import MomentLoss, make_moment_item
 
 N = 8
 QUERIES = [Query("q0", "a.mp4", "one"), Query("q1", "a.mp4", "two")]

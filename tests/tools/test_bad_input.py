@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from stvg.datasets.synthetic.make import write_video
-from stvg.io.annotations import read_annotated_clips
+from stvg.io.hcstvg_annotations import read_annotated_clips
 from stvg.io.submission import find_problems
 
 ROOT = Path(__file__).parents[2]

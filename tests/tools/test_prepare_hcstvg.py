@@ -8,7 +8,7 @@ import pytest
 
 from stvg.datasets.hcstvg.index import index_path, read_index
 from stvg.datasets.synthetic.make import write_video
-from stvg.io.annotations import read_annotations, read_queries
+from stvg.io.hcstvg_annotations import read_annotations, read_queries
 
 FPS, FRAMES = 4, 80
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from stvg.io.annotations import read_queries
+from stvg.io.hcstvg_annotations import read_queries
 from stvg.io.submission import find_problems
 
 

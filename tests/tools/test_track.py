@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stvg.io.mot import read_mot
+from stvg.io.mot_text import read_mot
 
 ROOT = Path(__file__).resolve().parents[2]
 

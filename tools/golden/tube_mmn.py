@@ -18,8 +18,8 @@ from golden.mmn import (
     golden_tokens,
     training_figures,
 )
-from spatial.matching.losses import lay_out_videos, tube_losses
-from spatial.matching.targets import tube_iou_map
+from spatial.matching.tube_losses import lay_out_videos, tube_losses
+from spatial.matching.tube_targets import tube_iou_map
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.types import BoolArray, MomentMap, Prediction, PreparedVideo, Query, Tube, TubeMap, VideoMeta

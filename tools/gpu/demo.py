@@ -122,7 +122,7 @@ def _difference_of_a_resumed_training(device: str, folder: Path, common: Sequenc
 def _difference_of_scores(device: str, folder: Path, common: Sequence[str]) -> float:
     """Return the largest difference of both stages' scores between the CPU and `device`."""
     from stvg.config import load_config
-    from stvg.io.annotations import read_annotations
+    from stvg.io.hcstvg_annotations import read_annotations
     from stvg.recipe.build import load_localizer, load_matcher
     from stvg.recipe.schema import Recipe
     from stvg.recipe.workspace import prepared_store

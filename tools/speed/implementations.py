@@ -23,7 +23,7 @@ from temporal.mmn.moment_map import moment_ious
 from temporal.mmn.text_cache import CachedTokens, CachedVectors, SentenceSource
 from temporal.training.config import Precision
 from temporal.training.embedder import BatchEmbedder
-from temporal.training.items import MomentLoss
+from temporal.training.moment_items import MomentLoss
 from temporal.training.optimizer import clip_and_step, make_optimizer
 
 

@@ -20,7 +20,7 @@ from temporal.mmn.moment_map import moment_ious, moment_map_mask
 from temporal.mmn.network import MMN, make_mmn
 from temporal.mmn.text_encoder import TextBackbone, TextTokenizer, TokenBatch, load_text_backbone
 from temporal.sparse_conv.cells import needed_cells, reachable_cells, valid_counts
-from temporal.training.items import MomentItem
+from temporal.training.moment_items import MomentItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ import numpy as np
 from scipy import stats
 
 from spatial.detectors.onnx import OnnxConfig, OnnxDetector
-from spatial.tracking.linker import OfflineLinker
 from spatial.tracking.tracker import BidirectionalTracker
+from spatial.tracking.tracklet_linker import OfflineLinker
 from stvg.cli import ExitCode, run
 from stvg.io.files import write_json_atomically, write_text_atomically
 from stvg.types import Tube

@@ -14,10 +14,10 @@ from stvg.datasets.synthetic.make import footage_jobs
 from stvg.datasets.synthetic.rendering.frames import render_scene
 from stvg.errors import InputError
 from stvg.geometry.boxes import clip_boxes
-from stvg.io.mot import MotRows, read_mot
-from stvg.io.shot_boundaries import HEIGHT as THUMBNAIL_HEIGHT
-from stvg.io.shot_boundaries import WIDTH as THUMBNAIL_WIDTH
-from stvg.io.shot_boundaries import find_cuts
+from stvg.io.mot_text import MotRows, read_mot
+from stvg.io.shot_detection import HEIGHT as THUMBNAIL_HEIGHT
+from stvg.io.shot_detection import WIDTH as THUMBNAIL_WIDTH
+from stvg.io.shot_detection import find_cuts
 from stvg.types import Detections, FloatArray, Image, VideoFrames, VideoMeta
 
 FILMED = ("TUD-Campus", "TUD-Stadtmitte")

@@ -8,7 +8,7 @@ import numpy as np
 
 from stvg.errors import InputError
 from stvg.geometry.boxes import elementwise_iou, pairwise_iou
-from stvg.io.mot import MotRows
+from stvg.io.mot_text import MotRows
 from stvg.types import Tube
 
 

@@ -1,1 +1,1 @@
-"""From tracklets to tubes: the parts of the offline linker (spatial.tracking.linker)."""
+"""From tracklets to tubes: the parts of the offline linker (spatial.tracking.tracklet_linker)."""

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stvg.geometry.tubes import centre_tube
-from stvg.io.annotations import film_of
+from stvg.io.hcstvg_annotations import film_of
 from stvg.types import ClipSize, FrameSpan, Prediction, Query, VideoMeta
 
 USUAL = ClipSize(width=640, height=360, num_frames=480)

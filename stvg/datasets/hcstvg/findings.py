@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from stvg.datasets.hcstvg.items import Finding, SplitItems
+from stvg.datasets.hcstvg.item_checks import Finding, SplitItems
 from stvg.datasets.hcstvg.sources import Dataset
 from stvg.io.files import write_json_atomically, write_text_atomically
 

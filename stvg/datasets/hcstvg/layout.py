@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from stvg.datasets.hcstvg.findings import write_report
 from stvg.datasets.hcstvg.index import DataIndex, IndexedVideo, index_path, write_index
-from stvg.datasets.hcstvg.items import Finding, SplitItems, check_items, read_split
+from stvg.datasets.hcstvg.item_checks import Finding, SplitItems, check_items, read_split
 from stvg.datasets.hcstvg.sources import Dataset, Sources, Split, find_sources
 from stvg.datasets.hcstvg.val_split import cut_val
 from stvg.datasets.hcstvg.videos import (
@@ -23,8 +23,8 @@ from stvg.datasets.hcstvg.videos import (
 )
 from stvg.datasets.hcstvg.vidstg import Sentences, convert_split
 from stvg.errors import InputError
-from stvg.io.annotations import CLIP_S
 from stvg.io.files import read_json, remove_leftovers, write_json_atomically
+from stvg.io.hcstvg_annotations import CLIP_S
 from stvg.io.locks import locked
 from stvg.prepare.workers import WorkerCrash, Workers
 

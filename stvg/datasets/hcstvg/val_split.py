@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stvg.io.annotations import film_of
+from stvg.io.hcstvg_annotations import film_of
 
 
 def cut_val(train: Mapping[str, Any], share: float, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stvg.datasets.hcstvg.items import Finding, SplitItems
+from stvg.datasets.hcstvg.item_checks import Finding, SplitItems
 from stvg.datasets.hcstvg.sources import VIDEO_SUFFIXES
 from stvg.errors import InputError
 from stvg.io.video import read_footage, read_meta

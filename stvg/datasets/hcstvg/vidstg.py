@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from stvg.datasets.hcstvg.items import Finding, SplitItems, check_items
+from stvg.datasets.hcstvg.item_checks import Finding, SplitItems, check_items
 from stvg.errors import InputError
 from stvg.io.files import read_json
 

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from stvg.config import STRICT
 from stvg.geometry.boxes import clip_boxes, elementwise_iou
-from stvg.io.mot import MotRows
+from stvg.io.mot_text import MotRows
 from stvg.types import BoolArray, Float64Array, FloatArray
 
 

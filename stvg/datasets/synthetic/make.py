@@ -22,9 +22,9 @@ from stvg.datasets.synthetic.detections import detect_roughly
 from stvg.datasets.synthetic.planning.clip import FPS, HEIGHT, WIDTH, PlannedClip, Split, plan_clips
 from stvg.errors import InputError
 from stvg.io import video_writer
-from stvg.io.annotations import AnnotatedClip, write_annotations, write_queries
 from stvg.io.files import read_json, write_json_atomically, writing
-from stvg.io.mot import write_mot
+from stvg.io.hcstvg_annotations import AnnotatedClip, write_annotations, write_queries
+from stvg.io.mot_text import write_mot
 from stvg.types import Annotation, ClipSize, FloatArray, Image, Query, Tube
 
 logger = logging.getLogger(__name__)

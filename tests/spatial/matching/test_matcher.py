@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from spatial.matching.items import TubeLoss, make_tube_item
 from spatial.matching.matcher import MMNTubeMatcher, tube_clips
+from spatial.matching.tube_items import TubeLoss, make_tube_item
 from stvg.geometry.boxes import elementwise_iou
 from stvg.types import Annotation, PreparedVideo, Query, Tube, VideoMeta
 from temporal.mmn.losses import LossConfig

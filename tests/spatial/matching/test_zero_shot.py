@@ -13,7 +13,7 @@ from stvg.config import load_config, override, parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion
-from stvg.io.mot import MotRows, write_mot
+from stvg.io.mot_text import MotRows, write_mot
 from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
 from stvg.types import FrameSpan, PreparedVideo, Query, Tube, VideoFrames, VideoMeta

@@ -8,7 +8,7 @@ import pytest
 from stvg.commands.demo import STORE, DetectorRow, compare_detectors, detectors_to_text, run_demo
 from stvg.config import load_config
 from stvg.evaluation.metrics import score
-from stvg.io.annotations import read_annotations
+from stvg.io.hcstvg_annotations import read_annotations
 from stvg.io.submission import read_submission
 from stvg.recipe.schema import Recipe
 from stvg.types import QueryScore, Scores

@@ -15,14 +15,14 @@ import pytest
 import torch
 from torch import nn
 
-from spatial.matching.items import TubeItem, TubeLoss
+from spatial.matching.tube_items import TubeItem, TubeLoss
 from temporal.distributed.batch_norm import synchronise_batch_norm
 from temporal.distributed.collectives import gather_rows, sum_gradients
 from temporal.distributed.ranks import Ranks, connected
 from temporal.mmn.losses import LossConfig
 from temporal.mmn.network import MMNConfig, make_mmn
 from temporal.training.embedder import BatchEmbedder
-from temporal.training.items import MomentItem, MomentLoss
+from temporal.training.moment_items import MomentItem, MomentLoss
 
 ALONE = Ranks()
 SIZES = [2, 3]

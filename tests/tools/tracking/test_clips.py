@@ -6,8 +6,8 @@ import pytest
 
 from stvg.errors import InputError
 from stvg.geometry.boxes import pairwise_iou
-from stvg.io.mot import MotRows, write_mot
-from stvg.io.shot_boundaries import find_cuts
+from stvg.io.mot_text import MotRows, write_mot
+from stvg.io.shot_detection import find_cuts
 from stvg.types import Detections, VideoFrames, VideoMeta
 from tracking import clips as tracking_clips
 from tracking.clips import TrackingClip, crowd_clip, filmed_clip, with_planted_cut

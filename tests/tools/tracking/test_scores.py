@@ -5,7 +5,7 @@ import pytest
 
 from stvg.errors import InputError
 from stvg.geometry.boxes import elementwise_iou, pairwise_iou
-from stvg.io.mot import MotRows
+from stvg.io.mot_text import MotRows
 from stvg.types import Tube
 from tracking.scores import best_tube_viou, mot_scores
 

@@ -3,7 +3,7 @@
 import pytest
 
 from stvg.datasets.hcstvg.val_split import cut_val
-from stvg.io.annotations import film_of
+from stvg.io.hcstvg_annotations import film_of
 
 TRAIN = {f"{clip}_film{film}.mp4": f"{film} {clip}" for film in range(20) for clip in range(1 + film % 4)}
 

@@ -7,7 +7,7 @@ import pytest
 
 from stvg.datasets.hcstvg.vidstg import convert_split
 from stvg.errors import InputError
-from stvg.io.annotations import read_annotations
+from stvg.io.hcstvg_annotations import read_annotations
 
 
 def annotation(video="v1", **changes):

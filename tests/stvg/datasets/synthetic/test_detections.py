@@ -7,7 +7,7 @@ import pytest
 
 from stvg.datasets.synthetic.detections import DetectorErrors, detect_roughly
 from stvg.geometry.boxes import pairwise_iou
-from stvg.io.mot import MotRows
+from stvg.io.mot_text import MotRows
 
 FRAMES, PEOPLE, SIZE = 4000, 3, (640, 360)
 TRUE = np.array([[60, 100, 120, 300], [280, 90, 340, 310], [500, 110, 560, 290]], np.float32)

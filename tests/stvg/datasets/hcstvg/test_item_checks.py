@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stvg.datasets.hcstvg.items import read_split
+from stvg.datasets.hcstvg.item_checks import read_split
 from stvg.errors import InputError
-from stvg.io.annotations import read_annotations, read_queries
+from stvg.io.hcstvg_annotations import read_annotations, read_queries
 
 REAL = Path(__file__).parents[5] / "shared" / "data" / "hcstvg" / "query_v2.json"
 

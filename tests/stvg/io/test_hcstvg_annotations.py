@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stvg.errors import InputError
-from stvg.io.annotations import (
+from stvg.io.hcstvg_annotations import (
     AnnotatedClip,
     read_annotated_clips,
     read_annotations,

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stvg.io.shot_boundaries import find_cuts
+from stvg.io.shot_detection import find_cuts
 from stvg.types import Image
 
 HEIGHT, WIDTH = 72, 128

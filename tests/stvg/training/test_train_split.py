@@ -14,10 +14,10 @@ from stvg.prepare.cache import num_bytes
 from stvg.prepare.store import PreparedStore
 from stvg.recipe.build import clip_sequences
 from stvg.recipe.schema import Recipe
-from stvg.training.items import make_train_set, training_splits, usable_split
+from stvg.training.train_split import make_train_set, training_splits, usable_split
 from temporal.distributed.ranks import Ranks
 from temporal.mmn.moment_map import moment_map_mask
-from temporal.training.items import make_moment_item
+from temporal.training.moment_items import make_moment_item
 
 
 @pytest.fixture

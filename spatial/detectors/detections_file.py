@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from spatial.detectors.postprocess import BoxFilterConfig, clean_detections
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.io.mot import MotRows, read_mot
+from stvg.io.mot_text import MotRows, read_mot
 from stvg.types import Detections, VideoFrames
 
 

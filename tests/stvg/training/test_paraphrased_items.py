@@ -7,11 +7,11 @@ import torch
 
 from stvg.config import load_config
 from stvg.recipe.schema import Recipe
-from stvg.training.paraphrases import make_paraphrases
+from stvg.training.paraphrased_items import make_paraphrases
 from stvg.training.stages import train_temporal
 from temporal.mmn.text_cache import CachedVectors
 from temporal.mmn.text_encoder import TextTokenizer
-from temporal.training.items import MomentItem
+from temporal.training.moment_items import MomentItem
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stvg.errors import InputError
-from stvg.io.annotations import read_annotations
+from stvg.io.hcstvg_annotations import read_annotations
 from stvg.prepare.cache import RECENT_BYTES, CachedReader, Reader
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import split_reader, unreadable_videos

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.detectors.mot_file import FileConfig, FileDetector
+from spatial.detectors.detections_file import FileConfig, FileDetector
 from stvg.errors import InputError
 from stvg.types import VideoFrames, VideoMeta
 

@@ -5,8 +5,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spatial.tracking.linker import OfflineLinker
 from spatial.tracking.tracker import BidirectionalTracker
+from spatial.tracking.tracklet_linker import OfflineLinker
 from stvg.geometry.boxes import elementwise_iou
 from stvg.geometry.tubes import interpolate_tube
 from stvg.types import Detections, Tube, VideoFrames, VideoMeta

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spatial.detectors.mot_file import detections_in
+from spatial.detectors.detections_file import detections_in
 from spatial.detectors.postprocess import BoxFilterConfig
-from spatial.tracking.linker import OfflineLinker
 from spatial.tracking.tracker import BidirectionalTracker
+from spatial.tracking.tracklet_linker import OfflineLinker
 from stvg.errors import InputError
-from stvg.io.mot import MotRows, read_mot, write_mot
+from stvg.io.mot_text import MotRows, read_mot, write_mot
 from stvg.io.video import read_footage
 from stvg.types import Tube, VideoFrames, VideoMeta
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spatial.tracking.linking.assembly import make_tube
 from spatial.tracking.linking.tracklets import Tracklet
+from spatial.tracking.linking.tube_from_tracklets import make_tube
 from stvg.types import VideoFrames, VideoMeta
 
 

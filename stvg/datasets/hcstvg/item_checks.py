@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stvg.errors import InputError
-from stvg.io.annotations import parse_item, parse_query
 from stvg.io.files import key_problem
+from stvg.io.hcstvg_annotations import parse_item, parse_query
 from stvg.types import ClipSize
 
 Kind = Literal[

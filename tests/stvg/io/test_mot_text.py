@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stvg.errors import InputError
-from stvg.io.mot import MotRows, read_mot, write_mot
+from stvg.io.mot_text import MotRows, read_mot, write_mot
 
 
 def test_file_frames_become_0_based_and_boxes_xyxy(tmp_path):

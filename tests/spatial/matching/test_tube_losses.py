@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from spatial.matching.losses import lay_out_videos, tube_loss_sent, tube_loss_vid, tube_losses
+from spatial.matching.tube_losses import lay_out_videos, tube_loss_sent, tube_loss_vid, tube_losses
 from temporal.mmn.losses import LossConfig, loss_iou
 
 TAU, MARGIN, CELLS = 0.1, 0.4, 5

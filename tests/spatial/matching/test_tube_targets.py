@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spatial.matching.targets import tube_iou_map, tube_targets
+from spatial.matching.tube_targets import tube_iou_map, tube_targets
 from stvg.types import Tube
 
 

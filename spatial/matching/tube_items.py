@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spatial.matching.losses import lay_out_videos, tube_losses
 from spatial.matching.matcher import tube_clips
-from spatial.matching.targets import tube_targets
+from spatial.matching.tube_losses import lay_out_videos, tube_losses
+from spatial.matching.tube_targets import tube_targets
 from stvg.types import Annotation, PreparedVideo
 from temporal.mmn.losses import LossConfig, Losses
 from temporal.mmn.network import cosines
