@@ -25,7 +25,7 @@ from stvg.fusion.ranking import Ranking
 from stvg.fusion.score_fusion import MODES
 from stvg.io.files import key_problem
 from stvg.pipeline import NOBODY, Grounder, Preparer, WholeLocalizer
-from stvg.prepare.cache import RECENT_BYTES, VideoCache
+from stvg.prepare.memory_cache import RECENT_BYTES, VideoCache
 from stvg.recipe.build import build_fusion, build_grounder, build_preparer, load_localizer
 from stvg.recipe.schema import DetectorConfig, Recipe
 from stvg.recipe.workspace import video_fingerprint

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from spatial.tracking.linking.appearance import appearance_of, appearance_ratio
 from spatial.tracking.linking.assignment import best_chains
 from spatial.tracking.linking.gap_filling import refill
-from spatial.tracking.linking.motion import ends_of, motion_ratio
+from spatial.tracking.linking.motion_model import ends_of, motion_ratio
 from spatial.tracking.linking.pruning import dense_parts, drop_inner, is_real, merge_duplicates, trim_ends
 from spatial.tracking.linking.shot_association import pairs_across_cut
 from spatial.tracking.linking.tracklets import Tracklet, chained, common_boxes, split_in_crowds, tracklets_of

@@ -16,7 +16,7 @@ from stvg.evaluation.tables import errors_to_markdown, groups_to_markdown, rows_
 from stvg.fusion.score_fusion import MODES, ScoreFusion
 from stvg.io.files import write_json_atomically, write_text_atomically
 from stvg.io.hcstvg_annotations import read_annotations
-from stvg.prepare.cache import CachedReader, Reader
+from stvg.prepare.memory_cache import CachedReader, Reader
 from stvg.recipe.build import build_fusion, load_localizer, load_matcher
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import prepare_wherever, video_paths

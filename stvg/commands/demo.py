@@ -20,7 +20,8 @@ from stvg.commands.prepare import preprocess
 from stvg.commands.view import TrainedStages, read_answered, split_entries
 from stvg.config import load_config, override
 from stvg.datasets.synthetic.make import make_world
-from stvg.evaluation.metrics import bootstrap_interval, score, summarise
+from stvg.evaluation.bootstrap import bootstrap_interval
+from stvg.evaluation.metrics import score, summarise
 from stvg.evaluation.tables import SCORE_HEAD, align, difference_to_text, rows_to_text, score_cells
 from stvg.io.files import write_json_atomically
 from stvg.io.hcstvg_annotations import read_annotations

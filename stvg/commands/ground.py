@@ -31,7 +31,7 @@ from stvg.io.locks import locked
 from stvg.io.manifest import commit, file_hash, make_manifest, manifest_path
 from stvg.io.submission import to_item, write_items, write_submission
 from stvg.pipeline import NOBODY, Grounder
-from stvg.prepare.cache import RECENT_BYTES, CachedReader, Reader
+from stvg.prepare.memory_cache import RECENT_BYTES, CachedReader, Reader
 from stvg.prepare.runner import PrepareOptions
 from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe

@@ -21,7 +21,7 @@ from stvg.io.hcstvg_annotations import read_annotations, read_queries
 from stvg.io.submission import read_submission
 from stvg.io.video import read_meta
 from stvg.pipeline import GroundedQuery, Grounder
-from stvg.prepare.cache import RECENT_BYTES, CachedReader, Reader
+from stvg.prepare.memory_cache import RECENT_BYTES, CachedReader, Reader
 from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import prepare_wherever, video_paths

@@ -23,11 +23,12 @@ from stvg.evaluation.baselines import (
     mean_area,
     mean_confidence,
 )
-from stvg.evaluation.metrics import bootstrap_interval, paired_bootstrap_interval, score
+from stvg.evaluation.bootstrap import bootstrap_interval, paired_bootstrap_interval
+from stvg.evaluation.metrics import score
 from stvg.fusion.score_fusion import ScoreFusion
 from stvg.interfaces import MomentLocalizer, TubeMatcher
 from stvg.pipeline import Grounder, WholeLocalizer
-from stvg.prepare.cache import CachedStages, Reader
+from stvg.prepare.memory_cache import CachedStages, Reader
 from stvg.types import Annotation, FloatArray, IntArray, Prediction, Query, QueryScore, Scores
 
 PARTS_TEMPORAL = ("mmn", "truth", "whole", "uniform")

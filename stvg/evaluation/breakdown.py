@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stvg.evaluation.ablation import AblationRow
-from stvg.evaluation.metrics import bootstrap_interval
+from stvg.evaluation.bootstrap import bootstrap_interval
 from stvg.types import Annotation, BoolArray, Float64Array, PreparedVideo, QueryScore, Scores, Tube
 
 

@@ -29,7 +29,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from stvg.evaluation.metrics import bootstrap_interval, official
+from stvg.evaluation.bootstrap import bootstrap_interval
+from stvg.evaluation.metrics import official
 from stvg.geometry.boxes import elementwise_iou
 from stvg.geometry.spans import span_tiou
 from stvg.geometry.tubes import GOOD_BOX, centre_tube, mean_box_iou, origin_of

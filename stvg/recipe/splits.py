@@ -8,7 +8,7 @@ from pathlib import Path
 from spatial.detectors.detections_file import FileConfig
 from spatial.features.imported import ImportedConfig, imported_source
 from stvg.errors import InputError
-from stvg.prepare.cache import CachedReader
+from stvg.prepare.memory_cache import CachedReader
 from stvg.prepare.runner import PrepareOptions, prepare_videos
 from stvg.prepare.store import PreparedStore, store_files
 from stvg.recipe.build import build_preparer

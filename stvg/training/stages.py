@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from stvg.cli import configure_logging
 from stvg.compute.allocator import keep_freed_memory
-from stvg.prepare.cache import without_features
+from stvg.prepare.memory_cache import without_features
 from stvg.recipe.build import load_stages
 from stvg.recipe.schema import Recipe, StageConfig
 from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder

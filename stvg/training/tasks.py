@@ -10,7 +10,7 @@ from stvg.errors import InputError
 from stvg.evaluation.metrics import score
 from stvg.geometry.spans import span_tiou
 from stvg.pipeline import Grounder, WholeLocalizer
-from stvg.prepare.cache import Reader
+from stvg.prepare.memory_cache import Reader
 from stvg.recipe.build import build_fusion, clip_sequences
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import matcher_folder, prepared_store, temporal_folder

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from stvg.errors import InputError
 from stvg.io.hcstvg_annotations import read_annotations
-from stvg.prepare.cache import RECENT_BYTES, CachedReader, Reader
+from stvg.prepare.memory_cache import RECENT_BYTES, CachedReader, Reader
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import split_reader, unreadable_videos
 from stvg.recipe.workspace import prepared_store

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from stvg.evaluation.ablation import AblationRow
+from stvg.evaluation.bootstrap import bootstrap_interval
 from stvg.evaluation.breakdown import break_down, query_properties, thirds
-from stvg.evaluation.metrics import bootstrap_interval, score
+from stvg.evaluation.metrics import score
 from stvg.types import Annotation, Prediction, PreparedVideo, Query, Tube, VideoMeta
 
 

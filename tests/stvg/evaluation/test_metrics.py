@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
+from stvg.evaluation.bootstrap import bootstrap_interval, paired_bootstrap_interval
 from stvg.evaluation.metrics import (
     PROTOCOLS,
     STCAT_LEFT_OUT,
-    bootstrap_interval,
     mmn_stvg,
     official,
-    paired_bootstrap_interval,
     score,
     stcat,
     stcat_released,

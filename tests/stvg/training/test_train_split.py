@@ -10,7 +10,7 @@ import torch
 
 from stvg.config import load_config
 from stvg.errors import InputError
-from stvg.prepare.cache import num_bytes
+from stvg.prepare.memory_cache import num_bytes
 from stvg.prepare.store import PreparedStore
 from stvg.recipe.build import clip_sequences
 from stvg.recipe.schema import Recipe

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatial.tracking.linking.motion import ends_of, motion_ratio
+from spatial.tracking.linking.motion_model import ends_of, motion_ratio
 from spatial.tracking.linking.tracklets import Tracklet
 from stvg.types import VideoMeta
 

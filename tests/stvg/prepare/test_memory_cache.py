@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stvg.prepare.cache import CachedReader, num_bytes, without_features
+from stvg.prepare.memory_cache import CachedReader, num_bytes, without_features
 from stvg.types import PreparedVideo, Tube, VideoMeta
 
 
