@@ -11,6 +11,7 @@
 import logging
 import tempfile
 import time
+import unicodedata
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,10 @@ from stvg.viewer.page.write import write_report
 
 logger = logging.getLogger(__name__)
 PERSON = "person"
+LONGEST_SENTENCE = 2000
+"""Letters of the longest sentence that is answered."""
+_NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories that no line of text holds: control characters, halves of a pair, ends of lines, of paragraphs."""
 
 
 def load(config: str | Path | Recipe, overrides: Sequence[str] = ()) -> "VideoGrounder":
@@ -80,7 +85,7 @@ class GroundedVideo:
         """Write the video with the boxes, the sentence and a time line as an mp4 that browsers play; return its path.
 
         Raises:
-            InputError: the video cannot be read any more, or `out` not be written.
+            InputError: the video cannot be read any more, or `out` not be written, is the video or no .mp4.
         """
         write_overlay(self.video, Path(out), self.tube, self.text, None, self.candidates)
         return Path(out)
@@ -155,11 +160,10 @@ class VideoGrounder:
         """Return when and where the person is that the sentence describes.
 
         Raises:
-            InputError: the video cannot be read or the sentence is empty.
+            InputError: the video cannot be read, or the sentence is none (check_sentence).
             NobodyFoundError: the detector found nobody in the video.
         """
-        if not text.strip():
-            raise InputError(f"sentence: expected words, got {text!r}")
+        check_sentence(text)
         path = Path(video)
         prepared = self._videos.prepare(path)
         if not prepared.tubes:
@@ -186,6 +190,22 @@ class VideoGrounder:
         """Return a grounder with another detector; it shares the networks and has a cache of its own."""
         recipe = replace(self._recipe, detector=detector)
         return VideoGrounder(recipe, self._grounder, VideoPreparer(recipe))
+
+
+def check_sentence(text: object, longest: int = LONGEST_SENTENCE) -> None:
+    """Refuse what is no sentence that a person asks, whoever asks it.
+
+    Raises:
+        InputError: no string, one of white space alone, over `longest` letters, or not one line of text.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"sentence: expected text, got {str(text)[:40]}")
+    if len(text) > longest:
+        raise InputError(f"sentence: expected at most {longest} letters, got {len(text)}")
+    if any(unicodedata.category(letter) in _NOT_IN_A_LINE for letter in text):
+        raise InputError(f"sentence: expected a line of text, got {text[:40]!r}")
+    if not text.strip():
+        raise InputError(f"sentence: expected words, got {text!r}")
 
 
 def to_supervision(tubes: Sequence[Tube], frame: int) -> Any:

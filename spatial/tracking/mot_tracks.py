@@ -11,6 +11,7 @@ from spatial.detectors.postprocess import BoxFilterConfig
 from spatial.tracking.tracker import BidirectionalTracker
 from spatial.tracking.tracklet_linker import OfflineLinker
 from stvg.errors import InputError
+from stvg.io.files import refuse_overwriting
 from stvg.io.mot_text import MotRows, read_mot, write_mot
 from stvg.io.video import read_footage
 from stvg.types import Tube, VideoFrames, VideoMeta
@@ -30,10 +31,12 @@ def track_file(
     `stride`-th frame's detections are used, from the first on.
 
     Raises:
-        InputError: files that cannot be read or written, a row past the video's end, an fps or stride not over 0.
+        InputError: files that cannot be read or written, an `out` that is read too, a row past the video's end, an
+            fps or stride not over 0.
     """
     if not (0 < fps < np.inf) or stride < 1:
         raise InputError(f"arguments: expected fps > 0 and stride >= 1, got {fps} and {stride}")
+    refuse_overwriting(out, [detections, *([video] if video else [])])
     rows = read_mot(detections)
     frames = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
     kept = BoxFilterConfig(threshold=threshold, min_side=min_side)

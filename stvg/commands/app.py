@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stvg.api import GroundedVideo, VideoGrounder, load
+from stvg.api import GroundedVideo, VideoGrounder, check_sentence, load
 from stvg.cli import ExitCode, recipe_parser
 from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import MODES
 from stvg.io.video import read_meta
 from stvg.recipe.schema import Recipe
+from stvg.viewer.app_guard import SUFFIXES, UPLOAD_SECONDS, Address, AppGuard
 from stvg.viewer.app_theme import COLOURS, LOOK, STYLE
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,6 @@ _DESCRIPTION = (
 )
 ANSWERS_KEPT = 50
 """Number of answers whose pages stay on disk; the oldest is deleted first."""
-SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,7 @@ class AppService:
             InputError: the input is unfit, or cannot be answered.
         """
         video = self._video(chosen, uploaded)
-        if len(text) > self.limits.letters:
-            raise InputError(f"sentence: expected at most {self.limits.letters} letters, got {len(text)}")
+        check_sentence(text, self.limits.letters)
         if detector not in self.grounders:
             raise InputError(f"detector: expected one of {', '.join(self.grounders)}, got {detector!r}")
         started = time.monotonic()
@@ -108,6 +107,8 @@ class AppService:
     def _video(self, chosen: str | None, uploaded: str | None) -> Path:
         """Return the uploaded video, else the chosen one."""
         if uploaded:
+            if not Path(uploaded).is_file():  # uploads do not stay for ever
+                raise InputError(f"{Path(uploaded).name}: expected an uploaded file, found it deleted; upload it again")
             return Path(uploaded)
         if not chosen:
             raise InputError("video: expected one chosen or uploaded, got none")
@@ -185,7 +186,7 @@ def build_app(service: AppService, uploads: Path) -> Any:
             f'<iframe class="answer" src="/look/{name}/index.html" title="The answer"></iframe>',
         )
 
-    with gradio.Blocks(title="stvg", analytics_enabled=False, delete_cache=(3600, 3600)) as form:
+    with gradio.Blocks(title="stvg", analytics_enabled=False, delete_cache=(600, UPLOAD_SECONDS)) as form:
         gradio.Markdown("# Who, when and where\nA video and a sentence about one person in it.")
         with gradio.Row():
             with gradio.Column(scale=1, min_width=280):
@@ -218,6 +219,7 @@ def build_app(service: AppService, uploads: Path) -> Any:
         inputs = [chosen, uploaded, text, mode, detector]
         for event in (button.click, text.submit):
             event(ask, inputs, [line, page], concurrency_limit=1, concurrency_id="stages", api_name=False)
+    form.has_launched = True  # else Gradio does not check that a file named in a request was uploaded
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/look", StaticFiles(directory=service.work))
     return gradio.mount_gradio_app(
@@ -232,8 +234,8 @@ def build_app(service: AppService, uploads: Path) -> Any:
     )
 
 
-def serve(app: Any, host: str, port: int) -> None:
-    """Serve the app until it is interrupted or told to end; a port of 0 takes any that is free.
+def serve(app: Any, uploads: Path, host: str, port: int) -> None:
+    """Serve the app, guarded, until it is interrupted or told to end; a port of 0 takes any that is free.
 
     The address goes to stdout. Both ways of ending leave by an exception, so that the caller can tidy up.
 
@@ -243,17 +245,20 @@ def serve(app: Any, host: str, port: int) -> None:
     import uvicorn
 
     try:
-        listening = socket.create_server((host, port))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family)
     except OSError as error:
         raise InputError(
             f"--host {host} --port {port}: expected a free address of this machine, got: {error.strerror or error}"
         ) from error
     with listening:
-        sys.stdout.write(f"open http://{host}:{listening.getsockname()[1]}/ (Ctrl-C ends it)\n")
+        address = Address(host, listening.getsockname()[1])
+        sys.stdout.write(f"open {address.url} (Ctrl-C ends it)\n")
         sys.stdout.flush()
         signal.signal(signal.SIGTERM, _leave)  # uvicorn ends its work first and then hands the signal on
         # Open pages keep a connection for news, which would hold up the end.
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        guarded = AppGuard(app, uploads, address)
+        config = uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=1)
         uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -268,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         answers, uploads = Path(work, "answers"), Path(work, "uploads")
         answers.mkdir()
         service = make_service(asked.config, asked.overrides, asked.detector, answers)
-        serve(build_app(service, uploads), asked.host, asked.port)
+        serve(build_app(service, uploads), uploads, asked.host, asked.port)
     return ExitCode.DONE
 
 

@@ -16,7 +16,7 @@ from spatial.mmn_stvg.tubes import equal_parts, make_tube, side_by_side
 from stvg.cli import ExitCode, recipe_parser, report_failures
 from stvg.config import load_config
 from stvg.errors import InputError
-from stvg.io.files import read_json
+from stvg.io.files import read_json, refuse_overwriting
 from stvg.io.hcstvg_annotations import CLIP_S, read_annotated_clips, read_queries
 from stvg.io.video import read_meta
 from stvg.recipe.schema import Recipe
@@ -75,6 +75,9 @@ def import_mmn_stvg(
         )
     store, known = prepared_store(recipe, annotations.stem), _metas(annotations, videos, recipe.data.videos)
     todo = [key for key in known if overwrite or not store.has(key, imported_source(key))]
+    refuse_overwriting(
+        store.path, [annotations, *files.tubes, *(path for kind in files.features.values() for path in kind)]
+    )
     if not todo:
         logger.info("all %d videos of %s are there", len(known), store.path)
         return []

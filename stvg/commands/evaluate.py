@@ -8,7 +8,7 @@ from pathlib import Path
 from stvg.cli import ExitCode, recipe_parser
 from stvg.errors import InputError
 from stvg.evaluation.metrics import PROTOCOLS, score, summarise
-from stvg.io.files import read_json, write_json_atomically
+from stvg.io.files import read_json, refuse_overwriting, write_json_atomically
 from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries
 from stvg.io.submission import find_problems, read_submission
 from stvg.types import ClipSize
@@ -22,6 +22,8 @@ _MMN = "Score a trained MMN on a benchmark of temporal grounding: R@n at IoU = m
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score a submission, print the figures, write them."""
     asked = _parser().parse_args(arguments)
+    if asked.json is not None:
+        refuse_overwriting(asked.json, [asked.annotations, asked.predictions])
     clips = read_annotated_clips(asked.annotations, on_bad_item="skip" if asked.skip_bad_items else "raise")
     predictions = read_submission(asked.predictions)
     logger.info("scoring %d predictions for %d queries", len(predictions), len(clips))

@@ -25,7 +25,7 @@ from stvg.datasets.hcstvg.fallback import centre_answer, likely_size
 from stvg.datasets.hcstvg.index import index_path, read_index
 from stvg.errors import InputError, NobodyFoundError
 from stvg.io.answer_log import AnswerLog, LoggedAnswer, answer_log
-from stvg.io.files import read_json, remove_leftovers, write_json_atomically
+from stvg.io.files import read_json, refuse_overwriting, remove_leftovers, write_json_atomically
 from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries
 from stvg.io.locks import locked
 from stvg.io.manifest import commit, file_hash, make_manifest, manifest_path
@@ -67,12 +67,15 @@ def ground_split(
     the best moment (stvg.fusion.score_fusion). A run that was killed is taken up where it was.
 
     Raises:
-        InputError: the file cannot be read, a checkpoint is missing, another run writes `out`, or no video at all
-            could be prepared and `fallback` is off.
+        InputError: the file cannot be read, a checkpoint is missing, another run writes `out`, `out` is read too, or
+            no video at all could be prepared and `fallback` is off.
     """
     queries = read_queries(annotations)
     grounder = build_grounder(recipe)
     paths = video_paths((query.video_id for query in queries), videos)
+    files = {**_trained_files(recipe), "queries": annotations, "index": index_path(videos.parent)}
+    for target in (out, manifest_path(out)):
+        refuse_overwriting(target, [*files.values(), *paths.values()])
     with locked(out):
         for target in (out, manifest_path(out)):
             remove_leftovers(target)
@@ -83,7 +86,6 @@ def ground_split(
                 f"{videos}: expected the videos of {annotations}, none could be prepared; {failures[0].reason}"
             )
         started = time.monotonic()
-        files = {**_trained_files(recipe), "queries": annotations, "index": index_path(videos.parent)}
         with answer_log(out, _setting(recipe, files)) as log:
             answered = _Answered(log, grounder, reader, {failure.video_id for failure in failures})
             for query in tqdm(queries, desc="ground", unit="query"):
@@ -182,16 +184,19 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> GroundedV
     Return None, and write nothing, where the detector found nobody.
 
     Raises:
-        InputError: the video cannot be read or its name be used as a key, the sentence is empty, or a checkpoint is
-            missing.
+        InputError: the video cannot be read or its name be used as a key, the sentence is none
+            (stvg.api.check_sentence), a checkpoint is missing, or an output is the video.
     """
+    overlay, results = out / f"{video.stem}_overlay.mp4", out / "results.json"
+    for target in (overlay, results):
+        refuse_overwriting(target, [video])
     try:
         found = load(recipe)(video, text)
     except NobodyFoundError:
         return None
-    found.save(out / f"{video.stem}_overlay.mp4")
+    found.save(overlay)
     prediction = Prediction(video.name, video.name, found.tube, found.score)
-    write_submission(out / "results.json", [prediction], {video.name: _size(found.video)})
+    write_submission(results, [prediction], {video.name: _size(found.video)})
     return found
 
 

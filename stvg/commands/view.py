@@ -16,7 +16,7 @@ from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.evaluation.error_analysis import ErrorShares, error_shares
 from stvg.evaluation.metrics import score
-from stvg.io.files import read_json
+from stvg.io.files import read_json, refuse_overwriting
 from stvg.io.hcstvg_annotations import read_annotations, read_queries
 from stvg.io.submission import read_submission
 from stvg.io.video import read_meta
@@ -110,8 +110,11 @@ def visualize(
     are left out.
 
     Raises:
-        InputError: a file cannot be read, a checkpoint is missing, no video can be read, or a recipe without sentences.
+        InputError: a file cannot be read, a checkpoint is missing, no video can be read, a recipe without sentences,
+            or `out` would take the place of what is read.
     """
+    for target in (out / "index.html", out / "videos"):
+        refuse_overwriting(target, [predictions, videos, *([annotations] if annotations else [])])
     split = read_answered(predictions, annotations)
     if recipe is not None and annotations is None:
         raise InputError("--config: expected --annotations too, for the sentences that the stages ground; got none")

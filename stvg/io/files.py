@@ -6,7 +6,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,29 @@ def writing(path: Path) -> Iterator[Path]:
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def refuse_overwriting(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write to a file, or into a folder, that is read too, under whatever name.
+
+    Raises:
+        InputError: `out` is one of `inputs`: the same path, or a link to the same file.
+    """
+    try:
+        found = out.resolve().stat()
+    except (OSError, RuntimeError):  # not there yet, or a loop of links: writing it tells what is wrong
+        return
+    for path in inputs:
+        try:
+            same = os.path.samestat(found, path.resolve().stat())
+        except (OSError, RuntimeError):
+            continue
+        if same:
+            raise InputError(f"{out}: expected another {_kind(out)} to write than the one to read, {path}")
+
+
+def _kind(path: Path) -> str:
+    return "folder" if path.is_dir() else "file"
 
 
 def remove_leftovers(target: Path) -> None:

@@ -30,11 +30,13 @@ def write_video(
     colours (faster than FFmpeg's scaler), and the index stays at the end.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or its suffix is another than .mp4.
         ValueError: an odd width or height, since H.264's chroma planes have half of each.
     """
     if width % 2 or height % 2:
         raise ValueError(f"video: expected an even width and height, got {width} x {height}")
+    if out.suffix.lower() != ".mp4":
+        raise InputError(f"{out}: expected the suffix .mp4, as H.264 in mp4 is written, got {out.suffix or 'none'}")
     container_options = {} if reproducible else {"movflags": "faststart"}
     with writing(out) as beside:
         try:

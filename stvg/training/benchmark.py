@@ -9,7 +9,7 @@ from typing import Literal
 
 from stvg.errors import InputError
 from stvg.evaluation.tables import align
-from stvg.io.files import write_json_atomically
+from stvg.io.files import refuse_overwriting, write_json_atomically
 from stvg.recipe.build_benchmark import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.recipe.schema import BenchmarkRecipe
 from stvg.recipe.workspace import temporal_folder as folder_of
@@ -124,9 +124,11 @@ def evaluate_benchmark(
     """Rank the moments of a split with trained weights and count recalls; write them to `out` as JSON.
 
     Raises:
-        InputError: as train_benchmark; no weights, or weights of another config.
+        InputError: as train_benchmark; no weights, weights of another config, or an `out` that is read too.
     """
     reader = clip_reader(recipe, feature_file(recipe))
+    if out is not None:
+        refuse_overwriting(out, [reader.file.path, *([checkpoint] if checkpoint else [])])
     ranker = load_ranker(recipe, checkpoint)
     width = ranker.model.input_size
     if reader.file.width != width:

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from stvg.io.files import refuse_overwriting
 from stvg.io.video import stream_images
 from stvg.io.video_writer import write_video
 from stvg.types import FrameSpan, Image, Tube, VideoMeta
@@ -56,8 +57,9 @@ def write_overlay(
     Pictures with a side over 1280 pixels are scaled down. `out` appears whole or not at all.
 
     Raises:
-        InputError: a video that cannot be read, or an output that cannot be written.
+        InputError: a video that cannot be read, or an output that cannot be written, is that video or no .mp4.
     """
+    refuse_overwriting(out, [video.path])
     shrink = min(1.0, _MAX_SIDE / max(video.width, video.height))
     width, height = (max(2, round(side * shrink / 2) * 2) for side in (video.width, video.height))
     layout = _Layout(width, height, width / video.width, max(12, width // 38), video.num_frames)

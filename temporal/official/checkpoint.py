@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stvg.errors import InputError
-from stvg.io.files import writing
+from stvg.io.files import refuse_overwriting, writing
 from stvg.pickles.torch_file import is_dense, read_torch_file
 from temporal.official.weight_names import is_unused, official_shapes, our_name
 from temporal.training.checkpoint import ORIGIN, known_sizes, weight_problems
@@ -36,8 +36,7 @@ def convert_checkpoint(source: Path, target: Path) -> dict[str, Any]:
         InputError: `source` cannot be read, would have to execute something, or its weights are not exactly those of
             an MMN: all names that are missing, unexpected, ill-shaped or not finite are listed.
     """
-    if target.exists() and source.exists() and target.samefile(source):
-        raise InputError(f"{target}: expected another file to write than the one to read")
+    refuse_overwriting(target, [source])
     official = _read_state(source)
     weights = _our_weights(official, source)
     project = "atao99/MMN-STVG" if _ONLY_IN_MMN_STVG in official else "MCG-NJU/MMN"

@@ -119,6 +119,72 @@ def test_saving_and_showing(road, grounder, tmp_path, monkeypatch):
     assert json.dumps(prediction.text)[1:-1] in page.read_text()
 
 
+@pytest.mark.parametrize("name", ["out.webm", "out.mkv", "out", "out.mp4.gif"])
+def test_only_an_mp4_is_written(road, grounder, tmp_path, name):
+    prediction = grounder(*asked(road))
+    expected = f"{tmp_path / name}: expected the suffix .mp4, as H.264 in mp4 is written, got"
+    with pytest.raises(InputError, match=f"^{re.escape(expected)}"):
+        prediction.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    assert prediction.save(tmp_path / "out.MP4").stat().st_size > 0
+
+
+def test_the_video_is_not_written_over(road, grounder, tmp_path):
+    from stvg.commands.ground import ground_video
+    from stvg.config import load_config
+    from stvg.recipe.schema import Recipe
+
+    source, text = asked(road)
+    (tmp_path / "videos").mkdir()
+    shutil.copytree(source.parent.parent / "detections", tmp_path / "detections")
+    video = Path(shutil.copy(source, tmp_path / "videos"))
+    (tmp_path / "link.mp4").symlink_to(video)
+    (tmp_path / f"{video.stem}_overlay.mp4").symlink_to(video)
+    prediction = grounder(video, text)
+    for out in (video, tmp_path / "link.mp4", tmp_path / "videos" / ".." / "videos" / video.name):
+        with pytest.raises(InputError, match="expected another file to write than the one to read"):
+            prediction.save(out)
+    with pytest.raises(InputError, match="expected another file to write than the one to read"):
+        ground_video(load_config(Recipe, road.config, road.options[2:]), video, text, tmp_path)
+    assert video.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "sentence: expected text, got None"),
+        (7, "sentence: expected text, got 7"),
+        (["A man."], "sentence: expected text, got ['A man.']"),
+        ("", "sentence: expected words, got ''"),
+        ("\ud800", r"sentence: expected a line of text, got '\ud800'"),
+        ("A man\nsits.", r"sentence: expected a line of text, got 'A man\nsits.'"),
+        ("A man\x00", r"sentence: expected a line of text, got 'A man\x00'"),
+        ("A man\u2028", r"sentence: expected a line of text, got 'A man\u2028'"),
+        ("x" * 1_000_000, "sentence: expected at most 2000 letters, got 1000000"),
+    ],
+)
+def test_odd_sentences_are_refused_in_one_line(road, grounder, text, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        grounder(asked(road)[0], text)
+
+
+def test_an_odd_sentence_on_the_command_line(road, command, tmp_path):
+    for text in ("\udcff", "A man\nsits.", "x" * 100_000):
+        video = ("--video", asked(road)[0], "--query", text, "--out", tmp_path / "out")
+        done = command("ground", *road.options[:2], *video, *road.options[2:])
+        assert (done.code, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: sentence: expected ")
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_alphabets_are_sentences():
+    from stvg.api import check_sentence
+
+    for text in ("The man\u00a0sits.", "男人坐下了。", "مرد می\u200cنشیند", "\U0001f468\u200d\U0001f9b0 sits"):
+        check_sentence(text)
+
+
 def test_detections_for_supervision(road, grounder):
     prediction = grounder(*asked(road))
     span = prediction.tube.span

@@ -86,6 +86,16 @@ def test_bad_input_is_one_line_and_exit_code_2(files, name, content, message):
     assert not files["scores"].exists()
 
 
+def test_the_predictions_are_not_written_over(files):
+    before = files["predictions"].read_text()
+    done = evaluate(
+        "--predictions", files["predictions"], "--annotations", files["annotations"], "--json", files["predictions"]
+    )
+    assert done.returncode == 2
+    assert "expected another file to write than the one to read" in done.stderr
+    assert files["predictions"].read_text() == before
+
+
 def test_bad_items_can_be_left_out(files):
     items = json.loads(files["annotations"].read_text())
     items["56_y.mp4"]["bbox"][0] = [-40, 0, -27, -47]

@@ -28,6 +28,15 @@ def test_detections_become_gap_free_tubes(tmp_path: Path) -> None:
     assert longest[20 - 1, 0] == pytest.approx(140, abs=0.1)
 
 
+def test_the_detections_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "det.txt").write_text("1,-1,100,50,40,100,0.9\n")
+    (tmp_path / "link.txt").symlink_to("det.txt")
+    result = track("--detections", tmp_path / "det.txt", "--out", tmp_path / "link.txt")
+    assert result.returncode == 2
+    assert "link.txt: expected another file to write than the one to read" in result.stderr
+    assert (tmp_path / "det.txt").read_text() == "1,-1,100,50,40,100,0.9\n"
+
+
 def test_no_detections_give_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "det.txt").touch()
     assert track("--detections", tmp_path / "det.txt", "--out", tmp_path / "out.txt").returncode == 0

@@ -107,6 +107,19 @@ def test_bad_input(tool, road, asked, tmp_path, monkeypatch, arguments, message)
     assert not (tmp_path / "o" / "index.html").exists()
 
 
+def test_what_is_read_is_not_written_over(tool, road, asked, tmp_path):
+    shutil.copytree(road.world / "videos", tmp_path / "videos")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "videos").iterdir()}
+    done = tool("visualize", *asked[:2], "--videos", tmp_path / "videos", "--out", tmp_path, "--page-only")
+    assert done.code == 2
+    assert "videos: expected another folder to write than the one to read" in done.stderr.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "videos").iterdir()} == before
+    shutil.copy(road.submission, tmp_path / "index.html")
+    done = tool("visualize", "--predictions", tmp_path / "index.html", *asked[2:], "--out", tmp_path, "--page-only")
+    assert "index.html: expected another file to write than the one to read" in done.stderr.splitlines()[-1]
+    assert (tmp_path / "index.html").read_bytes() == road.submission.read_bytes()
+
+
 def test_a_config_needs_sentences(tool, road, asked, tmp_path):
     done = tool("visualize", *asked, "--out", tmp_path / "o", *road.options)
     assert done.code == 2

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from stvg.errors import InputError
@@ -5,6 +7,7 @@ from stvg.io.files import (
     is_finite_number,
     key_problem,
     read_json,
+    refuse_overwriting,
     write_json_atomically,
     write_text_atomically,
     writing,
@@ -37,6 +40,25 @@ def test_missing_file_and_folder_are_named(tmp_path):
         read_json(tmp_path / "none.json")
     with pytest.raises(InputError, match="expected a readable JSON file"):
         read_json(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["in.json", "./in.json", "folder/../in.json", "folder/link.json", "hard.json", "near/in.json"]
+)
+def test_an_output_that_is_an_input_is_refused(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "in.json").write_text("{}")
+    (tmp_path / "folder" / "link.json").symlink_to(tmp_path / "in.json")
+    (tmp_path / "near").symlink_to(tmp_path)
+    (tmp_path / "hard.json").hardlink_to(tmp_path / "in.json")
+    inputs = [tmp_path / "none.json", tmp_path / "in.json"]
+    expected = f"{tmp_path / name}: expected another file to write than the one to read, {tmp_path / 'in.json'}"
+    with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
+        refuse_overwriting(tmp_path / name, inputs)
+    with pytest.raises(InputError, match="expected another folder to write than the one to read"):
+        refuse_overwriting(tmp_path / "near", [tmp_path])
+    refuse_overwriting(tmp_path / "new.json", inputs)
+    refuse_overwriting(tmp_path / "none.json", inputs)
 
 
 def test_byte_order_mark_is_no_error(tmp_path):
