@@ -2,6 +2,7 @@
 
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from stvg.errors import InputError
+from stvg.io.files import refuse_pointer
+from stvg.pickles.limits import TooMuchError, check_torch
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _LONGEST_NAME = 100
@@ -24,10 +27,17 @@ def read_torch_file(path: Path) -> Any:
             names what.
     """
     try:
+        refuse_pointer(path)
         with path.open("rb") as file:
             zipped = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+            file.seek(0)
+            check_torch(file, path.stat().st_size)
     except OSError as error:
         raise InputError(f"{path}: expected a file of torch.save, got: {error.strerror or error}") from error
+    except TooMuchError as error:
+        raise InputError(f"{path}: expected tensors and plain data, refused {error}") from error
+    except (ValueError, LookupError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: {_reason(error)}") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols: the error below is all that a user needs
