@@ -17,6 +17,7 @@ _LONGEST_KEY_BYTES = 200
 """File systems allow 255 bytes in a name; the rest is for the suffixes that outputs add."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LARGEST_FLOAT32 = 3.4028234663852886e38
 _ROOM = 1 << 16
 """Free bytes below which a disk counts as full."""
 
@@ -162,6 +163,15 @@ def is_finite_number(value: object) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def fits_float32(value: float) -> bool:
+    """Whether a number is finite, and still is in 32 bits, as which boxes, scores and features are kept.
+
+    >>> fits_float32(3e38), fits_float32(3.5e38), fits_float32(float("nan"))
+    (True, False, False)
+    """
+    return abs(value) <= _LARGEST_FLOAT32
 
 
 class _DuplicateKeyError(Exception):
