@@ -49,7 +49,9 @@ def refuse_pointer(path: Path) -> None:
     """
     with suppress(OSError), path.open("rb") as file:
         if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise InputError(f"{path}: expected the file itself, found a Git LFS pointer, not the file: run git lfs pull")
+            raise InputError(
+                f"{path}: expected the file itself, found a Git LFS pointer, not the file: run git lfs pull"
+            )
 
 
 @contextmanager

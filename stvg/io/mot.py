@@ -102,7 +102,9 @@ def _parse_row(path: Path, number: int, line: str) -> list[float]:
         values = [float(cell) for cell in cells[:7]]
     except ValueError as error:
         raise InputError(f"{where}: expected numbers in {_COLUMNS}, {row}") from error
-    if not all(fits_float32(value) for value in [*values[2:6], values[2] + values[4], values[3] + values[5], values[6]]):
+    if not all(
+        fits_float32(value) for value in [*values[2:6], values[2] + values[4], values[3] + values[5], values[6]]
+    ):
         raise InputError(f"{where}: expected finite numbers in {_COLUMNS}, {row}")
     frame, track_id, _, _, width, height, _ = values
     if not (frame.is_integer() and track_id.is_integer() and 1 <= frame <= _LAST_FRAME and abs(track_id) < 2**53):

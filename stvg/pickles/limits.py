@@ -177,11 +177,36 @@ def _scalar(argument: object) -> _Value:
 
 
 _SCALARS = frozenset(
-    (
-        "INT BININT BININT1 BININT2 LONG LONG1 LONG4 STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES "
-        "BINBYTES8 BYTEARRAY8 NONE NEWTRUE NEWFALSE UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 FLOAT BINFLOAT "
-        "GLOBAL PERSID EXT1 EXT2 EXT4"
-    ).split()
+    [
+        "INT",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG",
+        "LONG1",
+        "LONG4",
+        "STRING",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "BINBYTES",
+        "SHORT_BINBYTES",
+        "BINBYTES8",
+        "BYTEARRAY8",
+        "NONE",
+        "NEWTRUE",
+        "NEWFALSE",
+        "UNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE",
+        "BINUNICODE8",
+        "FLOAT",
+        "BINFLOAT",
+        "GLOBAL",
+        "PERSID",
+        "EXT1",
+        "EXT2",
+        "EXT4",
+    ]
 )
 """Opcodes that put one value on the stack, made of their argument alone."""
 _SETS = frozenset(("EMPTY_SET", "ADDITEMS", "FROZENSET"))

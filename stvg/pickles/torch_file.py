@@ -17,10 +17,10 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _LONGEST_NAME = 100
 
 
-def read_torch_file(path: Path) -> Any:
+def read_torch_file(path: Path, mapped: bool = True) -> Any:
     """Return what torch.save wrote to `path`, tensors on the CPU; torch's weights_only reader admits no code.
 
-    Tensors of files in the zip form stay on disk until they are looked at.
+    With `mapped`, tensors of files in the zip form stay on disk until they are looked at.
 
     Raises:
         InputError: no such file, damaged, of another kind, or one that would have to execute something: the message
@@ -41,7 +41,7 @@ def read_torch_file(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols: the error below is all that a user needs
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped and mapped)
     except Exception as error:  # torch promises no set of exceptions for damaged files
         raise InputError(f"{path}: {_reason(error)}") from error
 

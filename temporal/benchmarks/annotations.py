@@ -116,13 +116,19 @@ def _tan_item(where: str, video_id: str, item: Any) -> _Item:
             f"got {str(timestamps)[:80]}"
         )
     for pair in timestamps:
-        if not isinstance(pair, list) or len(pair) != 2 or not all(is_finite_number(value) and abs(value) <= _LONGEST_S for value in pair):
-            raise InputError(f"{where}: timestamps: expected [start, end], at most {_LONGEST_S:g}, got {str(pair)[:80]}")
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(is_finite_number(value) and abs(value) <= _LONGEST_S for value in pair)
+        ):
+            raise InputError(f"{where}: timestamps: expected [start, end], got {str(pair)[:80]}")
     return video_id, duration_s, sentences, np.array(timestamps, dtype=np.float64).reshape(-1, 2) * unit_s
 
 
 def _positive(where: str, item: dict[str, Any], key: str) -> float:
     value: Any = item.get(key)
-    if not is_finite_number(value) or not _LEAST_S <= value <= _LONGEST_S:
-        raise InputError(f"{where}: {key}: expected a number from {_LEAST_S:g} to {_LONGEST_S:g}, got {str(value)[:80]}")
+    if not is_finite_number(value) or value <= 0:
+        raise InputError(f"{where}: {key}: expected a number above 0, got {repr(value)[:80]}")
+    if not _LEAST_S <= value <= _LONGEST_S:
+        raise InputError(f"{where}: {key}: expected a number from {_LEAST_S:g} to {_LONGEST_S:g}, got {value!r}")
     return float(value)

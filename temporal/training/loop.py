@@ -7,7 +7,6 @@ A training folder holds `last.pt` (weights, optimiser, scheduler and history, fo
 import json
 import logging
 import math
-import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -26,9 +25,10 @@ from stvg.io.files import writing
 from temporal.distributed.collectives import sum_gradients
 from temporal.distributed.ranks import Ranks
 from temporal.mmn.losses import Losses
-from temporal.training.checkpoint import best_weights, check_same_config, save_weights
+from temporal.training.checkpoint import best_weights, save_weights
 from temporal.training.config import TrainingConfig
 from temporal.training.optimizer import clip_and_step, make_optimizer
+from temporal.training.resume import restore
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -113,7 +113,8 @@ def train(
     where several trainings share a terminal.
 
     Raises:
-        InputError: `resume` with a checkpoint of another config or other data, or one that cannot be read.
+        InputError: `resume` with a checkpoint of another config or other data, or one that cannot be read; or a loss
+            that is not finite: no weights are written after it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(task, task.items(), config, folder, ranks or Ranks())
@@ -193,8 +194,14 @@ def _train_epoch(
     sums, count = {"iou": 0.0, "vid": 0.0, "sent": 0.0}, 0
     for batch in _batches(run, versions, epoch):
         losses = task.loss(batch)
+        total = losses.total(weight)
+        if not math.isfinite(float(total.detach())):
+            raise InputError(
+                f"{run.folder}: epoch {epoch + 1}, step {count + 1}: expected a finite loss, got {float(total.detach())}; "
+                "a lower training.lr may help"
+            )
         optimizer.zero_grad(set_to_none=True)
-        losses.total(weight).backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         sum_gradients(task.model.parameters(), run.ranks)
         clip_and_step(optimizer, task.model.parameters(), run.config.clip_norm)
         scheduler.step()
@@ -269,16 +276,4 @@ def _restore(
     path = run.folder / "last.pt"
     if not path.is_file():
         return 0, -math.inf
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        stored = json.loads(state["config"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: expected the state of an interrupted training, found none ({type(error).__name__}); "
-            "remove it to train anew"
-        ) from error
-    check_same_config(stored, _agreement(run), path)
-    run.task.model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    scheduler.load_state_dict(state["scheduler"])
-    return int(state["epochs"]), float(state["best"])
+    return restore(path, _agreement(run), run.task.model, optimizer, scheduler)

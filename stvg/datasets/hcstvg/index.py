@@ -15,7 +15,6 @@ from stvg.errors import InputError
 from stvg.io.files import read_json, write_json_atomically
 from stvg.types import ClipSize
 
-
 Count = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 

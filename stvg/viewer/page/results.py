@@ -68,7 +68,12 @@ def _group(item: Mapping[str, Any]) -> tuple[str, list[str]]:
     scale, decimals = (100, 1) if item["by"] == "moment_share" else (1, 0)
     ends = dict.fromkeys(f"{scale * _number(item[name], _HIGHEST):.{decimals}f}" for name in ("low", "high"))
     _, cells = rows_to_cells([row])
-    return _text(item["by"]), [" to ".join(ends), row.name, str(int(_number(item["num_queries"], _HIGHEST))), *cells[3:]]
+    return _text(item["by"]), [
+        " to ".join(ends),
+        row.name,
+        str(int(_number(item["num_queries"], _HIGHEST))),
+        *cells[3:],
+    ]
 
 
 def _tables(groups: list[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str], list[list[str]]]]:

@@ -66,7 +66,7 @@ def test_tubes_may_be_none_and_nowhere(tmp_path):
         ({0: 5}, "0: expected a list with an entry for each tube, got int"),
         ({0: [TUBES[0]]}, r"tube 0: expected \[rows, score\], got an array \(5, 6\)"),
         ({0: [[TUBES[0], 1], [TUBES[1][:, :4], 1]]}, r"tube 1: expected rows of frame, .*, got \(9, 4\)"),
-        ({0: [[TUBES[0][0], 1]]}, r"refused a value that holds itself of frame, .*, got \(6,\)"),
+        ({0: [[TUBES[0][0], 1]]}, r"tube 0: expected rows of frame, .*, got \(6,\)"),
         ({0: [[TUBES[0][:0], 1]]}, r"tube 0: expected rows of frame, .*, got \(0, 6\)"),
         ({0: [["rows", 1]]}, "tube 0: expected rows of frame, .*, got str"),
         ({0: [[[[1, 2, 3, 4, 5], [1]], 1]]}, "tube 0: expected rows of frame, .*, got list of 2"),
@@ -85,7 +85,7 @@ def test_a_list_that_holds_itself_is_no_tube(tmp_path):
     rows = [1.0]
     rows.append(rows)
     dump({0: [[rows, 1]]}, tmp_path / "tubes" / "3_x_tubes.pkl")
-    with pytest.raises(InputError, match="tube 0: expected rows"):
+    with pytest.raises(InputError, match="refused a value that holds itself"):
         TubeFolders([tmp_path / "tubes"]).read("3_x")
 
 
