@@ -102,7 +102,7 @@ _PlainLoader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
     for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_PlainLoader.add_constructor(_DATE, _PlainLoader.construct_yaml_str)
+_PlainLoader.add_constructor(_DATE, lambda loader, node: loader.construct_scalar(node))
 
 
 def _parse(text: str) -> Any:

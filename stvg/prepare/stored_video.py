@@ -55,9 +55,9 @@ def read_entry(group: object) -> Entry:
     Raises:
         InputError: it is no group, or an attribute is missing or of another kind.
     """
-    group = _group(group)
-    same_as = _text(group, "same_as") if "same_as" in group.attrs else None
-    return Entry(_text(group, "recipe"), _text(group, "source"), same_as)
+    found = _group(group)
+    same_as = _text(found, "same_as") if "same_as" in found.attrs else None
+    return Entry(_text(found, "recipe"), _text(found, "source"), same_as)
 
 
 def read_meta(video_id: str, group: h5py.Group) -> VideoMeta:

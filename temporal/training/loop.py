@@ -197,8 +197,8 @@ def _train_epoch(
         total = losses.total(weight)
         if not math.isfinite(float(total.detach())):
             raise InputError(
-                f"{run.folder}: epoch {epoch + 1}, step {count + 1}: expected a finite loss, got {float(total.detach())}; "
-                "a lower training.lr may help"
+                f"{run.folder}: epoch {epoch + 1}, step {count + 1}: expected a finite loss, "
+                f"got {float(total.detach())}; a lower training.lr may help"
             )
         optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Small inputs that once broke the project: each ends in one InputError or a sensible result, fast and in little memory.
+"""Small inputs that once broke the project end in one InputError or a sensible result, fast and in little memory.
 
 The files are kept outside the repository; the prefix of a file's name says which reader it is for.
 """
@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from spatial.detectors.onnx import OnnxConfig
+from spatial.detectors.onnx_decoders import DECODERS
 from spatial.mmn_stvg.files import FeatureFiles, TubeFolders
 from spatial.tracking.mot_files import track_file
 from stvg.config import load_config
@@ -103,6 +104,7 @@ def feature_file(path, folder):
 
 
 def store(path, folder):
+    store_part(path, folder / "other")
     shutil.copy(path, folder / "train.h5")
     for recipe in ("r" * 64, "other"):
         stored = PreparedStore(folder / "train.h5", recipe)
@@ -124,7 +126,7 @@ def guarded(function, *arguments):
 
 
 def store_part(path, folder):
-    (folder / "train.parts").mkdir()
+    (folder / "train.parts").mkdir(parents=True)
     shutil.copy(path, folder / "train.parts" / "1_a.mp4.h5")
     for function in (
         PreparedStore(folder / "train.h5", "r" * 64).sources,
@@ -166,10 +168,14 @@ def mot_read(path, folder):
 def onnx(path, folder):
     meta = VideoMeta("v.mp4", Path("v.mp4"), 2, 10.0, 64, 48)
     frames = VideoFrames(meta, np.arange(2), np.zeros((2, 48, 64, 3), np.uint8), 1.0, ())
-    for decoder in ("nanodet", "yolox", "rtdetr", "deformable_detr", "detr"):
-        copy = folder / "model.onnx"
-        shutil.copy(path, copy)
-        guarded(lambda kind: OnnxConfig(path=copy, decoder=kind).build("cpu").detect(frames), decoder)
+    copy = folder / "model.onnx"
+    shutil.copy(path, copy)
+
+    def detect(decoder):
+        return OnnxConfig(path=copy, decoder=decoder).build("cpu").detect(frames)
+
+    for decoder in DECODERS:
+        guarded(detect, decoder)
 
 
 def pickle_hand(path, folder):
