@@ -20,8 +20,8 @@ from stvg.errors import InputError
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _LARGEST, _DEEPEST, _ALIASES = 1 << 16, 50, 16
-"""Bytes and values of a config, brackets and mappings inside each other, and uses of values named by `&`: few of each in
-real ones, while a file of ten lines can hold what fills any memory."""
+"""Bytes and values of a config, mappings and lists inside each other, and uses of values named by `&`: real ones have
+few of each, while a file of ten lines can hold what fills any memory."""
 T = TypeVar("T")
 
 
@@ -102,7 +102,7 @@ _PlainLoader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
     for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_PlainLoader.add_constructor(_DATE, lambda loader, node: loader.construct_scalar(node))
+_PlainLoader.add_constructor(_DATE, _PlainLoader.yaml_constructors["tag:yaml.org,2002:str"])
 
 
 def _parse(text: str) -> Any:
