@@ -18,7 +18,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from stvg.errors import InputError
 
-STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_LARGEST, _DEEPEST, _ALIASES = 1 << 16, 50, 16
+"""Bytes and values of a config, mappings and lists inside each other, and uses of values named by `&`: real ones have
+few of each, while a file of ten lines can hold what fills any memory."""
 T = TypeVar("T")
 
 
@@ -53,10 +56,14 @@ def _read_with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in above:
         raise InputError(f"{path}: base: expected a file that does not build on this one again")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"{path}: expected a config file of at most {_LARGEST} bytes, got {path.stat().st_size}")
+        values = _parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: expected a readable config file, got: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: expected YAML, got: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
@@ -66,6 +73,68 @@ def _read_with_base(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(base, str):
         raise InputError(f"{path}: base: expected the name of a config file, got {base!r}")
     return _joined(_read_with_base(path.parent / base, (*above, path.resolve())), values)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads text, numbers, truth values, lists and mappings; what looks like a date stays text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = self._aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose as YAML says, within the limits above.
+
+        Raises:
+            YAMLError: a value beyond them.
+        """
+        self._aliases += self.check_event(yaml.AliasEvent)
+        if self._aliases > _ALIASES or self._depth > _DEEPEST:
+            raise yaml.YAMLError(f"more than {_DEEPEST} levels or {_ALIASES} uses of named values")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+_DATE = "tag:yaml.org,2002:timestamp"
+_PlainLoader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_PlainLoader.add_constructor(_DATE, _PlainLoader.yaml_constructors["tag:yaml.org,2002:str"])
+
+
+def _parse(text: str) -> Any:
+    """Return the YAML value that a text is.
+
+    Raises:
+        YAMLError, ValueError: it is none.
+    """
+    try:
+        value = yaml.load(text, _PlainLoader)  # noqa: S506 (a loader of plain values)
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:  # `!!bool maybe`, a list as a key
+        raise ValueError(f"a value that cannot be read as its tag says ({error})") from error
+    if _count(value, ()) > _LARGEST:
+        raise ValueError("values that name each other again and again")
+    return value
+
+
+def _count(value: Any, above: tuple[int, ...]) -> int:
+    """Return how many values a value holds, counting shared ones each time, without going beyond _LARGEST.
+
+    Raises:
+        ValueError: a value holds itself.
+    """
+    if id(value) in above:
+        raise ValueError("a value that holds itself")
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, set, tuple)) else ()
+    total = 1
+    for part in parts:
+        total += _count(part, (*above, id(value)))
+        if total > _LARGEST:
+            break
+    return total
 
 
 def _joined(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -147,8 +216,8 @@ def _set(values: dict[str, Any], override: str) -> None:
         values[parent] = dict(below)  # a copy: what a YAML alias shares is set for this one key alone
         values = values[parent]
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = _parse(text)
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"argument {override!r}: expected a YAML value after the first '='") from error
     if leaf == "kind" and value != values.get(leaf):
         values.clear()

@@ -160,13 +160,17 @@ def load_strictly(model: nn.Module, state: object, source: str) -> None:
     reads them. Arrays are taken as tensors.
 
     Raises:
-        InputError: not weights by name, or names or shapes that differ from the model's; some are named.
+        InputError: not weights by name, or names or shapes that differ from the model's, or NaN or infinity;
+            some are named.
     """
     if not isinstance(state, dict):
         raise InputError(f"{source}: expected weights by name, got {type(state).__name__}")
     tensors = {
         name: torch.as_tensor(value) for name, value in state.items() if isinstance(value, torch.Tensor | np.ndarray)
     }
+    bad = [name for name, value in tensors.items() if not bool(value.isfinite().all())]
+    if bad:
+        raise InputError(f"{source}: expected finite weights, found NaN or infinity in {', '.join(bad[:3])}")
     try:
         missing, unexpected = model.load_state_dict(tensors, strict=False)
     except RuntimeError as error:  # shapes

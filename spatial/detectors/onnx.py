@@ -13,6 +13,7 @@ from spatial.detectors.onnx_decoders import DECODERS, DecoderName, Fit, Outputs
 from spatial.detectors.postprocess import BoxFilterConfig, suppress
 from stvg.config import STRICT
 from stvg.errors import InputError
+from stvg.io.files import refuse_pointer
 from stvg.types import FloatArray, Image
 
 _TYPES: dict[str, type[np.generic]] = {
@@ -22,6 +23,8 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(bool)": np.bool_,
 }
 """NumPy types of inputs by onnxruntime's names."""
+_LARGEST_SIDE = 8192
+"""Pixels, and pictures in a batch."""
 _MASK, _SIZES = "pixel_mask", "orig_target_sizes"
 """Names of further inputs in exports of the DETR family: (batch, height, width), 1 where the picture is; and
 (batch, 2), width and height of the pixels in which boxes are returned."""
@@ -93,7 +96,16 @@ class OnnxDetector(BatchDetector):
         height, width = images.shape[1:3]
         fitted_width, fitted_height = self._fitted_size(images)
         to_picture = np.array([width / fitted_width, height / fitted_height] * 2, dtype=np.float32)
-        outputs = self._run(images)
+        try:
+            outputs = self._run(images)
+            for name, output in outputs.items():
+                if len(output) < len(images):
+                    raise ValueError(f"output {name}: {len(output)} rows for {len(images)} pictures")
+        except Exception as error:  # onnxruntime's own classes have no common base but Exception
+            raise InputError(
+                f"{self._config.path}: expected a {self._config.decoder} model that runs, got: "
+                f"{' '.join(str(error).split())[:300]}"
+            ) from error
         people = []
         for index in range(len(images)):
             boxes, scores = self._read({name: output[index] for name, output in outputs.items()})
@@ -121,8 +133,8 @@ class OnnxDetector(BatchDetector):
             boxes, scores = self._decoder.decode(
                 outputs, self._width, self._height, self._config.person_class, self._config.threshold
             )
-        except (ValueError, KeyError, IndexError) as error:
-            shapes = ", ".join(str(output.shape) for output in outputs.values())
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            shapes = ", ".join(str(np.shape(output)) for output in outputs.values())
             raise InputError(
                 f"{self._config.path}: expected the outputs of a {self._config.decoder} model with class "
                 f"{self._config.person_class}, got {shapes}"
@@ -165,7 +177,13 @@ def _input_size(shape: list[int | str], size: tuple[int, int] | None, path: Path
     Raises:
         InputError: the model leaves them open and the config does not say them, or says others than the model's.
     """
-    height, width = shape[2:]
+    batch, channels, height, width = shape
+    fixed = [side for side in (batch, height, width, *(size or ())) if isinstance(side, int)]
+    if (isinstance(channels, int) and channels != 3) or not all(1 <= side <= _LARGEST_SIDE for side in fixed):
+        raise InputError(
+            f"{path}: expected an input (batch, 3, height, width) with sides of 1 to {_LARGEST_SIDE}, "
+            f"got {shape}{'' if size is None else f' and detector.size {list(size)}'}"
+        )
     if isinstance(height, int) and isinstance(width, int):
         if size not in (None, (width, height)):
             raise InputError(f"{path}: detector.size: expected [{width}, {height}], as the model has it, got {size}")
@@ -190,6 +208,7 @@ def _open_session(path: Path, threads: int, device: str) -> Any:
         raise InputError("detector onnx: expected the package onnxruntime: pip install onnxruntime") from error
     if not path.is_file():
         raise InputError(f"{path}: expected an ONNX model, found no such file")
+    refuse_pointer(path)
     provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
     if provider not in onnxruntime.get_available_providers():
         raise InputError("detector onnx: device cuda needs the package onnxruntime-gpu: pip install onnxruntime-gpu")

@@ -17,6 +17,8 @@ from stvg.io.video import read_footage
 from stvg.types import Tube, VideoFrames, VideoMeta
 
 logger = logging.getLogger(__name__)
+_FRAMES, _FRAMES_PER_ROW = 10_000, 100
+"""Without a video as many frames are gone through, and that many more for each row of detections."""
 _PICTURE_SIDE = 320
 """Pixels of the pictures' longer side: enough for shot boundaries and the colours of clothes."""
 
@@ -32,7 +34,7 @@ def track_file(
 
     Raises:
         InputError: files that cannot be read or written, an `out` that is read too, a row past the video's end, an
-            fps or stride not over 0.
+            fps or stride not over 0, or without a video a frame far beyond what so few rows would fill.
     """
     if not (0 < fps < np.inf) or stride < 1:
         raise InputError(f"arguments: expected fps > 0 and stride >= 1, got {fps} and {stride}")
@@ -68,6 +70,11 @@ def tube_rows(tubes: Sequence[Tube]) -> MotRows:
 def _blank(rows: MotRows, path: Path, fps: float, stride: int) -> VideoFrames:
     """Return frames without pictures for as long as the detections last."""
     count = int(rows.frames.max()) + 1 if len(rows) else 1
+    if count > _FRAMES + _FRAMES_PER_ROW * len(rows):
+        raise InputError(
+            f"{path}: expected detections in most frames, got {len(rows)} rows and frame {count}; "
+            "with --video the video's own length counts"
+        )
     sides = np.ceil(rows.boxes_xyxy[:, 2:].max(axis=0, initial=1.0)).astype(int)
     meta = VideoMeta(path.name, path, count, fps, int(sides[0]), int(sides[1]))
     frames = np.arange(0, count, stride, dtype=np.int64)

@@ -1,8 +1,8 @@
 """Log answers while a split is grounded, so that a killed run resumes.
 
 `.NAME.answers` beside the submission NAME holds one JSON object per line: first the setting that the answers depend on,
-then an answer each. A resumed run ends with the same bytes. A line that a killed run left unfinished is dropped. The
-file is removed once the submission is written.
+then an answer each. A resumed run ends with the same bytes. A line that a killed run left unfinished is dropped, and
+so are one that is no answer and all after it. The file is removed once the submission is written.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from stvg.errors import InputError
 from stvg.io.files import is_disk_full
+from stvg.io.submission import find_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,18 @@ def _read(path: Path, setting: str) -> tuple[dict[str, LoggedAnswer], int]:
                     return {}, 0
             else:
                 answer = LoggedAnswer(**(item or {}))
+                if find_problems({answer.query_id: answer.item}) or not _all_text(answer):
+                    break
                 answers[answer.query_id] = answer
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             break
         size += len(line)
     return answers, size
+
+
+def _all_text(answer: LoggedAnswer) -> bool:
+    """Whether all that should be text is text that can be written."""
+    try:
+        return all(part.encode("utf-8") is not None for part in (answer.text, answer.source_id, answer.problem))
+    except (AttributeError, UnicodeEncodeError):
+        return False

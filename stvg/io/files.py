@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from stvg.errors import InputError
 _LONGEST_KEY_BYTES = 200
 """File systems allow 255 bytes in a name; the rest is for the suffixes that outputs add."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LARGEST_FLOAT32 = 3.4028234663852886e38
 _ROOM = 1 << 16
 """Free bytes below which a disk counts as full."""
 
@@ -28,6 +30,7 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: the file cannot be read, is not JSON, or an object in it has the same key twice.
     """
+    refuse_pointer(path)
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_duplicates)
     except OSError as error:
@@ -36,6 +39,19 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: expected each key once, got {error.args[0]!r} twice") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected JSON, got: {' '.join(str(error).split())}") from error
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuse the few lines that Git LFS leaves in place of a file that was not fetched.
+
+    Raises:
+        InputError: `path` holds such lines. A file that is missing or cannot be read is left to its reader.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise InputError(
+                f"{path}: expected the file itself, found a Git LFS pointer, not the file: run git lfs pull"
+            )
 
 
 @contextmanager
@@ -172,6 +188,15 @@ def is_finite_number(value: object) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def fits_float32(value: float) -> bool:
+    """Whether a number is finite, and still is in 32 bits, as which boxes, scores and features are kept.
+
+    >>> fits_float32(3e38), fits_float32(3.5e38), fits_float32(float("nan"))
+    (True, False, False)
+    """
+    return abs(value) <= _LARGEST_FLOAT32
 
 
 class _DuplicateKeyError(Exception):

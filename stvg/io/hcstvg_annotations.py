@@ -34,6 +34,8 @@ BOX_TOLERANCE = 1.0
 """Pixels by which a box may leave the image."""
 BOX_DECIMALS = 2
 """Decimals of a pixel that are written."""
+_HIGHEST = (1 << 31) - 1
+"""The largest number of frames or pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +229,8 @@ def _whole_number(where: str, value: object) -> int:
     """Return a JSON number that is whole and at least 1."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{where}: expected a whole number >= 1, got {_short(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _HIGHEST:
+        raise InputError(f"{where}: expected a whole number >= 1, at most {_HIGHEST}, got {_short(value)}")
     return value
 
 

@@ -4,7 +4,6 @@ A line holds one box: `frame,id,x,y,w,h,score,-1,-1,-1`. In the file frames are 
 height]; here frames are 0-based and boxes xyxy. An id of -1 means "not tracked", as in public detections.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,11 @@ import numpy as np
 
 from stvg.errors import InputError
 from stvg.geometry.boxes import xywh_to_xyxy, xyxy_to_xywh
-from stvg.io.files import write_text_atomically
+from stvg.io.files import fits_float32, refuse_pointer, write_text_atomically
 from stvg.types import FloatArray, IntArray
 
+_LAST_FRAME = 10_000_000
+"""Four days of video at 25 frames per second; what stands beyond it is a mistake, and would take memory by frame."""
 _COLUMNS = "frame,id,x,y,w,h,score[,x3d,y3d,z3d] (7 to 10 columns)"
 
 
@@ -45,9 +46,10 @@ def read_mot(path: Path) -> MotRows:
     """Read a MOTChallenge text file; an empty file has no rows, empty lines are passed over.
 
     Raises:
-        InputError: the file cannot be read, or a row has other columns, a frame below 1, a number that is not finite,
-            or a box without area; the message names the line and shows the row.
+        InputError: the file cannot be read, or a row has other columns, a frame below 1 or beyond ten million, a
+            number that is not finite in 32 bits, or a box without area; the message names the line and shows the row.
     """
+    refuse_pointer(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
@@ -100,11 +102,13 @@ def _parse_row(path: Path, number: int, line: str) -> list[float]:
         values = [float(cell) for cell in cells[:7]]
     except ValueError as error:
         raise InputError(f"{where}: expected numbers in {_COLUMNS}, {row}") from error
-    if not all(math.isfinite(value) for value in values):
+    if not all(
+        fits_float32(value) for value in [*values[2:6], values[2] + values[4], values[3] + values[5], values[6]]
+    ):
         raise InputError(f"{where}: expected finite numbers in {_COLUMNS}, {row}")
     frame, track_id, _, _, width, height, _ = values
-    if not (frame.is_integer() and track_id.is_integer() and 1 <= frame < 2**53 and abs(track_id) < 2**53):
-        raise InputError(f"{where}: expected a whole frame number >= 1 and a whole id, {row}")
+    if not (frame.is_integer() and track_id.is_integer() and 1 <= frame <= _LAST_FRAME and abs(track_id) < 2**53):
+        raise InputError(f"{where}: expected a whole frame number >= 1 (at most {_LAST_FRAME}) and a whole id, {row}")
     if width <= 0 or height <= 0:
         raise InputError(f"{where}: expected w, h > 0 in {_COLUMNS}, {row}")
     return values

@@ -15,7 +15,7 @@ import numpy as np
 from stvg.errors import InputError
 from stvg.geometry.boxes import clip_boxes
 from stvg.geometry.spans import from_inclusive, to_inclusive
-from stvg.io.files import is_finite_number, key_problem, read_json, write_json_atomically
+from stvg.io.files import fits_float32, is_finite_number, key_problem, read_json, write_json_atomically
 from stvg.types import ClipSize, Prediction, Query, Tube
 
 BOX_DECIMALS = 2
@@ -32,7 +32,8 @@ class Problem:
 
     def __str__(self) -> str:
         frame = "" if self.frame is None else f": frame {self.frame}"
-        return f"{self.video}{frame}: {self.message}"
+        video = self.video if self.video.isprintable() else repr(self.video)  # a key may hold the end of a line
+        return f"{video}{frame}: {self.message}"
 
 
 def write_submission(
@@ -187,7 +188,7 @@ def _box_problem(box: object, size: ClipSize | None) -> str | None:
     """Return what is wrong with one box, or None."""
     if not isinstance(box, list) or len(box) != 4:
         return f"expected a list of four numbers [x1, y1, x2, y2], got {_kind(box)}"
-    if not all(is_finite_number(value) for value in box):
+    if not all(is_finite_number(value) and fits_float32(value) for value in box):
         return f"expected four finite numbers, got {_kind(box)}"
     x1, y1, x2, y2 = box
     if x2 <= x1 or y2 <= y1:

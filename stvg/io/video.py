@@ -16,6 +16,7 @@ from av.video.reformatter import VideoReformatter
 
 from stvg.errors import InputError
 from stvg.io import shot_detection
+from stvg.io.files import refuse_pointer
 from stvg.types import Image, VideoFrames, VideoMeta
 
 _SHORT_BY_S = 1.0
@@ -137,10 +138,12 @@ def _open(path: Path) -> Iterator[_Source]:
     """Open the video file at `path`; one decoding thread, as clips are spread over processes."""
     if not path.is_file():
         raise InputError(f"{path}: expected a video file, found {'a folder' if path.is_dir() else 'no such file'}")
+    refuse_pointer(path)
     try:
-        container = av.open(str(path))
-    except av.error.FFmpegError as error:
-        found = "an empty file" if path.stat().st_size == 0 else f"a file cut off or of another kind ({error.strerror})"
+        container = av.open(str(path), metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        found = "an empty file" if path.stat().st_size == 0 else f"a file cut off or of another kind ({reason})"
         raise InputError(f"{path}: expected a whole video file, found {found}") from error
     with container:
         if not container.streams.video:

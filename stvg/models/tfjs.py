@@ -7,6 +7,7 @@ remembered with it.
 
 import base64
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,12 +54,14 @@ def convert_graph(model_json: bytes, weights: bytes, source: str) -> bytes:
         raise InputError(f"{source}: expected the package onnx, to convert it: pip install onnx") from error
     try:
         model = json.loads(model_json)
+        if not isinstance(model, dict):
+            raise TypeError("expected an object")
         constants = _read_weights(model["weightsManifest"], weights)
         return _Converter(constants).run(model["modelTopology"]["node"], model["signature"])
     except _UnknownError as error:
         raise InputError(f"{source}: {error}") from error
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        reason = " ".join(str(error).split())
+    except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"{source}: expected a TensorFlow.js graph model, got: {type(error).__name__}: {reason}"
         ) from error
@@ -78,7 +81,9 @@ def _read_weights(manifest: Any, data: bytes) -> dict[str, npt.NDArray[Any]]:
         if stored not in _STORED or {"scale", "min"} & quantization.keys():
             raise _UnknownError(f"weight {entry['name']}: expected one of {', '.join(_STORED)}, got {stored}")
         dtype = np.dtype(_STORED[stored]).newbyteorder("<")
-        stop = start + dtype.itemsize * int(np.prod(entry["shape"], dtype=np.int64))
+        stop = start + dtype.itemsize * math.prod(int(side) for side in entry["shape"])
+        if not start <= stop <= len(data):
+            raise ValueError(f"weight {entry['name']}: expected it within {len(data)} bytes, got its end at {stop}")
         array = np.frombuffer(data[start:stop], dtype).reshape(entry["shape"])
         constants[entry["name"]] = array.astype(np.int64 if stored == "int32" else np.float32)
         start = stop
@@ -265,11 +270,14 @@ def _window(node: Node, key: str) -> list[int]:
 
 def _dense(indices: npt.NDArray[Any], shape: npt.NDArray[Any], values: npt.NDArray[Any], rest: npt.NDArray[Any]) -> Any:
     """Return what SparseToDense does with constants."""
+    if math.prod(int(side) for side in shape) > _LARGEST_CONSTANT:
+        raise _UnknownError(f"expected constants of at most {_LARGEST_CONSTANT} numbers, got shape {shape.tolist()}")
     dense = np.full(shape, rest)
     dense[tuple(indices.T)] = values
     return dense
 
 
+_LARGEST_CONSTANT = 1 << 22
 _ONES = {"list": {"i": [1, 1, 1, 1]}}
 _FOLDED: dict[str, Callable[..., Any]] = {"AddV2": np.add, "Add": np.add, "SparseToDense": _dense}
 """What is computed here and now where all inputs are constants."""

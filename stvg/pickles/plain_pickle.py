@@ -9,7 +9,6 @@ own is ever handed out: their states can be forged. Any other name, and arrays o
 import io
 import math
 import pickle
-import pickletools
 import re
 import warnings
 from pathlib import Path
@@ -21,6 +20,8 @@ import torch
 from torch import Tensor
 
 from stvg.errors import InputError
+from stvg.io.files import refuse_pointer
+from stvg.pickles.limits import TooMuchError, check_pickle, check_torch
 from stvg.pickles.torch_file import is_dense, read_torch_file
 
 _TORCH_FILES = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
@@ -35,17 +36,18 @@ def read_pickle(path: Path) -> Any:
     Raises:
         InputError: no such file, a damaged one, or one that would have to execute something: the message names what.
     """
+    refuse_pointer(path)
     try:
         with path.open("rb") as file:
             if file.read(len(_TORCH_FILES[1])).startswith(_TORCH_FILES):
                 return read_torch_file(path)
             file.seek(0)
             data = file.read()
-        _check_length(data)
+        check_pickle(io.BytesIO(data), len(data))
         return _Unpickler(io.BytesIO(data)).load()
     except OSError as error:
         raise InputError(f"{path}: expected a pickle, got: {error.strerror or error}") from error
-    except _RefusedError as error:
+    except (_RefusedError, TooMuchError) as error:
         raise InputError(f"{path}: expected plain data, arrays and tensors, refused {error}") from error
     except InputError:
         raise
@@ -71,17 +73,6 @@ def _of_tensor(tensor: Tensor) -> npt.NDArray[Any]:
     small = tensor.is_floating_point() and tensor.element_size() < np.float32().itemsize
     array: npt.NDArray[Any] = (tensor.float() if small else tensor).numpy()
     return array
-
-
-def _check_length(data: bytes) -> None:
-    """Go through a pickle without doing what it says: it is whole, and asks for no more memory than its size is worth.
-
-    Raises:
-        ValueError: an opcode is unknown or cut off, or numbers an object beyond the number of opcodes.
-    """
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(data))):
-        if "PUT" in opcode.name and isinstance(argument, int) and argument > count:
-            raise ValueError(f"object {argument} after {count} opcodes")
 
 
 class _RefusedError(pickle.UnpicklingError):
@@ -209,6 +200,7 @@ class _MakeStorage(_Sealed):
     def __call__(self, data: bytes) -> _Storage:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch wants these storages gone; the files have them
+            check_torch(io.BytesIO(data), len(data))
             try:
                 loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             except pickle.UnpicklingError as error:

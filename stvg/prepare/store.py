@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from stvg.errors import InputError
 from stvg.io.files import read_json, write_json_atomically, writing
-from stvg.types import PreparedVideo, Tube, VideoMeta
+from stvg.prepare.stored_video import Entry, opened, read_entry, read_meta, read_video
+from stvg.types import PreparedVideo, VideoMeta
 
 _EDGE = 1 << 16
 
@@ -55,17 +55,22 @@ class PreparedStore:
         return self.parts / f"{video_id}.h5"
 
     def sources(self) -> dict[str, str]:
-        """Return the fingerprint of the file that each video stored under this recipe was made from."""
+        """Return the fingerprint of the file that each video stored under this recipe was made from.
+
+        Raises:
+            InputError: a file of the store is damaged or foreign.
+        """
         found: dict[str, str] = {}
         named: dict[str, str] = {}
         for path in (self.path, *store_files(self.parts)):
             if path.is_file():
-                with _open(path) as file:
+                with opened(path) as file:
                     groups = file.items() if path == self.path else [(path.stem, file.get(path.stem))]
                     for video_id, group in groups:
-                        if group is not None and group.attrs["recipe"] == self.recipe:
-                            found[video_id] = str(group.attrs["source"])
-                            named[video_id] = str(group.attrs.get("same_as", video_id))
+                        entry = None if group is None else read_entry(group)
+                        if entry is not None and entry.recipe == self.recipe:
+                            found[video_id] = entry.source
+                            named[video_id] = video_id if entry.same_as is None else entry.same_as
         return {
             key: source
             for key, source in found.items()
@@ -74,15 +79,22 @@ class PreparedStore:
 
     def has(self, video_id: str, source: str) -> bool:
         """Tell whether the video made from the file with fingerprint `source` is stored under this recipe."""
+        found = self._entry(video_id)
+        if found is None or found.source != source:
+            return False
+        shared = found if found.same_as is None else self._entry(found.same_as)
+        return shared is not None and shared.source == source and shared.same_as is None
+
+    def _entry(self, video_id: str) -> Entry | None:
+        """Return what is stored of a video under this recipe."""
         for path in (self.part(video_id), self.path):
             if path.is_file():
-                with _open(path) as file:
+                with opened(path) as file:
                     group = file.get(video_id)
-                    if group is not None and group.attrs["recipe"] == self.recipe:
-                        same_as = group.attrs.get("same_as")
-                        is_whole = same_as is None or self.has(str(same_as), source)
-                        return bool(group.attrs["source"] == source) and is_whole
-        return False
+                    entry = None if group is None else read_entry(group)
+                    if entry is not None and entry.recipe == self.recipe:
+                        return entry
+        return None
 
     def failures(self) -> dict[tuple[str, str], str]:
         """Return why each video recorded as failed under this recipe failed, by its id and its file's fingerprint.
@@ -92,12 +104,13 @@ class PreparedStore:
         """
         if not self.failed.is_file():
             return {}
+        record = read_json(self.failed)
         try:
-            record = read_json(self.failed)
             found = {(key, str(item["source"])): str(item["reason"]) for key, item in record["videos"].items()}
+            ours = record["recipe"] == self.recipe
         except (AttributeError, LookupError, TypeError) as error:
             raise InputError(f"{self.failed}: expected a record of failed videos, found none; remove it") from error
-        return found if record["recipe"] == self.recipe else {}
+        return found if ours else {}
 
     def record_failures(self, reasons: Mapping[str, str], source: str) -> None:
         """Remember why videos with a file of this fingerprint could not be prepared; atomic."""
@@ -120,14 +133,14 @@ class PreparedStore:
         """
         for path in (self.part(video_id), self.path):
             if path.is_file():
-                with _open(path) as file:
-                    if video_id in file and file[video_id].attrs["recipe"] == self.recipe:
-                        group = file[video_id]
-                        if "same_as" not in group.attrs:
-                            return _read_group(video_id, group)
-                        meta, source = _read_meta(video_id, group), str(group.attrs["source"])
-                        if self.has(str(group.attrs["same_as"]), source):
-                            return replace(self.read(str(group.attrs["same_as"])), meta=meta)
+                with opened(path) as file:
+                    group = file.get(video_id)
+                    entry = None if group is None else read_entry(group)
+                    if entry is not None and entry.recipe == self.recipe:
+                        if entry.same_as is None:
+                            return read_video(video_id, group)
+                        if self.has(video_id, entry.source):
+                            return replace(self.read(entry.same_as), meta=read_meta(video_id, group))
         raise InputError(f"{self.path}: expected {video_id} prepared with this config, found none; run {self.command}")
 
     def write_part(self, prepared: PreparedVideo, source: str, others: Sequence[VideoMeta] = ()) -> None:
@@ -171,7 +184,7 @@ class PreparedStore:
             with writing(self.path) as path, h5py.File(path, "w", libver="latest") as packed:
                 old = dict.fromkeys((key for key in self._packed_ids() if key in kept), self.path)
                 for video_id, origin in sorted({**old, **parts}.items()):
-                    with _open(origin) as file:
+                    with opened(origin) as file:
                         file.copy(file[video_id], packed)
         failed = self.failures()
         if any(key in parts for key, _ in failed):
@@ -185,25 +198,18 @@ class PreparedStore:
         shutil.rmtree(self.parts, ignore_errors=not parts)
 
     def _is_ours(self, part: Path) -> bool:
-        with _open(part) as file:
-            return part.stem in file and file[part.stem].attrs["recipe"] == self.recipe
+        with opened(part) as file:
+            return part.stem in file and read_entry(file[part.stem]).recipe == self.recipe
 
     def _packed_ids(self) -> Iterator[str]:
         if self.path.is_file():
-            with _open(self.path) as file:
-                yield from (key for key, group in file.items() if group.attrs["recipe"] == self.recipe)
+            with opened(self.path) as file:
+                yield from (key for key, group in file.items() if read_entry(group).recipe == self.recipe)
 
 
 def store_files(folder: Path) -> list[Path]:
     """Return the finished HDF5 files in a folder; those that a killed run left half-written begin with a dot."""
     return sorted(path for path in folder.glob("*.h5") if not path.name.startswith("."))
-
-
-def _open(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: expected an HDF5 file of prepared videos, got: {error}") from error
 
 
 def _write_arrays(group: h5py.Group, prepared: PreparedVideo) -> None:
@@ -215,23 +221,3 @@ def _write_arrays(group: h5py.Group, prepared: PreparedVideo) -> None:
         for name in ("boxes_xyxy", "scores", "observed"):
             tube_group[name] = getattr(tube, name)
         tube_group["features"] = features
-
-
-def _read_meta(video_id: str, group: h5py.Group) -> VideoMeta:
-    attrs = group.attrs
-    numbers = int(attrs["num_frames"]), float(attrs["fps"]), int(attrs["width"]), int(attrs["height"])
-    return VideoMeta(video_id, Path(attrs["path"]), *numbers)
-
-
-def _read_group(video_id: str, group: h5py.Group) -> PreparedVideo:
-    attrs = group.attrs
-    tubes, features = [], []
-    for name in sorted(group.get("tubes", ())):
-        stored = group["tubes"][name]
-        arrays = (np.asarray(stored[key]) for key in ("boxes_xyxy", "scores", "observed"))
-        tubes.append(Tube(int(stored.attrs["tube_id"]), int(stored.attrs["start_frame"]), *arrays))
-        features.append(np.asarray(stored["features"], dtype=np.float32))
-    clip_features = np.asarray(group["clip_features"], dtype=np.float32)
-    normalised = bool(attrs.get("normalised", False))
-    meta = _read_meta(video_id, group)
-    return PreparedVideo(meta, clip_features, tuple(tubes), tuple(features), str(attrs["source"]), normalised)

@@ -78,8 +78,7 @@ def load_network(
     """
     path = stage.checkpoint or best_weights(recipe.output.root / stage.folder)
     checkpoint = read_checkpoint(path, stage.command)
-    input_size = int(checkpoint.config.get("input_size", 0))
-    checkpoint.check(describe_network(recipe, stage, input_size))
-    network, sentences = build_network(stage, input_size, recipe.device, vectors)
+    checkpoint.check(describe_network(recipe, stage, checkpoint.input_size))
+    network, sentences = build_network(stage, checkpoint.input_size, recipe.device, vectors)
     checkpoint.load_into(network)
     return network, sentences

@@ -1,5 +1,6 @@
 """The videos of a split: their files, preparing them, reading them prepared."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import prepared_store, video_fingerprint
 from stvg.types import Failure, PreparedVideo
 
+logger = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
 
 
@@ -61,6 +63,15 @@ def _check_stems(paths: Iterable[str]) -> None:
                 f"detector.kind file: expected videos whose names differ without their extension, "
                 f"got {other} and {key}, which would share {Path(key).stem}.txt"
             )
+
+
+def _sources_if_readable(store: PreparedStore) -> dict[str, str]:
+    """Return what a store has; one that is damaged or foreign has nothing, which the log says."""
+    try:
+        return store.sources()
+    except InputError as error:
+        logger.warning("passed over: %s", error)
+        return {}
 
 
 def unreadable_videos(recipe: Recipe, name: str, video_ids: Iterable[str]) -> list[Failure]:
@@ -110,7 +121,7 @@ def prepare_wherever(
     """
     own = prepared_store(recipe, name)
     files = [prepared_store(recipe, path.stem) for path in store_files(own.path.parent)]
-    stored = [(store, store.sources()) for store in files]
+    stored = [(store, _sources_if_readable(store)) for store in files]
     stores: dict[str, PreparedStore] = {}
     for video_id, path in paths.items():
         source = video_fingerprint(recipe, path)

@@ -16,6 +16,8 @@ from stvg.errors import InputError
 from stvg.io.files import is_finite_number, read_json
 from stvg.io.hcstvg_annotations import CLIP_S, read_annotated_clips
 
+_LEAST_S, _LONGEST_S = 1e-6, 1e9
+"""Lengths and rates beyond these are mistakes, and would overflow where they are divided by each other."""
 MomentForm = Literal["2d-tan", "hc-stvg"]
 
 
@@ -114,7 +116,11 @@ def _tan_item(where: str, video_id: str, item: Any) -> _Item:
             f"got {str(timestamps)[:80]}"
         )
     for pair in timestamps:
-        if not isinstance(pair, list) or len(pair) != 2 or not all(is_finite_number(value) for value in pair):
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(is_finite_number(value) and abs(value) <= _LONGEST_S for value in pair)
+        ):
             raise InputError(f"{where}: timestamps: expected [start, end], got {str(pair)[:80]}")
     return video_id, duration_s, sentences, np.array(timestamps, dtype=np.float64).reshape(-1, 2) * unit_s
 
@@ -122,5 +128,7 @@ def _tan_item(where: str, video_id: str, item: Any) -> _Item:
 def _positive(where: str, item: dict[str, Any], key: str) -> float:
     value: Any = item.get(key)
     if not is_finite_number(value) or value <= 0:
-        raise InputError(f"{where}: {key}: expected a number above 0, got {value!r}")
+        raise InputError(f"{where}: {key}: expected a number above 0, got {repr(value)[:80]}")
+    if not _LEAST_S <= value <= _LONGEST_S:
+        raise InputError(f"{where}: {key}: expected a number from {_LEAST_S:g} to {_LONGEST_S:g}, got {value!r}")
     return float(value)

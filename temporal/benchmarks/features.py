@@ -4,7 +4,8 @@ The file is opened once in each process that reads it. Source of the form: `get_
 (mmn/data/datasets/utils.py), which opens it anew for every video.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ import torch
 from torch import Tensor
 
 from stvg.errors import InputError
+from stvg.io.files import refuse_pointer
 from stvg.types import FloatArray
 from temporal.mmn.clip_features import average_clips, normalise_features
+
+_GROWTH = 100
+"""A data set may be compressed to no less than this part of its size."""
 
 
 class FeatureFile:
@@ -28,14 +33,13 @@ class FeatureFile:
     def __init__(self, path: Path, inner: str | None = None) -> None:
         self.path = path
         self.inner = inner
-        try:
+        refuse_pointer(path)
+        with _undamaged(path):
             self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise InputError(f"{path}: expected an HDF5 file of features, got: {error}") from error
-        first = next(iter(self._file), None)
-        if first is None:
-            raise InputError(f"{path}: expected the features of at least one video, found none")
-        self.width = int(self._dataset(first).shape[1])
+            first = next(iter(self._file), None)
+            if first is None:
+                raise InputError(f"{path}: expected the features of at least one video, found none")
+            self.width = int(self._dataset(first).shape[1])
 
     def require(self, video_ids: Iterable[str]) -> None:
         """Check that all these videos are in the file.
@@ -44,7 +48,8 @@ class FeatureFile:
             InputError: some are not; the message says how many and names the first.
         """
         wanted = list(video_ids)
-        missing = [video_id for video_id in wanted if video_id not in self._file]
+        with _undamaged(self.path):
+            missing = [video_id for video_id in wanted if video_id not in self._file]
         if missing:
             raise InputError(
                 f"{self.path}: expected the features of {len(wanted)} videos, {len(missing)} are missing, "
@@ -57,12 +62,14 @@ class FeatureFile:
         Raises:
             InputError: the video is not in the file, its features have another shape, or hold NaN or infinity.
         """
-        dataset = self._dataset(video_id)
-        if dataset.shape[1] != self.width or len(dataset) == 0:
-            raise InputError(
-                f"{self.path}: {video_id}: expected features (T, {self.width}), T >= 1, got {dataset.shape}"
-            )
-        features: FloatArray = dataset[()].astype(np.float32)
+        with _undamaged(self.path):
+            dataset = self._dataset(video_id)
+            if dataset.shape[1] != self.width or len(dataset) == 0:
+                raise InputError(
+                    f"{self.path}: {video_id}: expected features (T, {self.width}), T >= 1, got {dataset.shape}"
+                )
+            with np.errstate(over="ignore"):
+                features: FloatArray = dataset[()].astype(np.float32)
         finite = np.isfinite(features).all(axis=1)
         if not finite.all():
             raise InputError(f"{self.path}: {video_id}: expected finite features, row {int(finite.argmin())} is not")
@@ -76,7 +83,23 @@ class FeatureFile:
         if not isinstance(found, h5py.Dataset) or found.ndim != 2 or found.dtype.kind not in "fiu":
             name = video_id if self.inner is None else f"{video_id}/{self.inner}"
             raise InputError(f"{self.path}: {name}: expected a data set (T, D) of numbers, got {found}")
+        if found.nbytes > _GROWTH * self.path.stat().st_size:
+            raise InputError(
+                f"{self.path}: {video_id}: expected features that are in this file, got {found.shape} of "
+                f"{found.dtype} in {self.path.stat().st_size} bytes"
+            )
         return found
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Turn what HDF5 raises where a file is damaged into one InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: expected an HDF5 file of features, got: {' '.join(str(error).split())}") from error
 
 
 class ClipReader:

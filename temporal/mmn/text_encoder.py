@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from stvg.compute.matmul import use_onednn_linear
 from stvg.errors import InputError
+from stvg.io.files import refuse_pointer
 
 logger = logging.getLogger(__name__)
 
@@ -171,11 +173,14 @@ def load_text_backbone(name: str) -> TextBackbone:
     Folders and packages are read without any network access.
 
     Raises:
-        InputError: it cannot be found or read, or it has no single hidden size.
+        InputError: it cannot be found or read, holds NaN or infinity, or has no single hidden size.
     """
     from transformers import AutoModel
 
     encoder = _from_pretrained(AutoModel, name, dtype=torch.float32)
+    bad = [key for key, value in encoder.state_dict().items() if not bool(value.isfinite().all())]
+    if bad:
+        raise InputError(f"text encoder {name}: expected finite weights, found NaN or infinity in {', '.join(bad[:3])}")
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     hidden_size = getattr(encoder.config, "hidden_size", None)
@@ -201,10 +206,12 @@ def load_text_tokenizer(name: str) -> TextTokenizer:
 def _from_pretrained(auto_class: Any, name: str, **options: Any) -> Any:
     """Call `auto_class.from_pretrained`, offline for folders; failures become one line."""
     where = resolve_text_model(name)
+    for path in where.glob("*.safetensors") if isinstance(where, Path) else ():
+        refuse_pointer(path)
     try:
         with _without_progress_bar() if isinstance(where, Path) else nullcontext():
             return auto_class.from_pretrained(where, local_files_only=isinstance(where, Path), **options)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"text encoder {name}: expected a transformers encoder, got: {reason[:300]}") from error
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stvg.errors import InputError
-from stvg.io.files import writing
+from stvg.io.files import refuse_pointer, writing
 
 ORIGIN = "origin"
 """Key of a config that names the source of weights that another project trained."""
@@ -37,11 +37,23 @@ class Checkpoint:
         """
         check_same_config(self.config, wanted, self.path)
 
+    @property
+    def input_size(self) -> int:
+        """The width of the features that the network takes, as its config says and its weights have it.
+
+        Raises:
+            InputError: they do not agree, or have none.
+        """
+        said, found = self.config.get("input_size"), known_sizes(self.weights).get("input_size")
+        if type(said) is not int or said != found:
+            raise InputError(f"{self.path}: input_size: expected the weights' own, {found}, got {said!r:.80}")
+        return said
+
     def load_into(self, model: nn.Module) -> None:
         """Copy the weights into a model whose config was checked.
 
         Raises:
-            InputError: the weights are not exactly the model's by name and shape.
+            InputError: the weights are not exactly the model's by name and shape, or hold NaN or infinity.
         """
         own = model.state_dict()
         if ORIGIN in self.config:
@@ -49,6 +61,11 @@ class Checkpoint:
         problems = weight_problems({name: tuple(value.shape) for name, value in own.items()}, self.weights)
         if problems:
             raise InputError(f"{self.path}: expected exactly this model's weights, found: {'; '.join(problems)}")
+        bad = [name for name, value in self.weights.items() if not holds_finite_numbers(value, own[name])]
+        if bad:
+            raise InputError(
+                f"{self.path}: expected finite numbers of the model's kind, found others in {', '.join(bad)}"
+            )
         model.load_state_dict(self.weights)
 
 
@@ -72,12 +89,13 @@ def read_checkpoint(path: Path, command: str) -> Checkpoint:
     """
     if not path.is_file():
         raise InputError(f"{path}: expected trained weights, found none; run {command}")
+    refuse_pointer(path)
     try:
         with safe_open(path, framework="pt") as file:
             config = json.loads((file.metadata() or {}).get("config", "null"))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open has no iterator)
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: expected a safetensors file, got: {error}") from error
+    except (SafetensorError, ValueError, RecursionError, OSError, RuntimeError, AttributeError, TypeError) as error:
+        raise InputError(f"{path}: expected a safetensors file, got: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise InputError(f"{path}: expected weights with their config, as {command} writes them, found no config")
     return Checkpoint(path, config, weights)
@@ -144,6 +162,13 @@ def known_sizes(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "text_positions": _length(state, f"{_ENCODER}embeddings.position_embeddings.weight", 0),
     }
     return {key: value for key, value in sizes.items() if value is not None}
+
+
+def holds_finite_numbers(value: Tensor, like: Tensor) -> bool:
+    """Tell whether all numbers of a tensor are finite, and floating where those of `like` are, in 16 bits or more."""
+    if value.is_floating_point() != like.is_floating_point() or value.is_complex() or value.layout != like.layout:
+        return False
+    return not value.is_floating_point() or (value.element_size() > 1 and bool(value.isfinite().all()))
 
 
 def _pooling_counts(kernels: list[int | None]) -> list[int] | None:

@@ -19,13 +19,14 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from stvg.config import dump_config
+from stvg.errors import InputError
 from temporal.distributed.collectives import sum_gradients
 from temporal.distributed.ranks import Ranks
 from temporal.mmn.losses import Losses
 from temporal.training.checkpoint import best_weights, save_weights
 from temporal.training.config import TrainingConfig
 from temporal.training.optimizer import clip_and_step, make_optimizer
-from temporal.training.resume import ResumableState
+from temporal.training.resume import restore, save
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -110,15 +111,17 @@ def train(
     where several trainings share a terminal.
 
     Raises:
-        InputError: `resume` with a checkpoint of another config or other data, or one that cannot be read.
+        InputError: `resume` with a checkpoint of another config or other data, or one that cannot be read; or a loss
+            that is not finite: no weights are written after it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(task, task.items(), config, folder, ranks or Ranks())
     optimizer = make_optimizer(task.model, task.text_parameters, config)
     steps_per_epoch = math.ceil(len(run.items) / config.batch_size)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(config, steps_per_epoch))
-    state = ResumableState(folder / "last.pt", task.model, optimizer, scheduler, _agreement(run))
-    first, best = state.restore() if resume else (0, -math.inf)
+    last, agreement = folder / "last.pt", _agreement(run)
+    resumed = resume and last.is_file()
+    first, best = restore(last, agreement, task.model, optimizer, scheduler) if resumed else (0, -math.inf)
     if first >= config.epochs:
         if run.ranks.is_first:
             logger.info("%s is trained to the end, best val score %.4f: nothing to do", folder, best)
@@ -141,7 +144,7 @@ def train(
                 if score is not None and score > best:
                     best = score
                     save_weights(task.model, task.description(), best_weights(folder))
-                state.save(epoch + 1, best)
+                save(last, agreement, task.model, optimizer, scheduler, epoch + 1, best)
                 _show(writer, bar, epoch + 1, losses, score, best)
     run.ranks.barrier()
     if run.ranks.is_first:
@@ -191,8 +194,14 @@ def _train_epoch(
     sums, count = {"iou": 0.0, "vid": 0.0, "sent": 0.0}, 0
     for batch in _batches(run, versions, epoch):
         losses = task.loss(batch)
+        total = losses.total(weight)
+        if not math.isfinite(float(total.detach())):
+            raise InputError(
+                f"{run.folder}: epoch {epoch + 1}, step {count + 1}: expected a finite loss, "
+                f"got {float(total.detach())}; a lower training.lr may help"
+            )
         optimizer.zero_grad(set_to_none=True)
-        losses.total(weight).backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         sum_gradients(task.model.parameters(), run.ranks)
         clip_and_step(optimizer, task.model.parameters(), run.config.clip_norm)
         scheduler.step()

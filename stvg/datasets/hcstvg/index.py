@@ -7,12 +7,15 @@ data that a result was made from (stvg.io.manifest).
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from stvg.errors import InputError
 from stvg.io.files import read_json, write_json_atomically
 from stvg.types import ClipSize
+
+Count = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,11 @@ class IndexedVideo:
     """
 
     splits: tuple[str, ...]
-    bytes: int
-    num_frames: int
-    fps: float
-    width: int
-    height: int
+    bytes: Count
+    num_frames: Count
+    fps: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    width: Count
+    height: Count
     problem: str = ""
 
 

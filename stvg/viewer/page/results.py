@@ -9,11 +9,12 @@ from stvg.errors import InputError
 from stvg.evaluation.ablation import AblationRow, Difference
 from stvg.evaluation.error_analysis import CAUSES
 from stvg.evaluation.tables import PROPERTIES, rows_to_cells
-from stvg.io.files import read_json
+from stvg.io.files import is_finite_number, read_json
 from stvg.types import Scores
 from stvg.viewer.entry import SplitResults
 
 T = TypeVar("T")
+_HIGHEST = 1e9
 
 
 def read_results(folder: Path, scores: Scores | None) -> SplitResults:
@@ -39,35 +40,40 @@ def _read(path: Path, parse: Callable[[Any], T]) -> list[T]:
     for item in items:
         try:
             parsed.append(parse(item))
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise InputError(f"{path}: expected the items that stvg ablate writes, got {item!r:.80}") from error
     return parsed
 
 
 def _row(item: Mapping[str, Any]) -> AblationRow:
-    viou_at = {level: float(item[f"viou@{level}"]) for level in (0.3, 0.5)}
-    scores = Scores("official", float(item["m_tiou"]), float(item["m_viou"]), viou_at, ())
-    low, high = map(float, item["m_viou_ci"])
-    return AblationRow(str(item["temporal"]), str(item["spatial"]), str(item["mode"]), scores, (low, high))
+    viou_at = {level: _number(item[f"viou@{level}"]) for level in (0.3, 0.5)}
+    scores = Scores("official", _number(item["m_tiou"]), _number(item["m_viou"]), viou_at, ())
+    low, high = map(_number, item["m_viou_ci"])
+    return AblationRow(_text(item["temporal"]), _text(item["spatial"]), _text(item["mode"]), scores, (low, high))
 
 
 def _difference(item: Mapping[str, Any]) -> Difference:
-    low, high = map(float, item["ci"])
-    return Difference(str(item["a"]), str(item["b"]), float(item["difference"]), (low, high))
+    low, high = map(_number, item["ci"])
+    return Difference(_text(item["a"]), _text(item["b"]), _number(item["difference"]), (low, high))
 
 
 def _budget(item: Mapping[str, Any]) -> tuple[str, list[tuple[str, float]]]:
     causes = [("right: m_vIoU", item["m_viou"]), *((cause.replace("_", " "), item[cause]) for cause in CAUSES)]
-    return str(item["mode"]), [(name, round(100 * float(share), 1)) for name, share in causes]
+    return _text(item["mode"]), [(name, round(100 * _number(share), 1)) for name, share in causes]
 
 
 def _group(item: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the property by which the queries are grouped, and the group's line of its table."""
     row = _row(item)
     scale, decimals = (100, 1) if item["by"] == "moment_share" else (1, 0)
-    ends = dict.fromkeys(f"{scale * float(item[name]):.{decimals}f}" for name in ("low", "high"))
+    ends = dict.fromkeys(f"{scale * _number(item[name], _HIGHEST):.{decimals}f}" for name in ("low", "high"))
     _, cells = rows_to_cells([row])
-    return str(item["by"]), [" to ".join(ends), row.name, str(int(item["num_queries"])), *cells[3:]]
+    return _text(item["by"]), [
+        " to ".join(ends),
+        row.name,
+        str(int(_number(item["num_queries"], _HIGHEST))),
+        *cells[3:],
+    ]
 
 
 def _tables(groups: list[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -75,3 +81,25 @@ def _tables(groups: list[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str
     for by, lines in itertools.groupby(groups, key=lambda group: group[0]):
         title, unit = PROPERTIES.get(by, (by, by))
         yield title, [unit, "row", "queries", *head[3:]], [line for _, line in lines]
+
+
+def _number(value: object, highest: float = 1.0) -> float:
+    """Return a figure; all are shares or differences of shares, but for numbers of queries, people and words.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not is_finite_number(value) or not -highest <= float(value) <= highest:  # type: ignore[arg-type]
+        raise ValueError(f"expected a number up to {highest:g}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _text(value: object) -> str:
+    """Return a name.
+
+    Raises:
+        ValueError: it is none, or has characters that cannot be shown.
+    """
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError("expected a name")
+    return value

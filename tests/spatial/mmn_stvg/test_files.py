@@ -85,7 +85,7 @@ def test_a_list_that_holds_itself_is_no_tube(tmp_path):
     rows = [1.0]
     rows.append(rows)
     dump({0: [[rows, 1]]}, tmp_path / "tubes" / "3_x_tubes.pkl")
-    with pytest.raises(InputError, match="tube 0: expected rows"):
+    with pytest.raises(InputError, match="refused a value that holds itself"):
         TubeFolders([tmp_path / "tubes"]).read("3_x")
 
 

@@ -7,9 +7,12 @@ import pytest
 
 from stvg.io.answer_log import LoggedAnswer, answer_log
 
-ANSWERS = [
-    LoggedAnswer(f"{k}_x.mp4", f"sentence {k}", "footage", {"st_frame": k}, "" if k else "nobody") for k in range(3)
-]
+
+def item(frame):
+    return {"st_frame": frame, "ed_frame": frame, "bbox": {str(frame): [0.0, 1.0, 5.0, 6.5]}}
+
+
+ANSWERS = [LoggedAnswer(f"{k}_x.mp4", f"sentence {k}", "footage", item(k + 1), "" if k else "nobody") for k in range(3)]
 
 
 class KilledError(Exception):
