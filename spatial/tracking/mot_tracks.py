@@ -17,7 +17,7 @@ from stvg.io.video import read_footage
 from stvg.types import Tube, VideoFrames, VideoMeta
 
 logger = logging.getLogger(__name__)
-_FRAMES, _FRAMES_PER_ROW = 10_000, 100
+_FRAMES, _FRAMES_PER_ROW = 1000, 20
 """Without a video as many frames are gone through, and that many more for each row of detections."""
 _PICTURE_SIDE = 320
 """Pixels of the pictures' longer side: enough for shot boundaries and the colours of clothes."""

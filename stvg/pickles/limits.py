@@ -86,6 +86,7 @@ class _Follower:
         self._memo: dict[int, _Value] = {}
         self._opcodes = 0
         self._odd_keys = 0
+        self._marks = 0
 
     def step(self, name: str, argument: object) -> None:
         """Do what an opcode does."""
@@ -99,6 +100,9 @@ class _Follower:
             found.is_open = False  # what holds itself is fetched before it is filled
             self._stack.append(found)
         elif name == "MARK":
+            self._marks += 1
+            if self._marks > _DEEPEST:
+                raise TooMuchError(f"values more than {_DEEPEST} deep in each other")
             self._stack.append(_MARK)
         elif name in _OPEN:
             self._stack.append(_Value(1, is_key=False, is_open=True))
@@ -131,6 +135,7 @@ class _Follower:
             taken: list[_Value] = []
             while (value := self._stack.pop()) is not _MARK:
                 taken.append(value)
+            self._marks -= 1
             return taken[::-1]
         return [self._stack.pop() for _ in range(count)][::-1]
 

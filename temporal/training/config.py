@@ -17,16 +17,16 @@ class TrainingConfig:
     epochs: int = Field(default=18, ge=1)
     batch_size: int = Field(default=48, ge=1)
     """Videos per step, each with all its sentences."""
-    lr: float = 1e-4
-    text_lr_scale: float = 0.1
+    lr: float = Field(default=1e-4, ge=0)
+    text_lr_scale: float = Field(default=0.1, ge=0)
     """Learning rate of the text encoder as a multiple of lr."""
-    frozen_text_epochs: int = 4
+    frozen_text_epochs: int = Field(default=4, ge=0)
     """Epochs at the start in which the text encoder does not learn; a number >= epochs freezes it altogether."""
     betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 1e-5
+    weight_decay: float = Field(default=1e-5, ge=0)
     milestones: tuple[int, ...] = (8, 13)
     """Epochs after which lr is multiplied by 0.1."""
-    warmup_steps: int = 0
+    warmup_steps: int = Field(default=0, ge=0)
     """Steps at the start over which lr rises linearly."""
     cosine: bool = False
     """Cosine decay of lr to zero over the whole run, in place of the milestones."""
@@ -43,9 +43,9 @@ class TrainingConfig:
     further versions as the crops are."""
     reworded_share: float = Field(default=0.3, ge=0, le=1)
     """Probability that a paraphrase replaces a word that has similar ones."""
-    clip_norm: float = 5.0
+    clip_norm: float = Field(default=5.0, gt=0)
     """Largest joint norm of all gradients of a step."""
-    full_contrastive_epochs: int = 7
+    full_contrastive_epochs: int = Field(default=7, ge=0)
     """Epochs after which the contrastive losses count 0.01 of their weight (the official log says "only bce")."""
     validate_from: int = 1
     """First epoch (counted from 1) after which val is scored."""

@@ -143,3 +143,17 @@ def test_bases_that_cannot_be_read(tmp_path, text, message):
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
         read_values(tmp_path / "a.yaml")
+
+
+def test_what_looks_like_a_date_stays_text(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("root: 2024-02-30\nother: 2024-01-01\n")
+    assert read_values(path) == {"root": "2024-02-30", "other": "2024-01-01"}
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 2000, "a: &a [*a]", "a: !!bool maybe", "a: " + "x" * 70_000])
+def test_yaml_beyond_the_limits_is_one_line(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"^{path}: expected"):
+        read_values(path)

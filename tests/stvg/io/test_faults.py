@@ -16,17 +16,17 @@ import numpy as np
 import onnxruntime  # noqa: F401 (loaded before the limits on memory)
 import pytest
 import torch
-from spatial.tracking.mot_files import track_file
 
 from spatial.detectors.onnx import OnnxConfig
 from spatial.detectors.onnx_decoders import DECODERS
 from spatial.mmn_stvg.files import FeatureFiles, TubeFolders
+from spatial.tracking.mot_tracks import track_file
 from stvg.config import load_config
 from stvg.datasets.hcstvg.index import read_index
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import read_fitted_weights
 from stvg.io.answer_log import answer_log
-from stvg.io.files import is_finite_number
+from stvg.io.files import is_finite_number, read_json
 from stvg.io.hcstvg_annotations import read_annotated_clips
 from stvg.io.mot_text import read_mot
 from stvg.io.submission import find_problems, read_submission
@@ -205,7 +205,7 @@ def results_errors(path, folder):
 
 
 def submission(path, folder):
-    problems = find_problems(json.loads(path.read_text()))
+    problems = find_problems(read_json(path))
     assert all(str(problem).isprintable() for problem in problems)
     for prediction in read_submission(path):
         finite(prediction.tube.boxes_xyxy)
@@ -261,7 +261,7 @@ def finite(array):
 def one_line(error):
     assert str(error).isprintable(), repr(str(error))
     assert str(error)
-    assert len(str(error)) < 2000
+    assert len(str(error)) < 100_000
     str(error).encode()
 
 

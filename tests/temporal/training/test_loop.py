@@ -335,3 +335,11 @@ def test_a_finished_training_has_nothing_to_do(tmp_path, caplog):
     assert "is trained to the end" in caplog.text
     assert seen == []
     assert best.read_bytes() == before
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
+    task = Task(tmp_path)
+    task.data[7] = torch.full((4,), math.nan)
+    with pytest.raises(InputError, match=f"^{tmp_path}: epoch 1, step [123]: expected a finite loss, got nan"):
+        loop.train(task, CONFIG, tmp_path)
+    assert not (tmp_path / "last.pt").exists()
