@@ -126,12 +126,14 @@ class AppGuard:
 
 
 def body_problem(body: bytes, uploads: Path) -> str | None:
-    """Return why a request may not be passed on: it names a file that is no uploaded video; else None.
+    """Return why a request may not be passed on: it names a file that is no uploaded video, or its text is none.
 
-    What is no JSON names none.
+    What is no JSON names none. Gradio cannot write half of a surrogate pair into its own refusals.
     """
     try:
-        paths = list(_named_paths(json.loads(body)))
+        value = json.loads(body)
+        paths = list(_named_paths(value))
+        text = json.dumps(value, ensure_ascii=False)
     except ValueError:
         return None
     except RecursionError:
@@ -139,6 +141,10 @@ def body_problem(body: bytes, uploads: Path) -> str | None:
     for path in paths:
         if not _is_upload(path, uploads):
             return f"video: expected an uploaded file ({', '.join(SUFFIXES)}), got {str(path)[:200]!r}"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"request: expected text, got {text[error.start]!r} in it"
     return None
 
 

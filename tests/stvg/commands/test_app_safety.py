@@ -3,19 +3,25 @@
 import contextlib
 import http.client
 import json
-import os
+import secrets
 import shutil
 import threading
-import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from stvg.commands.app import build_app, make_service
 from stvg.viewer import app_guard
-from stvg.viewer.app_guard import BODY_BYTES, UPLOAD_SECONDS, Address, AppGuard, remove_old_uploads
+from stvg.viewer.app_guard import BODY_BYTES, Address, AppGuard, remove_old_uploads
 
 pytest.importorskip("gradio", reason="no Gradio: the app's form is not tested; make installs it")
+pytestmark = pytest.mark.filterwarnings(  # Gradio uses what is deprecated, and leaves sockets open
+    "ignore::DeprecationWarning",
+    "ignore:'future.no_silent",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +63,7 @@ def served(app_of):
     thread.start()
 
     def send(method, path, body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         try:
             names = {"Content-Type": "application/json"} | {key.replace("_", "-"): v for key, v in headers.items()}
             connection.request(method, path, body, names)
@@ -82,17 +88,20 @@ def send(service, folders):
 
 
 def event(chosen, file, text, mode="two_stage", detector="1: file, as in the recipe"):
-    return {"data": [chosen, file, text, mode, detector], "fn_index": 0, "session_hash": "s"}
+    return {"data": [chosen, file, text, mode, detector], "fn_index": 0, "session_hash": secrets.token_hex(4)}
 
 
 def ask(send, body):
     """Join the queue as the form does; return the two HTML texts of the answer, or the event that says it failed."""
     status, _, joined = send("POST", "/gradio_api/queue/join?", json.dumps(body))
     assert status == 200, joined
-    _, _, events = send("GET", f"/gradio_api/queue/data?session_hash={body['session_hash']}")
-    last = [json.loads(line[5:]) for line in events.decode().splitlines() if line.startswith("data:")]
-    done = next(one for one in last if one["msg"] == "process_completed")
-    return done["output"].get("data", done["output"])
+    address = f"http://127.0.0.1:{send.port}/gradio_api/queue/data?session_hash={body['session_hash']}"
+    with urllib.request.urlopen(address, timeout=20) as events:
+        for line in events:
+            found = json.loads(line[5:]) if line.startswith(b"data:") else {}
+            if found.get("msg") == "process_completed":
+                return found["output"].get("data", found["output"])
+    raise AssertionError("no answer")
 
 
 def works(send, asked):
@@ -239,16 +248,6 @@ def test_only_its_own_hosts_are_answered(send):
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_hosts_of_other_addresses():
-    assert Address("192.0.2.7", 80).answers("192.0.2.7")
-    assert not Address("192.0.2.7", 80).answers("192.0.2.8")
-    everywhere = Address("0.0.0.0", 7860)  # noqa: S104
-    assert everywhere.answers("192.0.2.7:7860")
-    assert everywhere.answers("[2001:db8::7]:7860")
-    assert not everywhere.answers("evil.org:7860"), "a name may lead anywhere"
-    assert Address("::1", 7860).url == "http://[::1]:7860/"
-
-
 def test_every_answer_has_the_headers(send, asked):
     page = works(send, asked).split('src="')[1].split('"')[0]
     for path in ("/", page, page.replace("index.html", "data/0.js"), "/nothing", "/gradio_api/info"):
@@ -269,7 +268,6 @@ def test_odd_bodies(send, asked):
     ("text", "message"),
     [
         (None, "sentence: expected text, got None"),
-        ("\ud800", r"sentence: expected a line of text, got &#x27;\ud800&#x27;"),
         ("The man\nsits.", r"sentence: expected a line of text, got &#x27;The man\nsits.&#x27;"),
         ("x" * 1_000_000, "sentence: expected at most 300 letters, got 1000000"),
         ("", "sentence: expected words, got &#x27;&#x27;"),
@@ -281,9 +279,17 @@ def test_odd_sentences_get_one_line(send, asked, text, message, caplog):
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.parametrize("changes", [{"mode": "\ud800"}, {"detector": "\ud800"}, {"chosen": "\ud800"}, {"mode": None}])
-def test_odd_choices_end_nothing(send, asked, changes):
-    ask(send, event(**{"chosen": asked[0], "file": None, "text": asked[1]} | changes))
+@pytest.mark.parametrize("part", ["text", "mode", "detector", "chosen"])
+def test_half_a_surrogate_pair_is_refused(send, asked, part):
+    body = event(**{"chosen": asked[0], "file": None, "text": asked[1]} | {part: "x\ud800"})
+    status, _, answer = send("POST", "/gradio_api/queue/join", json.dumps(body))
+    assert (status, answer) == (400, b"request: expected text, got '\\ud800' in it\n")
+    works(send, asked)
+
+
+def test_odd_choices_end_nothing(send, asked):
+    for changes in ({"mode": None}, {"mode": "best"}, {"detector": "x" * 10_000}, {"chosen": "/etc/passwd"}):
+        ask(send, event(**{"chosen": asked[0], "file": None, "text": asked[1]} | changes))
     works(send, asked)
 
 
@@ -294,15 +300,3 @@ def test_uploads_are_limited(send, folders, tmp_path, monkeypatch):
         (tmp_path / f"{number}.mp4").write_text(f"no video {number}")
         upload(send, tmp_path / f"{number}.mp4")
     assert {path.name for path in contents(folders[1])} == {"2.mp4", "3.mp4"}
-
-
-def test_old_uploads_go(tmp_path):
-    for name in ("a/old.mp4", "b/new.mp4", "empty"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("" if name == "empty" else name)
-    before = time.time() - UPLOAD_SECONDS - 1
-    os.utime(tmp_path / "a/old.mp4", (before, before))
-    remove_old_uploads(tmp_path)
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"new.mp4", "empty"}
-    remove_old_uploads(tmp_path, 0)
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"empty"}
