@@ -73,12 +73,12 @@ class AppService:
             InputError: the input is unfit, or cannot be answered.
         """
         video = self._video(chosen, uploaded)
-        check_sentence(text, self.limits.letters)
         if detector not in self.grounders:
             raise InputError(f"detector: expected one of {', '.join(self.grounders)}, got {detector!r}")
         started = time.monotonic()
         try:
             self._check(video)
+            check_sentence(text, self.limits.letters)
             found = self.grounders[detector].with_mode(mode)(video, text)
         except InputError as error:
             raise InputError(_without_folders(str(error), video)) from error

@@ -5,6 +5,7 @@ import http.client
 import json
 import secrets
 import shutil
+import socket
 import threading
 import urllib.request
 from pathlib import Path
@@ -26,8 +27,7 @@ pytestmark = pytest.mark.filterwarnings(  # Gradio uses what is deprecated, and 
 
 @pytest.fixture(scope="module")
 def asked(road):
-    key, text = next(iter(json.loads((road.world / "test_queries.json").read_text()).items()))
-    return key, text
+    return next(iter(json.loads((road.world / "test_queries.json").read_text()).items()))
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,6 @@ def service(road, folders):
 @contextlib.contextmanager
 def served(app_of):
     """Serve what `app_of(port)` returns on a free port; yield a function that sends a request to it."""
-    import socket
-
     import uvicorn
 
     listening = socket.create_server(("127.0.0.1", 0))
