@@ -183,7 +183,7 @@ def test_three_lines_of_python_localize(planted, trained, tmp_path):
 
 KILLED = """
 import os, runpy, signal, sys
-from temporal.training.items import MomentLoss
+from temporal.training.moment_items import MomentLoss
 original, calls = MomentLoss.of, []
 def counted(self, batch):
     calls.append(1)
