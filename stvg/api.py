@@ -202,10 +202,10 @@ def check_sentence(text: object, longest: int = LONGEST_SENTENCE) -> None:
         raise InputError(f"sentence: expected text, got {str(text)[:40]}")
     if len(text) > longest:
         raise InputError(f"sentence: expected at most {longest} letters, got {len(text)}")
+    if not text.strip():
+        raise InputError(f"sentence: expected words, got {text[:40]!r}")
     if any(unicodedata.category(letter) in _NOT_IN_A_LINE for letter in text):
         raise InputError(f"sentence: expected a line of text, got {text[:40]!r}")
-    if not text.strip():
-        raise InputError(f"sentence: expected words, got {text!r}")
 
 
 def to_supervision(tubes: Sequence[Tube], frame: int) -> Any:

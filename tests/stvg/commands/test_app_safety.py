@@ -1,6 +1,7 @@
 """The served app: what it refuses to read, to answer and to keep, by requests to a real server on this machine."""
 
 import contextlib
+import gc
 import http.client
 import json
 import secrets
@@ -8,6 +9,7 @@ import shutil
 import socket
 import threading
 import urllib.request
+import warnings
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,15 @@ pytestmark = pytest.mark.filterwarnings(  # Gradio uses what is deprecated, and 
     "ignore::ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected():
+    """Collect what Gradio leaves open before other modules run, whose warnings are errors."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
