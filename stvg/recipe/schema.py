@@ -20,6 +20,7 @@ from spatial.features.classic import ClassicConfig
 from spatial.features.image_encoder import ImageEncoderConfig
 from spatial.features.image_text import ImageTextConfig
 from spatial.features.imported import ImportedConfig
+from spatial.features.pose import PoseConfig
 from spatial.features.video_encoder import VideoNetworkConfig
 from spatial.tracking.tracker import TrackingConfig
 from spatial.tracking.tracklet_linker import LinkingConfig
@@ -43,7 +44,7 @@ DetectorConfig = Annotated[
     Field(discriminator="kind"),
 ]
 FeaturesConfig = Annotated[
-    ClassicConfig | ImageEncoderConfig | VideoNetworkConfig | ImageTextConfig | ImportedConfig,
+    ClassicConfig | PoseConfig | ImageEncoderConfig | VideoNetworkConfig | ImageTextConfig | ImportedConfig,
     Field(discriminator="kind"),
 ]
 Device = Literal["cpu", "cuda"]

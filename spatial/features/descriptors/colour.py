@@ -71,7 +71,7 @@ def zone_colours(crops: Image, margin: float) -> FloatArray:
     count, height, width = crops.shape[:3]
     pixels = crops.reshape(count, height * width, 3).astype(np.uint16) >> 3
     index = pixels[..., 0] << 10 | pixels[..., 1] << 5 | pixels[..., 2]
-    memberships = _lookup_table()[index]
+    memberships = lookup_table()[index]
     inside, outside = _zone_weights(height, width, margin)
     weights = inside * _foreground(crops, margin).reshape(count, 1, -1)
     person = weights @ memberships / weights.sum(axis=2, keepdims=True)
@@ -115,7 +115,7 @@ def _hue_memberships(degrees: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=1)
-def _lookup_table() -> FloatArray:
+def lookup_table() -> FloatArray:
     """Return the memberships of all RGB colours in 32 steps per channel, (32768, 19) float32."""
     steps = np.arange(32, dtype=np.uint8) * 8 + 4
     red, green, blue = np.meshgrid(steps, steps, steps, indexing="ij")

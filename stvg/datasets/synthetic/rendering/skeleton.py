@@ -93,7 +93,7 @@ def pose(actor: Actor, scene: Scene) -> Motion:
     track = way(actor, scene.num_frames, scene.fps, room, rng.uniform(*PROFILES), rng)
     hold = handling(actor, track.yaw)
     angles = _idle(play(actor, track, hold, scene.fps, room, rng.uniform(0.9, 1.12)), rng, scene.fps)
-    joints = _joints(angles, track.yaw)
+    joints = joints_of(angles, track.yaw)
     dropped, spot, floor = _left_object(joints, track.floor, hold)
     return Motion(
         joints=joints,
@@ -154,7 +154,7 @@ def _leg_direction(forward: Curve, spread: Curve, side: int) -> Curve:
     return np.stack([side * np.sin(s), -np.cos(f) * np.cos(s), np.sin(f) * np.cos(s)], axis=-1)
 
 
-def _joints(angles: Angles, yaw: Curve) -> FloatArray:
+def joints_of(angles: Angles, yaw: Curve) -> FloatArray:
     """Forward kinematics: return joints (T, 18, 3) in the camera's axes.
 
     The pelvis is as high as the lower foot demands, plus `lift`, so that feet stay on the floor in every posture.

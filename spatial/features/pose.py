@@ -1,0 +1,91 @@
+"""Extract features by a pose network: joints, colours of body parts, nearness to others."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from spatial.features.descriptors.crops import TubeSamples, sample_tube
+from spatial.features.descriptors.joints import JointFinder, part_colours
+from spatial.features.descriptors.motion import FlowFields, flow_fields
+from spatial.features.descriptors.pose_columns import POSE_DIM, PersonMeasures, describe_people
+from spatial.features.descriptors.scene import SCENE_DIM, scene_features
+from stvg.config import STRICT
+from stvg.types import FloatArray, Tube, VideoFrames
+
+
+@dataclass(frozen=True, config=STRICT)
+class PoseConfig:
+    """Features of joints, part colours and place: what drawn and filmed people share."""
+
+    kind: Literal["pose"] = "pose"
+    """Which extractor this is."""
+    path: Path = Path("runs/models/movenet_thunder.onnx")
+    """MoveNet as an ONNX file; `stvg models` fetches it."""
+    flow_width: int = Field(default=160, ge=32)
+    """Width of the images between which the camera's motion is measured, in pixels."""
+    threads: int = Field(default=1, ge=1)
+    """Crops that the network works on at once."""
+
+    def build(self, device: str) -> "PoseFeatures":
+        """Return the extractor; it runs on the CPU whatever the `device`.
+
+        Raises:
+            InputError: as JointFinder.
+        """
+        return PoseFeatures(self)
+
+
+class PoseFeatures:
+    """Joints by MoveNet, colours of body parts, and how people stand to each other.
+
+    `tube_dim` = 290 (descriptors.pose_columns), `clip_dim` = 37: colours and motion of the whole image.
+
+    Raises:
+        InputError: as JointFinder.
+    """
+
+    def __init__(self, config: PoseConfig) -> None:
+        self._config = config
+        self._joints = JointFinder(config.path, config.threads)
+        self.tube_dim, self.clip_dim = POSE_DIM, SCENE_DIM
+
+    def extract(self, video: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+        """Return clip features (N, clip_dim), a row per sampled frame, and for each tube (T_k, tube_dim) rows.
+
+        A tube has one row for each image it covers, at least one. All float32 and finite.
+
+        Raises:
+            ValueError: the video has no pictures.
+        """
+        samples = [sample_tube(video, tube) for tube in tubes]
+        fields = flow_fields(video, samples, self._config.flow_width)
+        people = self.measure(video, tubes, samples, fields)
+        size = video.pictures.shape[2], video.pictures.shape[1]
+        rows = describe_people(people, size, video.meta.num_frames / video.meta.fps)
+        return scene_features(video.pictures, fields), rows
+
+    def measure(
+        self, video: VideoFrames, tubes: Sequence[Tube], samples: Sequence[TubeSamples], fields: FlowFields
+    ) -> list[PersonMeasures]:
+        """Return what is measured of each tube at its sampled frames."""
+        return [self._measure(video, *one, fields) for one in zip(tubes, samples, strict=True)]
+
+    def _measure(self, video: VideoFrames, tube: Tube, samples: TubeSamples, fields: FlowFields) -> PersonMeasures:
+        joints = self._joints.find(video.pictures, samples)
+        frames = video.frames[samples.index]
+        row = np.clip(frames - tube.start_frame, 0, tube.span.length - 1)
+        middle = (samples.boxes_xyxy[:, :2] + samples.boxes_xyxy[:, 2:]) / 2
+        return PersonMeasures(
+            seconds=np.asarray(frames / video.meta.fps, dtype=np.float32),
+            boxes_xyxy=samples.boxes_xyxy,
+            joints=joints,
+            colours=part_colours(video.pictures, samples, joints),
+            scores=tube.scores[row],
+            camera=fields.camera_at(samples.index, middle),
+        )
+
+

@@ -1,0 +1,325 @@
+"""Who does what when in a clip of the film world, and the sentences that describe it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from film.acts import ACTS, BOXES, PLACES, SEATS, THINGS
+from film.body import RATE, Timed
+from film.wardrobe import ALL_OVER, HAIR_WORDS, Look, dress
+
+SPEEDS = (0.55, 1.0)
+"""Body heights a second of somebody who walks."""
+
+
+@dataclass(slots=True)
+class Person:
+    """One person of a clip: looks, where it starts and what it does, with whom (`others`, act by act)."""
+
+    look: Look
+    posture: str
+    first_posture: str
+    at: tuple[float, float]
+    first_at: tuple[float, float]
+    facing: float
+    acts: list[Timed] = field(default_factory=list)
+    others: list[int | None] = field(default_factory=list)
+    enters: float | None = None
+    leaves: float | None = None
+    cursor: float = 0.0
+    is_extra: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A sentence about person `who` in the seconds `start` to `stop`."""
+
+    who: int
+    start: float
+    stop: float
+    text: str
+
+
+def write_scripts(rng: np.random.Generator, seconds: float, half_width: float, depth: float) -> list[Person]:
+    """Draw the people of a clip of `seconds`; the camera sees `half_width` body heights to either side at z = 0.
+
+    z is the way towards the camera, `depth` its distance from z = 0, in body heights.
+    """
+    mains, extras = int(rng.choice(4, p=[0.17, 0.4, 0.28, 0.15])) + 1, min(int(rng.poisson(0.7)), 4)
+    people = []
+    for index in range(mains + extras):
+        extra = index >= mains
+        z = rng.uniform(-1.5 * depth, -0.35 * depth) if extra else rng.normal(0, 0.1 * depth)
+        at = (float(rng.uniform(-0.95, 0.95) * half_width * (depth - z) / depth), float(z))
+        posture = str(rng.choice(["stand", "sit", "floor", "lie", "squat"], p=[0.68, 0.22, 0.04, 0.03, 0.03]))
+        facing = float(rng.choice([rng.uniform(-75, 75), rng.uniform(-180, 180)], p=[0.6, 0.4]))
+        people.append(Person(dress(rng), posture, posture, at, at, facing, is_extra=extra))
+        people[-1].cursor = float(rng.uniform(-0.5, 2.0))
+        if rng.random() < 0.2 and posture == "stand":
+            people[-1].enters = float(rng.uniform(0, 0.6) * seconds)
+    _apart(rng, [person for person in people if not person.is_extra])
+    while True:
+        ready = [p for p in people if p.cursor < seconds - 0.4 and p.leaves is None]
+        if not ready:
+            return people
+        person = min(ready, key=lambda one: one.cursor)
+        _act(rng, person, people, seconds, half_width, depth)
+
+
+def _apart(rng: np.random.Generator, people: list[Person]) -> None:
+    """Move people who would stand inside each other."""
+    for index, person in enumerate(people):
+        for _ in range(6):
+            if all(abs(person.at[0] - other.at[0]) > 0.45 for other in people[:index]):
+                break
+            person.at = person.first_at = (person.at[0] + float(rng.uniform(-1.2, 1.2)), person.at[1])
+
+
+def _act(rng: np.random.Generator, person: Person, people: list[Person], seconds: float, half_width: float, depth: float) -> None:
+    """Give `person` its next act, and a partner the answer to it."""
+    entering = person.enters is not None and not person.acts
+    if entering:
+        person.cursor = float(person.enters or 0.0)
+    names = [name for name, act in ACTS.items() if person.posture in act.before and act.weight > 0]
+    names = ["enter"] if entering else [n for n in names if n != "enter"]
+    last = person.acts[-1].name if person.acts else ""
+    weights = np.array([0.0 if n == last or (n == "exit" and (person.cursor < 0.25 * seconds)) else ACTS[n].weight for n in names])
+    if person.is_extra and not entering:
+        weights = weights * np.array([0.0 if ACTS[n].needs_other or ACTS[n].where in ("other", "near") else 1.0 for n in names])
+    partners = [i for i, p in enumerate(people) if p is not person and not p.is_extra and p.leaves is None
+                and (p.enters is None or p.acts) and p.cursor < person.cursor + 2.5]
+    if not partners:
+        weights = weights * np.array([0.0 if ACTS[n].needs_other else 1.0 for n in names])
+    if weights.sum() <= 0:
+        person.cursor += 1.0
+        return
+    name = str(names[rng.choice(len(names), p=weights / weights.sum())])
+    kind = ACTS[name]
+    partner = int(rng.choice(partners)) if partners and (kind.needs_other or rng.random() < 0.3) else None
+    start = max(person.cursor, 0.0 if entering else person.cursor)
+    if kind.needs_other and kind.where == "here" and partner is not None:
+        other = people[partner]
+        start = max(start, other.cursor)
+        gap = person.at[0] - other.at[0], person.at[1] - other.at[1]
+        distance = float(np.hypot(*gap))
+        if distance > kind.distance * 1.4:
+            if person.posture != "stand":
+                person.cursor += 0.5
+                return
+            side = np.sign(gap[0]) or 1.0
+            goal = (other.at[0] + side * kind.distance, other.at[1] + float(rng.normal(0, 0.08)))
+            start = _walk(rng, person, "walk_other", start, goal, partner)
+            if start > seconds - 0.5:
+                return
+        toward = float(np.degrees(np.arctan2(other.at[0] - person.at[0], other.at[1] - person.at[1] + 1e-6)))
+        length = float(rng.uniform(*kind.seconds))
+        _append(person, Timed(name, start, start + length, _hand(rng), None, toward), partner, rng)
+        if kind.reply:
+            back = toward + 180 if other.posture in ("stand",) else None
+            reply = Timed(kind.reply, start + float(rng.uniform(0, 0.2)), start + length, _hand(rng), None, back)
+            _append(other, reply, people.index(person), rng)
+        return
+    if kind.where != "here":
+        goal = _goal(rng, person, people, partner, name, half_width, depth)
+        if entering:
+            person.first_at = person.at = _outside(rng, person, half_width, depth)
+        if name == "exit":
+            goal = _outside(rng, person, half_width, depth)
+        stop = _walk(rng, person, name, start, goal, partner)
+        if name == "exit":
+            person.leaves = stop
+        return
+    face = person.facing + float(rng.choice([-1, 1]) * rng.uniform(*np.abs(kind.turn))) if kind.turn else None
+    length = float(rng.uniform(*kind.seconds))
+    _append(person, Timed(name, start, start + length, _hand(rng), None, face), partner, rng)
+
+
+def _hand(rng: np.random.Generator) -> str:
+    return "l" if rng.random() < 0.4 else "r"
+
+
+def _append(person: Person, timed: Timed, partner: int | None, rng: np.random.Generator) -> None:
+    """Add an act and draw how long the person idles after it."""
+    person.acts.append(timed)
+    person.others.append(partner)
+    person.posture = ACTS[timed.name].after or person.posture
+    person.facing = timed.face if timed.face is not None else person.facing
+    person.at = timed.to if timed.to is not None else person.at
+    pause = 0.05 if rng.random() < 0.35 else rng.exponential(1.6)
+    person.cursor = timed.stop + float(pause)
+
+
+def _walk(rng: np.random.Generator, person: Person, name: str, start: float, goal: tuple[float, float], partner: int | None) -> float:
+    """Add a walk to `goal`; return when it ends."""
+    way = np.array(goal) - person.at
+    length = float(np.hypot(*way)) / float(rng.uniform(*ACTS[name].speed))
+    length = float(np.clip(length, 0.5, 8.0))
+    face = float(np.degrees(np.arctan2(way[0], way[1] + 1e-6)))
+    _append(person, Timed(name, start, start + length, _hand(rng), (float(goal[0]), float(goal[1])), face), partner, rng)
+    if name == "walk_other" and rng.random() < 0.5:
+        person.cursor = start + length + 0.02
+    return start + length
+
+
+def _goal(rng: np.random.Generator, person: Person, people: list[Person], partner: int | None, name: str, half_width: float,
+          depth: float) -> tuple[float, float]:
+    kind, (x, z) = ACTS[name], person.at
+    wide = half_width * (depth - z) / depth
+    if kind.where == "left":
+        return x - float(rng.uniform(0.5, 2.2)), z + float(rng.normal(0, 0.2))
+    if kind.where == "right":
+        return x + float(rng.uniform(0.5, 2.2)), z + float(rng.normal(0, 0.2))
+    if kind.where == "near":
+        return x + float(rng.normal(0, 0.25)), z + float(rng.uniform(0.12, 0.5)) * (depth - z)
+    if kind.where == "far":
+        return x + float(rng.normal(0, 0.6)), z - float(rng.uniform(0.15, 0.8)) * (depth - z)
+    if kind.where == "other" and partner is not None:
+        other = people[partner]
+        return other.at[0] + float(rng.choice([-1, 1]) * rng.uniform(0.4, 0.8)), other.at[1] + float(rng.normal(0, 0.15))
+    if name == "enter":
+        return float(rng.uniform(-0.8, 0.8) * wide), float(rng.normal(0, 0.15) * depth)
+    return float(rng.uniform(-0.95, 0.95) * wide), z + float(rng.normal(0, 0.2)) * (depth - z) * 0.5
+
+
+def _outside(rng: np.random.Generator, person: Person, half_width: float, depth: float) -> tuple[float, float]:
+    """Return a point beside the picture, or a door in the back."""
+    z = person.at[1]
+    if rng.random() < 0.5:
+        return float(rng.uniform(-0.8, 0.8) * half_width), z - float(rng.uniform(0.3, 1.0)) * (depth - z)
+    side = float(rng.choice([-1, 1]))
+    return side * (half_width * (depth - z) / depth + 0.4), z
+
+
+def tell(rng: np.random.Generator, people: list[Person], seconds: float, most: int) -> list[Told]:
+    """Write up to `most` sentences, each about one person's successive acts that nobody else fits."""
+    told: list[Told] = []
+    choices = [(who, first, count) for who, person in enumerate(people)
+               for first in range(len(person.acts)) for count in (1, 2, 3) if first + count <= len(person.acts)]
+    weights = np.array([(0.04 if people[who].is_extra else 1.0) * (1.0, 0.9, 0.5)[count - 1] for who, _, count in choices])
+    if not len(choices):
+        return []
+    order = rng.choice(len(choices), size=len(choices), replace=False, p=weights / weights.sum())
+    for who, first, count in (choices[i] for i in order):
+        person = people[who]
+        acts = person.acts[first : first + count]
+        start, stop = acts[0].start, acts[-1].stop
+        if len(told) >= most or start < -0.1 or stop > seconds + 0.3 or stop - start > 0.97 * seconds:
+            continue
+        if any(later.start - before.stop > 2.5 for before, later in zip(acts, acts[1:], strict=False)):
+            continue
+        names = [act.name for act in acts]
+        phrase, alike = name_person(rng, who, people)
+        if _is_twice(names, who, first, alike, people):
+            continue
+        does = [_does(rng, act.name, who, person.others[first + k], people) for k, act in enumerate(acts)]
+        told.append(Told(who, max(start, 0.0), min(stop, seconds), _sentence(rng, phrase, does)))
+    return told
+
+
+def _is_twice(names: list[str], who: int, first: int, alike: set[int], people: list[Person]) -> bool:
+    """Return whether somebody whom the phrase fits acts `names` at another time."""
+    families = [ACTS[name].extra[:1] or (name,) for name in names]
+    for index in alike | {who}:
+        own = [ACTS[act.name].extra[:1] or (act.name,) for act in people[index].acts]
+        for begin in range(len(own) - len(families) + 1):
+            exact = [act.name for act in people[index].acts[begin : begin + len(names)]] == names
+            same = exact if len(names) > 1 or families[0] == ("walk",) else own[begin : begin + 1] == families
+            if same and (index, begin) != (who, first):
+                return True
+    return False
+
+
+def _does(rng: np.random.Generator, name: str, who: int, partner: int | None, people: list[Person]) -> str:
+    """Word one act."""
+    man = people[who].look.kind == "man"
+    verbs = ACTS[name].verbs
+    if partner is None:
+        verbs = tuple(verb for verb in verbs if "{other}" not in verb) or verbs
+    verb = str(verbs[rng.integers(len(verbs))])
+    other = name_person(rng, partner, people, short=True)[0] if partner is not None else "the other person"
+    pool = PLACES if ACTS[name].where == "thing" or "lean" in name else THINGS
+    return verb.format(his="his" if man else "her", him="him" if man else "her", thing=str(rng.choice(pool)), other=other,
+                       side=str(rng.choice(["left", "right"])), seat=str(rng.choice(SEATS)), box=str(rng.choice(BOXES)),
+                       him2="him" if partner is not None and people[partner].look.kind == "man" else "her")
+
+
+def _sentence(rng: np.random.Generator, phrase: str, does: list[str]) -> str:
+    if len(does) == 1:
+        text = f"{phrase} {does[0]}"
+    elif len(does) == 2:
+        text = f"{phrase} {does[0]}{rng.choice([' and ', ', then ', ' and then ', ', and ', ', '])}{does[1]}"
+    else:
+        text = f"{phrase} {does[0]}, {does[1]}{rng.choice([', and ', ' and ', ', then ', ' and then '])}{does[2]}"
+    return text[0].upper() + text[1:] + ("." if rng.random() < 0.93 else "")
+
+
+def name_person(rng: np.random.Generator, who: int, people: list[Person], short: bool = False) -> tuple[str, set[int]]:
+    """Return a noun phrase for a person and the others whom it fits too."""
+    best: tuple[str, set[int]] = ("the person", set(range(len(people))) - {who})
+    for _ in range(1 if short else 4):
+        phrase, fits = _phrase(rng, people[who], short)
+        alike = {i for i, other in enumerate(people) if i != who and fits(other)}
+        if len(alike) <= len(best[1]):
+            best = phrase, alike
+        if not alike or rng.random() < 0.12:
+            break
+    return best
+
+
+def _phrase(rng: np.random.Generator, person: Person, short: bool):  # noqa: ANN202
+    """Return a noun phrase and the test of whom it fits."""
+    look, article = person.look, "a " if rng.random() < 0.08 else "the "
+    noun = str(rng.choice(["boy", "child", "little boy"] if look.kind == "man" else ["girl", "little girl", "child"])) if look.child \
+        else (look.kind if rng.random() < 0.92 else str(rng.choice(["person", "lady" if look.kind == "woman" else "guy",
+                                                                   "girl" if look.kind == "woman" else "gentleman"])))
+    same_kind = lambda other: other.look.kind == look.kind or noun in ("person", "child")  # noqa: E731
+    draw = rng.random()
+    posture = {"sit": "sitting", "floor": "sitting", "lie": "lying", "squat": "squatting", "stand": "standing"}[person.first_posture]
+    if short and draw < 0.3:
+        return f"the {noun}", same_kind
+    if draw < 0.06 and posture != "standing":
+        words = f"{posture} {noun}" if rng.random() < 0.5 else f"{noun} {posture} on the {rng.choice(['ground', 'bed', 'grass'] if posture == 'lying' else SEATS)}"
+        return article + words, lambda o: same_kind(o) and o.first_posture == person.first_posture
+    if draw < 0.12:
+        return article + f"{rng.choice(HAIR_WORDS[look.hair])} {noun}", lambda o: same_kind(o) and o.look.hair == look.hair and o.look.hat is None
+    if draw < 0.15:
+        words = {"blond": "with long blond hair", "white": "with white hair", "dark": "with black hair", "brown": "with brown hair",
+                 "red": "with red hair"}[look.hair]
+        return article + f"{noun} {words}", lambda o: same_kind(o) and o.look.hair == look.hair
+    if look.hat and draw < 0.4:
+        hat = str(rng.choice(["hat", "hat", "cap", "helmet", "headscarf", "turban"]))
+        words = f"in the {look.hat} {hat}" if rng.random() < 0.5 else f"in the {hat}"
+        return article + f"{noun} {words}", lambda o: same_kind(o) and o.look.hat is not None
+    if look.shirtless and draw < 0.7:
+        return article + str(rng.choice(["shirtless man", "man without a shirt", "undressed man"])), lambda o: o.look.shirtless
+    if look.pattern and draw < 0.6:
+        garment = look.top if look.top != "short sleeves" else "shirt"
+        return article + f"{noun} in the {look.pattern} {garment}", lambda o: same_kind(o) and o.look.pattern is not None
+    if draw < 0.46 and look.bottom_colour != look.top_colour:
+        words = f"{look.bottom_colour} {look.bottom if rng.random() < 0.7 else 'trousers'}"
+        if rng.random() < 0.5:
+            words = f"{look.top_colour} {look.top} and {words}"
+            return article + f"{noun} in the {words}", lambda o: same_kind(o) and (o.look.top_colour, o.look.bottom_colour) == (look.top_colour, look.bottom_colour)
+        return article + f"{noun} in {words}", lambda o: same_kind(o) and o.look.bottom_colour == look.bottom_colour
+    if draw < 0.5 and person.acts:
+        pass
+    garment = "clothes" if (look.top in ALL_OVER and rng.random() < 0.5) or rng.random() < 0.25 else look.top
+    colour = {"gray": "grey", "yellow": "golden", "blue": "dark blue" if look.parts[1].mean() < 70 else "blue"}.get(look.top_colour, look.top_colour) \
+        if rng.random() < 0.12 else look.top_colour
+    if look.shirtless:
+        return article + noun, same_kind
+    form = rng.random()
+    the = "" if garment in ("clothes", "short sleeves", "sportswear") else "the "
+    if form < 0.08:
+        words = f"{noun} in {colour}"
+    elif form < 0.14:
+        words = f"{noun} wearing {'' if not the else 'a '}{colour} {garment}"
+    elif form < 0.17:
+        words = f"{colour} {noun}"
+    else:
+        words = f"{noun} in {the}{colour} {garment}"
+    return article + words, lambda o: same_kind(o) and o.look.top_colour == look.top_colour and not o.look.shirtless
+
+
+def in_frames(seconds: float) -> int:
+    """Return the frame at `seconds`."""
+    return round(seconds * RATE)
