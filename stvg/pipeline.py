@@ -10,12 +10,12 @@ import numpy as np
 
 from stvg.fusion.ranking import Ranking
 from stvg.interfaces import Detector, FeatureExtractor, Fusion, Linker, MomentLocalizer, Tracker, TubeMatcher
-from stvg.io.video import read_footage
+from stvg.io.frame_sampling import VideoConfig
 from stvg.types import MomentMap, Prediction, PreparedVideo, Query
 
 NOBODY = "expected at least one person, the detector found none"
 DECODE = "decode"
-"""The stage that sees every frame; the others see only every stride-th."""
+"""The stage that sees every frame; the others see only those looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,14 @@ class Preparation:
 class Preparer:
     """Decodes a video once and turns it into candidate tubes and features, whatever the sentence.
 
-    Detection and features see every `stride`-th frame, scaled down so that its longer side is at most `max_side`
-    pixels.
+    Detection and features see the frames, and the sizes, that `sampling` says.
     """
 
     detector: Detector
     tracker: Tracker
     linker: Linker
     features: FeatureExtractor
-    stride: int
-    max_side: int
+    sampling: VideoConfig
 
     def prepare(self, path: Path, video_id: str) -> Preparation:
         """Return the prepared video, with the time that each stage took.
@@ -107,7 +105,7 @@ class Preparer:
         """
         clock = Clock()
         with clock.stage(DECODE):
-            footage = read_footage(path, video_id, self.stride, self.max_side)
+            footage = self.sampling.read(path, video_id)
         with clock.stage("detect"):
             detections = self.detector.detect(footage)
         with clock.stage("track"):

@@ -25,6 +25,7 @@ from stvg.cli import ExitCode, recipe_parser
 from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import MODES
+from stvg.io.frame_sampling import VideoConfig
 from stvg.io.video import read_meta
 from stvg.recipe.schema import Recipe
 from stvg.viewer.app_guard import SUFFIXES, UPLOAD_SECONDS, Address, AppGuard
@@ -44,7 +45,7 @@ class Limits:
 
     megabytes: int = 200
     frames: int = 1000
-    """Sampled frames, every video.stride-th of the video; all are in memory together."""
+    """Sampled frames, those that video.stride or video.rate says; all are in memory together."""
     side: int = 4096
     """Pixels of the longer side."""
     letters: int = 300
@@ -56,9 +57,11 @@ class AppService:
     `grounders` by the detector's name; `videos` is the folder whose videos can be chosen; pages go under `work`.
     """
 
-    def __init__(self, grounders: Mapping[str, VideoGrounder], videos: Path, work: Path, limits: Limits, stride: int):
+    def __init__(
+        self, grounders: Mapping[str, VideoGrounder], videos: Path, work: Path, limits: Limits, sampling: VideoConfig
+    ):
         self.grounders, self.videos, self.limits = grounders, videos, limits
-        self.work, self._stride = work, stride
+        self.work, self._sampling = work, sampling
         self._answers: list[Path] = []
         self._pages: dict[tuple[Path, int, int], Path] = {}  # by file, time and size, its latest page
 
@@ -123,12 +126,13 @@ class AppService:
                 f"{path.name}: expected at most {limits.megabytes} MB, got {path.stat().st_size / 1e6:.0f}"
             )
         meta = read_meta(path, path.name)
-        num_sampled = -(-meta.num_frames // self._stride)
+        stride = self._sampling.stride_at(meta.fps)
+        num_sampled = -(-meta.num_frames // stride)
         if num_sampled > limits.frames:
-            longest_s = limits.frames * self._stride / meta.fps
+            longest_s = limits.frames * stride / meta.fps
             raise InputError(
                 f"{path.name}: expected at most {limits.frames} frames to look at, {longest_s:.0f} s of this video "
-                f"with video.stride {self._stride}, got {num_sampled}"
+                f"with {self._sampling}, got {num_sampled}"
             )
         if max(meta.width, meta.height) > limits.side:
             raise InputError(
@@ -155,7 +159,7 @@ def make_service(
     for text in detectors:
         other = load_config(Recipe, config, [*overrides, f"detector={text}"])
         grounders[f"{len(grounders) + 1}: {other.detector.kind}"] = first.with_detector(other.detector)
-    return AppService(grounders, recipe.data.videos, work, limits or Limits(), recipe.video.stride)
+    return AppService(grounders, recipe.data.videos, work, limits or Limits(), recipe.video)
 
 
 def build_app(service: AppService, uploads: Path) -> Any:

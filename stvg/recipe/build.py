@@ -36,8 +36,7 @@ def build_preparer(recipe: Recipe) -> Preparer:
         tracker=BidirectionalTracker(recipe.tracking),
         linker=OfflineLinker(recipe.linking),
         features=recipe.features.build(recipe.device),
-        stride=recipe.video.stride,
-        max_side=recipe.video.max_side,
+        sampling=recipe.video,
     )
 
 

@@ -26,6 +26,7 @@ from spatial.tracking.tracker import TrackingConfig
 from spatial.tracking.tracklet_linker import LinkingConfig
 from stvg.config import STRICT, parse_config, read_values
 from stvg.fusion.score_fusion import FusionConfig
+from stvg.io.frame_sampling import VideoConfig
 from temporal.benchmarks.annotations import MomentForm
 from temporal.benchmarks.ranker import RecallConfig
 from temporal.mmn.losses import LossConfig
@@ -78,16 +79,6 @@ class OutputConfig:
     """Where results go: `root` gets prepared/, temporal/, matcher/ and fusion.json."""
 
     root: Path
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class VideoConfig:
-    """Which frames are looked at."""
-
-    stride: int = Field(default=1, ge=1)
-    """Every stride-th frame."""
-    max_side: int = Field(default=640, ge=32)
-    """Pixels of the longer side to which frames are reduced."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from stvg.datasets.synthetic.make import write_video
+from stvg.io.frame_sampling import VideoConfig
 from stvg.pipeline import Grounder, Preparer
 from stvg.types import Detections, Prediction, PreparedVideo, Query, Tube, VideoMeta
 
@@ -37,7 +38,7 @@ def test_preparer(tmp_path):
     path = tmp_path / "a.mp4"
     write_video(path, np.zeros((9, 48, 64, 3), np.uint8), 10, 64, 48)
     part = Part()
-    made = Preparer(part, part, part, part, stride=4, max_side=32).prepare(path, "key.mp4")
+    made = Preparer(part, part, part, part, sampling=VideoConfig(stride=4, max_side=32)).prepare(path, "key.mp4")
     found = made.video
     assert part.calls == [("detect", [0, 4, 8], (3, 24, 32, 3)), ("track", 3), ("link", [part.tube]), ("extract", 2)]
     assert found.meta == VideoMeta("key.mp4", path, 9, 10.0, 64, 48)

@@ -4,10 +4,13 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 
-from stvg.commands.app import ANSWERS_KEPT, Limits, build_app, make_service
+from stvg.commands.app import ANSWERS_KEPT, AppService, Limits, build_app, make_service
+from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
+from stvg.io.frame_sampling import VideoConfig
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +126,13 @@ def test_limits(service, asked, limits, message, monkeypatch):
     with pytest.raises(InputError, match=re.escape(message)) as refused:
         answer(service, asked)
     assert str(service.videos) not in str(refused.value), "no path of this machine"
+
+
+def test_the_limit_of_frames_goes_by_the_rate(tmp_path):
+    write_video(tmp_path / "a.mp4", np.zeros((40, 48, 64, 3), np.uint8), 20, 64, 48)
+    service = AppService({"hog": None}, tmp_path, tmp_path, Limits(frames=5), VideoConfig(rate=4))
+    with pytest.raises(InputError, match=r"at most 5 frames to look at, 1 s of this video with video.rate 4, got 8"):
+        service.answer("a.mp4", None, "The woman turns.", "two_stage", "hog")
 
 
 def test_what_is_no_video_is_refused(service, asked, tmp_path):

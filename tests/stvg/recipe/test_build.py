@@ -6,6 +6,7 @@ import torch
 from stvg.config import parse_config
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import JointWeights
+from stvg.io.frame_sampling import VideoConfig
 from stvg.recipe.build import build_fusion, build_preparer, clip_sequences
 from stvg.recipe.networks import describe_network, text_learns
 from stvg.recipe.schema import Recipe
@@ -27,6 +28,7 @@ def recipe(**changes):
         ({"temporal": {"power": 0.3}}, True, "used after it"),
         ({"data": {"root": "e"}}, True, "files are told apart by their content"),
         ({"video": {"stride": 2}}, False, "other frames"),
+        ({"video": {"rate": 2}}, False, "other frames"),
         ({"detector": {"kind": "hog", "min_side": 99.0}}, False, "other boxes"),
         ({"detector": {"kind": "file"}}, False, "another detector"),
         ({"features": {"kind": "classic", "flow_width": 64}}, False, "other features"),
@@ -79,9 +81,10 @@ def test_weights_of_the_recipe_win_over_fitted_ones_and_those_over_the_default(t
 
 @pytest.mark.parametrize("detector", [{"kind": "file"}, {"kind": "hog"}])
 def test_preparers_of_detectors_without_files(detector):
-    preparer = build_preparer(recipe(detector=detector, video={"stride": 3, "max_side": 100}))
+    video = {"stride": 3, "max_side": 100}
+    preparer = build_preparer(recipe(detector=detector, video=video))
     assert type(preparer.detector).__name__.lower() == f"{detector['kind']}detector"
-    assert (preparer.stride, preparer.max_side) == (3, 100)
+    assert preparer.sampling == VideoConfig(**video)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

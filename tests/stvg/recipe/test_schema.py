@@ -172,6 +172,8 @@ def test_published_recipes_are_those_of_the_official_code(config, golden):
         ({"detector": {"kind": "hog", "folder": "x"}}, "unknown key detector.folder"),
         ({"device": "gpu"}, "device: .*'cpu' or 'cuda'"),
         ({"video": {"stride": 0}}, "video.stride: .*greater than or equal to 1"),
+        ({"video": {"rate": 0}}, "video.rate: .*greater than 0"),
+        ({"video": {"stride": 2, "rate": 5}}, "here: video: .*expected stride or rate, the other one null"),
         ({"temporal": {"training": {"epochs": 0}}}, "temporal.training.epochs: .*greater than or equal to 1"),
         ({"temporal": {"training": {"batch_size": 0}}}, "temporal.training.batch_size: .*greater than"),
         ({"matcher": {"search": "people"}}, "unknown key matcher.search"),
