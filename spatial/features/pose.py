@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,8 @@ from stvg.types import FloatArray, Tube, VideoFrames
 class PoseConfig:
     """Features of joints, part colours and place: what drawn and filmed people share."""
 
+    not_described: ClassVar[tuple[str, ...]] = ("path", "threads")
+    """Keys that do not tell one network's features from another's."""
     kind: Literal["pose"] = "pose"
     """Which extractor this is."""
     path: Path = Path("runs/models/movenet_thunder.onnx")
@@ -87,5 +89,3 @@ class PoseFeatures:
             scores=tube.scores[row],
             camera=fields.camera_at(samples.index, middle),
         )
-
-

@@ -36,9 +36,8 @@ from stvg.prepare.runner import PrepareOptions
 from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import prepare_wherever, video_paths
-from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
+from stvg.recipe.workspace import fusion_file, weights_file
 from stvg.types import ClipSize, Failure, Prediction, Query, VideoMeta
-from temporal.training.checkpoint import best_weights
 
 logger = logging.getLogger(__name__)
 
@@ -152,8 +151,8 @@ class _Answered:
 def _trained_files(recipe: Recipe) -> dict[str, Path]:
     """Return what training left, and grounding reads."""
     return {
-        "temporal": recipe.temporal.checkpoint or best_weights(temporal_folder(recipe)),
-        "matcher": recipe.matcher.checkpoint or best_weights(matcher_folder(recipe)),
+        "temporal": weights_file(recipe, recipe.temporal),
+        "matcher": weights_file(recipe, recipe.matcher),
         "fusion": fusion_file(recipe),
     }
 

@@ -18,7 +18,7 @@ from stvg.recipe.networks import load_network
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import fusion_file, temporal_folder
 from temporal.localizer import MMNLocalizer
-from temporal.mmn.text_cache import CachedVectors
+from temporal.mmn.text_cache import CachedVectors, SubjectVectors
 from temporal.sequences import ClipSequences, PeopleSequences, VideoSequence
 from temporal.training.checkpoint import best_weights
 
@@ -92,8 +92,10 @@ def load_stages(recipe: Recipe) -> tuple[MMNLocalizer, MMNTubeMatcher]:
         InputError: as build_grounder.
     """
     localizer, vectors = load_localizer(recipe), None
-    if recipe.matcher.text == recipe.temporal.text and isinstance(localizer.sentences, CachedVectors):
-        vectors = localizer.sentences
+    sentences = localizer.sentences
+    own = sentences.whole if isinstance(sentences, SubjectVectors) else sentences
+    if recipe.matcher.text == recipe.temporal.text and isinstance(own, CachedVectors):
+        vectors = own
     return localizer, load_matcher(recipe, vectors)
 
 

@@ -6,10 +6,11 @@ from stvg.compute.device import usable
 from stvg.config import dump_config
 from stvg.errors import InputError
 from stvg.recipe.schema import BenchmarkRecipe, Recipe, StageConfig, TemporalConfig
+from stvg.recipe.workspace import weights_file
 from temporal.mmn.network import MMN, make_mmn
-from temporal.mmn.text_cache import CachedTokens, CachedVectors, SentenceSource
+from temporal.mmn.text_cache import CachedTokens, CachedVectors, SentenceSource, SubjectVectors
 from temporal.mmn.text_encoder import TextBackbone, load_text_backbone, load_text_tokenizer
-from temporal.training.checkpoint import best_weights, read_checkpoint
+from temporal.training.checkpoint import read_checkpoint
 
 _NOT_DESCRIBED = ("feature_dropout", "map_kernel")
 """Fields of MMNConfig that change neither the weights nor what they compute."""
@@ -20,9 +21,11 @@ def describe_network(recipe: Recipe | BenchmarkRecipe, stage: StageConfig, input
     if isinstance(recipe, BenchmarkRecipe):
         features = {"clamp": recipe.data.clamp}
     else:
-        features = {f"features.{key}": value for key, value in dump_config(recipe.features).items()}
+        unseen = getattr(recipe.features, "not_described", ())
+        values = {key: value for key, value in dump_config(recipe.features).items() if key not in unseen}
+        features = {f"features.{key}": value for key, value in values.items()}
     search = {"search": stage.search} if isinstance(stage, TemporalConfig) else {}
-    text = {"text": stage.text, "text_learns": text_learns(stage)}
+    text = {"text": stage.text, "text_learns": text_learns(stage), **({"subject": True} if stage.subject else {})}
     sizes = {key: value for key, value in dump_config(stage.network).items() if key not in _NOT_DESCRIBED}
     return {"input_size": input_size, **features, **text, **search, **sizes}
 
@@ -44,12 +47,15 @@ def build_network(
     """
     backbone: TextBackbone | None = None
     if text_learns(stage):
+        if stage.subject:
+            raise InputError("config: subject: expected a text encoder that does not learn (frozen_text_epochs)")
         sentences: SentenceSource = CachedTokens(load_text_tokenizer(stage.text))
         backbone = load_text_backbone(stage.text)
         text_size = backbone.hidden_size
     else:
-        sentences = vectors = vectors or load_vectors(stage.text)
-        text_size = vectors.size
+        vectors = vectors or load_vectors(stage.text)
+        known = SubjectVectors(vectors) if stage.subject else vectors
+        sentences, text_size = known, known.size
     try:
         network = make_mmn(stage.network, input_size, text_size, backbone)
     except ValueError as error:
@@ -76,8 +82,7 @@ def load_network(
     Raises:
         InputError: as stvg.recipe.build.build_grounder.
     """
-    path = stage.checkpoint or best_weights(recipe.output.root / stage.folder)
-    checkpoint = read_checkpoint(path, stage.command)
+    checkpoint = read_checkpoint(weights_file(recipe, stage), stage.command)
     checkpoint.check(describe_network(recipe, stage, checkpoint.input_size))
     network, sentences = build_network(stage, checkpoint.input_size, recipe.device, vectors)
     checkpoint.load_into(network)

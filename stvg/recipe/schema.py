@@ -92,11 +92,14 @@ class StageConfig:
 
     text: str = "distilbert-base-uncased"
     """Hub name, folder, or package:NAME/FOLDER of a transformers encoder."""
+    subject: bool = False
+    """Whether the sentence's subject ("the man in red") is encoded once more on its own; needs an encoder that does not
+    learn."""
     network: MMNConfig = field(default_factory=MMNConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     checkpoint: Path | None = None
-    """Weights to ground with, a .safetensors file; None: the best under output.root."""
+    """Weights to ground with, a .safetensors file, or package:NAME/FILE; None: the best under output.root."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

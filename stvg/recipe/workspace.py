@@ -8,8 +8,10 @@ from typing import Any
 from spatial.detectors.detections_file import FileConfig, detections_path
 from spatial.features.imported import IMPORT_COMMAND, ImportedConfig, imported_source
 from stvg.config import dump_config
+from stvg.io.packages import PREFIX, package_path
 from stvg.prepare.store import PreparedStore, source_fingerprint
-from stvg.recipe.schema import BenchmarkRecipe, Recipe
+from stvg.recipe.schema import BenchmarkRecipe, Recipe, StageConfig
+from temporal.training.checkpoint import best_weights
 
 
 def temporal_folder(recipe: Recipe | BenchmarkRecipe) -> Path:
@@ -20,6 +22,18 @@ def temporal_folder(recipe: Recipe | BenchmarkRecipe) -> Path:
 def matcher_folder(recipe: Recipe) -> Path:
     """Return where the matcher's training leaves its checkpoints."""
     return recipe.output.root / recipe.matcher.folder
+
+
+def weights_file(recipe: Recipe | BenchmarkRecipe, stage: StageConfig) -> Path:
+    """Return the weights to ground with: `stage.checkpoint`, also inside a package, or the best under output.root.
+
+    Raises:
+        InputError: no such package.
+    """
+    if stage.checkpoint is None:
+        return best_weights(recipe.output.root / stage.folder)
+    name = str(stage.checkpoint)
+    return package_path(name, "checkpoint") if name.startswith(PREFIX) else stage.checkpoint
 
 
 def fusion_file(recipe: Recipe) -> Path:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from temporal.mmn.subject import split_subject
 from temporal.mmn.text_encoder import TextBackbone, TextTokenizer, TokenBatch
 
 _CHUNK = 64
@@ -55,6 +56,26 @@ class CachedTokens:
         ids = [self._ids[sentence] for sentence in sentences]
         mask = pad_sequence([torch.ones(len(row), dtype=torch.bool) for row in ids], batch_first=True)
         return TokenBatch(pad_sequence(ids, batch_first=True), mask)
+
+
+class SubjectVectors:
+    """The vectors of each sentence's subject beside those of the whole sentence: (Q, 2 H).
+
+    A mean over all tokens does not tell "the man in gray hugs the man in black" from its converse.
+    """
+
+    def __init__(self, vectors: "CachedVectors") -> None:
+        self.whole = vectors
+
+    @property
+    def size(self) -> int:
+        """2 H, the width of a vector."""
+        return 2 * self.whole.size
+
+    def encode(self, sentences: Sequence[str]) -> Tensor:
+        """Return the sentences' vectors (Q, 2 H): of the subject, then of the sentence."""
+        both = self.whole.encode([*map(split_subject, sentences), *sentences])
+        return torch.cat(both.chunk(2), dim=1)
 
 
 class CachedVectors:

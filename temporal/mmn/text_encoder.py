@@ -6,7 +6,6 @@ be computed once while the backbone is frozen.
 Source: DistilBert of MCG-NJU/MMN (mmn/modeling/mmn/text_encoder.py).
 """
 
-import importlib.util
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -22,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from stvg.compute.matmul import use_onednn_linear
 from stvg.errors import InputError
 from stvg.io.files import refuse_pointer
+from stvg.io.packages import PREFIX, package_path
 
 logger = logging.getLogger(__name__)
 
@@ -149,15 +149,8 @@ def resolve_text_model(name: str) -> str | Path:
     Raises:
         InputError: no such package or folder.
     """
-    if name.startswith("package:"):
-        package, _, subfolder = name.removeprefix("package:").partition("/")
-        spec = importlib.util.find_spec(package) if package.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            raise InputError(
-                f"text encoder {name}: expected an installed package, "
-                f"found no {package!r} (pip install {package.replace('_', '-')})"
-            )
-        folder = Path(next(iter(spec.submodule_search_locations))) / subfolder
+    if name.startswith(PREFIX):
+        folder = package_path(name, "text encoder")
     elif Path(name).is_dir() or name.startswith((".", "/", "~")):
         folder = Path(name).expanduser()
     else:

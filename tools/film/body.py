@@ -29,8 +29,9 @@ class Timed:
     """Direction in degrees that the body turns to: 0 looks into the camera, 90 to the picture's right."""
 
 
-def move(acts: list[Timed], posture: str, start: tuple[float, float], facing: float, frames: int,
-         rng: np.random.Generator) -> tuple[Curve, Curve, Curve]:
+def move(
+    acts: list[Timed], posture: str, start: tuple[float, float], facing: float, frames: int, rng: np.random.Generator
+) -> tuple[Curve, Curve, Curve]:
     """Return joints (T, 18, 3) about the floor point, floor points (T, 2) and yaw (T,) of a person's acts."""
     time = np.arange(frames) / RATE
     base = FIRST | POSTURES[posture]
@@ -41,10 +42,23 @@ def move(acts: list[Timed], posture: str, start: tuple[float, float], facing: fl
     strength = rng.uniform(0.8, 1.15)
     for act in acts:
         _play(act, angles, floor, yaw, time, strength)
-    for name, amount in {"roll": 1.5, "lean": 2, "look": 14, "nod": 5, "l_upper": 4, "r_upper": 4, "l_fore": 7,
-                         "r_fore": 7, "l_thigh": 1.5, "r_thigh": 1.5}.items():
+    for name, amount in {
+        "roll": 1.5,
+        "lean": 2,
+        "look": 14,
+        "nod": 5,
+        "l_upper": 4,
+        "r_upper": 4,
+        "l_fore": 7,
+        "r_fore": 7,
+        "l_thigh": 1.5,
+        "r_thigh": 1.5,
+    }.items():
         period, phase = rng.uniform(1.5, 6, 2), rng.uniform(0, 6.3, 2)
-        angles[name] = angles[name] + amount * rng.uniform(0.2, 1.2) * np.sin(2 * np.pi * time[:, None] / period + phase).sum(1) / 2
+        angles[name] = (
+            angles[name]
+            + amount * rng.uniform(0.2, 1.2) * np.sin(2 * np.pi * time[:, None] / period + phase).sum(1) / 2
+        )
     joints = joints_of(angles, np.zeros(frames)).astype(np.float64)
     return _turned(_pitched(joints, angles["pitch"]), yaw, angles["look"]), floor, yaw
 
@@ -67,17 +81,23 @@ def _play(act: Timed, angles: dict[str, Curve], floor: Curve, yaw: Curve, time: 
     elif "step" in kind.extra:
         _gait(angles, inside, share, 1.0, False)
     at_start = {name: float(angles[name][max(int(np.searchsorted(time, act.start)) - 1, 0)]) for name in NAMES}
-    keys = [(0.0, {})] + [(when, {name.replace("A_", f"{act.hand}_"): value for name, value in pose.items()})
-                          for when, pose in kind.keys]
+    keys = [(0.0, {})] + [
+        (when, {name.replace("A_", f"{act.hand}_"): value for name, value in pose.items()}) for when, pose in kind.keys
+    ]
     for name in {name for _, pose in keys for name in pose}:
         points = [(0.0, at_start[name])] + [(when, pose[name]) for when, pose in keys if name in pose]
         scale = strength if name in ("lean", "look", "nod", "l_upper", "r_upper") else 1.0
-        values = np.interp(_soften(share, [when for when, _ in points]), [when for when, _ in points],
-                           [points[0][1]] + [value * scale for _, value in points[1:]])
+        values = np.interp(
+            _soften(share, [when for when, _ in points]),
+            [when for when, _ in points],
+            [points[0][1]] + [value * scale for _, value in points[1:]],
+        )
         angles[name] = np.where(inside | later, values, angles[name])
     for name, amount, hertz in kind.swing:
         name = name.replace("A_", f"{act.hand}_")
-        angles[name] = angles[name] + inside * amount * np.sin(np.pi * share) ** 0.5 * np.sin(2 * np.pi * hertz * (time - act.start))
+        angles[name] = angles[name] + inside * amount * np.sin(np.pi * share) ** 0.5 * np.sin(
+            2 * np.pi * hertz * (time - act.start)
+        )
 
 
 def _gait(angles: dict[str, Curve], inside: npt.NDArray[np.bool_], share: Curve, steps: float, running: bool) -> None:
@@ -135,11 +155,24 @@ def _turned(joints: Curve, yaw: Curve, look: Curve) -> Curve:
     ahead -= up * (ahead * up).sum(1, keepdims=True)
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
     side = np.cross(up, ahead)
-    face = [head + 0.055 * ahead, head + 0.045 * ahead + 0.018 * side + 0.017 * up,
-            head + 0.045 * ahead - 0.018 * side + 0.017 * up, head + 0.042 * side, head - 0.042 * side]
+    face = [
+        head + 0.055 * ahead,
+        head + 0.045 * ahead + 0.018 * side + 0.017 * up,
+        head + 0.045 * ahead - 0.018 * side + 0.017 * up,
+        head + 0.042 * side,
+        head - 0.042 * side,
+    ]
     names = [f"{s}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for s in "lr"]
-    points = np.stack([*face, *(joints[:, J[name]] for name in names), head + 0.085 * up, joints[:, J["l_toe"]],
-                       joints[:, J["r_toe"]]], axis=1)
+    points = np.stack(
+        [
+            *face,
+            *(joints[:, J[name]] for name in names),
+            head + 0.085 * up,
+            joints[:, J["l_toe"]],
+            joints[:, J["r_toe"]],
+        ],
+        axis=1,
+    )
     cosine, sine = np.cos(np.radians(yaw))[:, None], np.sin(np.radians(yaw))[:, None]
     right = points[..., 0] * cosine + points[..., 2] * sine
     near = points[..., 2] * cosine - points[..., 0] * sine

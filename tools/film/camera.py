@@ -45,7 +45,9 @@ def draw_frame(rng: np.random.Generator) -> tuple[tuple[int, int], float, float]
     return size, share, float(rng.uniform(2.2, 9))
 
 
-def place_camera(rng: np.random.Generator, size: tuple[int, int], share: float, distance: float, frames: int, rate: float) -> Camera:
+def place_camera(
+    rng: np.random.Generator, size: tuple[int, int], share: float, distance: float, frames: int, rate: float
+) -> Camera:
     """Aim a camera at people around z = 0; some pan or shake."""
     focal = share * size[1] * distance
     height = float(np.clip(rng.normal(0.85, 0.35), 0.2, 2.2))
@@ -61,7 +63,9 @@ def place_camera(rng: np.random.Generator, size: tuple[int, int], share: float, 
         shift += (np.sin(2 * np.pi * time / period + rng.uniform(0, 6)))[:, None] * speed * period / 3
     if rng.random() < 0.4:
         shift += np.cumsum(rng.normal(0, 0.6, (frames, 2)), axis=0)
-    return Camera(size, focal, distance, height, tilt, shift, np.gradient(shift, axis=0) * rate if frames > 1 else shift * 0)
+    return Camera(
+        size, focal, distance, height, tilt, shift, np.gradient(shift, axis=0) * rate if frames > 1 else shift * 0
+    )
 
 
 def boxes_of(points: Curve, size: tuple[int, int]) -> Curve:
@@ -81,7 +85,14 @@ def boxes_of(points: Curve, size: tuple[int, int]) -> Curve:
     return boxes
 
 
-def see_joints(rng: np.random.Generator, points: Curve, boxes: Curve, hidden: npt.NDArray[np.bool_], size: tuple[int, int], yaw: Curve) -> Curve:
+def see_joints(
+    rng: np.random.Generator,
+    points: Curve,
+    boxes: Curve,
+    hidden: npt.NDArray[np.bool_],
+    size: tuple[int, int],
+    yaw: Curve,
+) -> Curve:
     """Return what a pose network makes of joints `points` (T, 17, 3): x, y, confidence; `hidden` (T, 17) by somebody nearer."""
     frames = len(points)
     scale = np.nanmax([np.nanmedian(boxes[:, 3] - boxes[:, 1]), 10.0])

@@ -74,7 +74,9 @@ def _apart(rng: np.random.Generator, people: list[Person]) -> None:
             person.at = person.first_at = (person.at[0] + float(rng.uniform(-1.2, 1.2)), person.at[1])
 
 
-def _act(rng: np.random.Generator, person: Person, people: list[Person], seconds: float, half_width: float, depth: float) -> None:
+def _act(
+    rng: np.random.Generator, person: Person, people: list[Person], seconds: float, half_width: float, depth: float
+) -> None:
     """Give `person` its next act, and a partner the answer to it."""
     entering = person.enters is not None and not person.acts
     if entering:
@@ -82,11 +84,22 @@ def _act(rng: np.random.Generator, person: Person, people: list[Person], seconds
     names = [name for name, act in ACTS.items() if person.posture in act.before and act.weight > 0]
     names = ["enter"] if entering else [n for n in names if n != "enter"]
     last = person.acts[-1].name if person.acts else ""
-    weights = np.array([0.0 if n == last or (n == "exit" and (person.cursor < 0.25 * seconds)) else ACTS[n].weight for n in names])
+    weights = np.array(
+        [0.0 if n == last or (n == "exit" and (person.cursor < 0.25 * seconds)) else ACTS[n].weight for n in names]
+    )
     if person.is_extra and not entering:
-        weights = weights * np.array([0.0 if ACTS[n].needs_other or ACTS[n].where in ("other", "near") else 1.0 for n in names])
-    partners = [i for i, p in enumerate(people) if p is not person and not p.is_extra and p.leaves is None
-                and (p.enters is None or p.acts) and p.cursor < person.cursor + 2.5]
+        weights = weights * np.array(
+            [0.0 if ACTS[n].needs_other or ACTS[n].where in ("other", "near") else 1.0 for n in names]
+        )
+    partners = [
+        i
+        for i, p in enumerate(people)
+        if p is not person
+        and not p.is_extra
+        and p.leaves is None
+        and (p.enters is None or p.acts)
+        and p.cursor < person.cursor + 2.5
+    ]
     if not partners:
         weights = weights * np.array([0.0 if ACTS[n].needs_other else 1.0 for n in names])
     if weights.sum() <= 0:
@@ -148,20 +161,31 @@ def _append(person: Person, timed: Timed, partner: int | None, rng: np.random.Ge
     person.cursor = timed.stop + float(pause)
 
 
-def _walk(rng: np.random.Generator, person: Person, name: str, start: float, goal: tuple[float, float], partner: int | None) -> float:
+def _walk(
+    rng: np.random.Generator, person: Person, name: str, start: float, goal: tuple[float, float], partner: int | None
+) -> float:
     """Add a walk to `goal`; return when it ends."""
     way = np.array(goal) - person.at
     length = float(np.hypot(*way)) / float(rng.uniform(*ACTS[name].speed))
     length = float(np.clip(length, 0.5, 8.0))
     face = float(np.degrees(np.arctan2(way[0], way[1] + 1e-6)))
-    _append(person, Timed(name, start, start + length, _hand(rng), (float(goal[0]), float(goal[1])), face), partner, rng)
+    _append(
+        person, Timed(name, start, start + length, _hand(rng), (float(goal[0]), float(goal[1])), face), partner, rng
+    )
     if name == "walk_other" and rng.random() < 0.5:
         person.cursor = start + length + 0.02
     return start + length
 
 
-def _goal(rng: np.random.Generator, person: Person, people: list[Person], partner: int | None, name: str, half_width: float,
-          depth: float) -> tuple[float, float]:
+def _goal(
+    rng: np.random.Generator,
+    person: Person,
+    people: list[Person],
+    partner: int | None,
+    name: str,
+    half_width: float,
+    depth: float,
+) -> tuple[float, float]:
     kind, (x, z) = ACTS[name], person.at
     wide = half_width * (depth - z) / depth
     if kind.where == "left":
@@ -174,7 +198,9 @@ def _goal(rng: np.random.Generator, person: Person, people: list[Person], partne
         return x + float(rng.normal(0, 0.6)), z - float(rng.uniform(0.15, 0.8)) * (depth - z)
     if kind.where == "other" and partner is not None:
         other = people[partner]
-        return other.at[0] + float(rng.choice([-1, 1]) * rng.uniform(0.4, 0.8)), other.at[1] + float(rng.normal(0, 0.15))
+        return other.at[0] + float(rng.choice([-1, 1]) * rng.uniform(0.4, 0.8)), other.at[1] + float(
+            rng.normal(0, 0.15)
+        )
     if name == "enter":
         return float(rng.uniform(-0.8, 0.8) * wide), float(rng.normal(0, 0.15) * depth)
     return float(rng.uniform(-0.95, 0.95) * wide), z + float(rng.normal(0, 0.2)) * (depth - z) * 0.5
@@ -192,9 +218,16 @@ def _outside(rng: np.random.Generator, person: Person, half_width: float, depth:
 def tell(rng: np.random.Generator, people: list[Person], seconds: float, most: int) -> list[Told]:
     """Write up to `most` sentences, each about one person's successive acts that nobody else fits."""
     told: list[Told] = []
-    choices = [(who, first, count) for who, person in enumerate(people)
-               for first in range(len(person.acts)) for count in (1, 2, 3) if first + count <= len(person.acts)]
-    weights = np.array([(0.04 if people[who].is_extra else 1.0) * (1.0, 0.9, 0.5)[count - 1] for who, _, count in choices])
+    choices = [
+        (who, first, count)
+        for who, person in enumerate(people)
+        for first in range(len(person.acts))
+        for count in (1, 2, 3)
+        if first + count <= len(person.acts)
+    ]
+    weights = np.array(
+        [(0.04 if people[who].is_extra else 1.0) * (1.0, 0.9, 0.5)[count - 1] for who, _, count in choices]
+    )
     if not len(choices):
         return []
     order = rng.choice(len(choices), size=len(choices), replace=False, p=weights / weights.sum())
@@ -237,9 +270,16 @@ def _does(rng: np.random.Generator, name: str, who: int, partner: int | None, pe
     verb = str(verbs[rng.integers(len(verbs))])
     other = name_person(rng, partner, people, short=True)[0] if partner is not None else "the other person"
     pool = PLACES if ACTS[name].where == "thing" or "lean" in name else THINGS
-    return verb.format(his="his" if man else "her", him="him" if man else "her", thing=str(rng.choice(pool)), other=other,
-                       side=str(rng.choice(["left", "right"])), seat=str(rng.choice(SEATS)), box=str(rng.choice(BOXES)),
-                       him2="him" if partner is not None and people[partner].look.kind == "man" else "her")
+    return verb.format(
+        his="his" if man else "her",
+        him="him" if man else "her",
+        thing=str(rng.choice(pool)),
+        other=other,
+        side=str(rng.choice(["left", "right"])),
+        seat=str(rng.choice(SEATS)),
+        box=str(rng.choice(BOXES)),
+        him2="him" if partner is not None and people[partner].look.kind == "man" else "her",
+    )
 
 
 def _sentence(rng: np.random.Generator, phrase: str, does: list[str]) -> str:
@@ -268,43 +308,86 @@ def name_person(rng: np.random.Generator, who: int, people: list[Person], short:
 def _phrase(rng: np.random.Generator, person: Person, short: bool):  # noqa: ANN202
     """Return a noun phrase and the test of whom it fits."""
     look, article = person.look, "a " if rng.random() < 0.08 else "the "
-    noun = str(rng.choice(["boy", "child", "little boy"] if look.kind == "man" else ["girl", "little girl", "child"])) if look.child \
-        else (look.kind if rng.random() < 0.92 else str(rng.choice(["person", "lady" if look.kind == "woman" else "guy",
-                                                                   "girl" if look.kind == "woman" else "gentleman"])))
+    noun = (
+        str(rng.choice(["boy", "child", "little boy"] if look.kind == "man" else ["girl", "little girl", "child"]))
+        if look.child
+        else (
+            look.kind
+            if rng.random() < 0.92
+            else str(
+                rng.choice(
+                    [
+                        "person",
+                        "lady" if look.kind == "woman" else "guy",
+                        "girl" if look.kind == "woman" else "gentleman",
+                    ]
+                )
+            )
+        )
+    )
     same_kind = lambda other: other.look.kind == look.kind or noun in ("person", "child")  # noqa: E731
     draw = rng.random()
-    posture = {"sit": "sitting", "floor": "sitting", "lie": "lying", "squat": "squatting", "stand": "standing"}[person.first_posture]
+    posture = {"sit": "sitting", "floor": "sitting", "lie": "lying", "squat": "squatting", "stand": "standing"}[
+        person.first_posture
+    ]
     if short and draw < 0.3:
         return f"the {noun}", same_kind
     if draw < 0.06 and posture != "standing":
-        words = f"{posture} {noun}" if rng.random() < 0.5 else f"{noun} {posture} on the {rng.choice(['ground', 'bed', 'grass'] if posture == 'lying' else SEATS)}"
+        words = (
+            f"{posture} {noun}"
+            if rng.random() < 0.5
+            else f"{noun} {posture} on the {rng.choice(['ground', 'bed', 'grass'] if posture == 'lying' else SEATS)}"
+        )
         return article + words, lambda o: same_kind(o) and o.first_posture == person.first_posture
     if draw < 0.12:
-        return article + f"{rng.choice(HAIR_WORDS[look.hair])} {noun}", lambda o: same_kind(o) and o.look.hair == look.hair and o.look.hat is None
+        return (
+            article + f"{rng.choice(HAIR_WORDS[look.hair])} {noun}",
+            lambda o: same_kind(o) and o.look.hair == look.hair and o.look.hat is None,
+        )
     if draw < 0.15:
-        words = {"blond": "with long blond hair", "white": "with white hair", "dark": "with black hair", "brown": "with brown hair",
-                 "red": "with red hair"}[look.hair]
+        words = {
+            "blond": "with long blond hair",
+            "white": "with white hair",
+            "dark": "with black hair",
+            "brown": "with brown hair",
+            "red": "with red hair",
+        }[look.hair]
         return article + f"{noun} {words}", lambda o: same_kind(o) and o.look.hair == look.hair
     if look.hat and draw < 0.4:
         hat = str(rng.choice(["hat", "hat", "cap", "helmet", "headscarf", "turban"]))
         words = f"in the {look.hat} {hat}" if rng.random() < 0.5 else f"in the {hat}"
         return article + f"{noun} {words}", lambda o: same_kind(o) and o.look.hat is not None
     if look.shirtless and draw < 0.7:
-        return article + str(rng.choice(["shirtless man", "man without a shirt", "undressed man"])), lambda o: o.look.shirtless
+        return article + str(
+            rng.choice(["shirtless man", "man without a shirt", "undressed man"])
+        ), lambda o: o.look.shirtless
     if look.pattern and draw < 0.6:
         garment = look.top if look.top != "short sleeves" else "shirt"
-        return article + f"{noun} in the {look.pattern} {garment}", lambda o: same_kind(o) and o.look.pattern is not None
+        return (
+            article + f"{noun} in the {look.pattern} {garment}",
+            lambda o: same_kind(o) and o.look.pattern is not None,
+        )
     if draw < 0.46 and look.bottom_colour != look.top_colour:
         words = f"{look.bottom_colour} {look.bottom if rng.random() < 0.7 else 'trousers'}"
         if rng.random() < 0.5:
             words = f"{look.top_colour} {look.top} and {words}"
-            return article + f"{noun} in the {words}", lambda o: same_kind(o) and (o.look.top_colour, o.look.bottom_colour) == (look.top_colour, look.bottom_colour)
+            return (
+                article + f"{noun} in the {words}",
+                lambda o: (
+                    same_kind(o) and (o.look.top_colour, o.look.bottom_colour) == (look.top_colour, look.bottom_colour)
+                ),
+            )
         return article + f"{noun} in {words}", lambda o: same_kind(o) and o.look.bottom_colour == look.bottom_colour
     if draw < 0.5 and person.acts:
         pass
     garment = "clothes" if (look.top in ALL_OVER and rng.random() < 0.5) or rng.random() < 0.25 else look.top
-    colour = {"gray": "grey", "yellow": "golden", "blue": "dark blue" if look.parts[1].mean() < 70 else "blue"}.get(look.top_colour, look.top_colour) \
-        if rng.random() < 0.12 else look.top_colour
+    colour = (
+        {"gray": "grey", "yellow": "golden", "blue": "dark blue" if look.parts[1].mean() < 70 else "blue"}.get(
+            look.top_colour, look.top_colour
+        )
+        if rng.random() < 0.12
+        else look.top_colour
+    )
     if look.shirtless:
         return article + noun, same_kind
     form = rng.random()

@@ -19,20 +19,78 @@ RGB: dict[str, tuple[tuple[int, int, int], ...]] = {
     "orange": ((230, 120, 35), (205, 95, 30)),
 }
 """Shades that people call by each of the eleven basic colour terms."""
-TOP_COLOURS = (("black", 22), ("white", 19), ("blue", 11), ("red", 10), ("gray", 8), ("yellow", 5), ("green", 6),
-               ("brown", 6), ("purple", 3), ("pink", 3), ("orange", 2))
+TOP_COLOURS = (
+    ("black", 22),
+    ("white", 19),
+    ("blue", 11),
+    ("red", 10),
+    ("gray", 8),
+    ("yellow", 5),
+    ("green", 6),
+    ("brown", 6),
+    ("purple", 3),
+    ("pink", 3),
+    ("orange", 2),
+)
 BOTTOM_COLOURS = (("black", 35), ("blue", 20), ("gray", 15), ("brown", 10), ("white", 10), ("red", 3), ("green", 4))
-HAIR = {"dark": ((25, 20, 18), (45, 32, 24)), "brown": ((80, 55, 38), (105, 75, 50)),
-        "blond": ((190, 155, 100), (165, 130, 80), (210, 180, 130)), "white": ((205, 203, 200), (170, 168, 165)),
-        "red": ((120, 55, 35),)}
-HAIR_WORDS = {"dark": ("black-haired", "dark-haired"), "brown": ("brown-haired", "brown haired"),
-              "blond": ("blond", "blonde", "yellow-haired", "blond-haired", "golden-haired"),
-              "white": ("white-haired", "gray-haired", "old"), "red": ("red-haired",)}
+HAIR = {
+    "dark": ((25, 20, 18), (45, 32, 24)),
+    "brown": ((80, 55, 38), (105, 75, 50)),
+    "blond": ((190, 155, 100), (165, 130, 80), (210, 180, 130)),
+    "white": ((205, 203, 200), (170, 168, 165)),
+    "red": ((120, 55, 35),),
+}
+HAIR_WORDS = {
+    "dark": ("black-haired", "dark-haired"),
+    "brown": ("brown-haired", "brown haired"),
+    "blond": ("blond", "blonde", "yellow-haired", "blond-haired", "golden-haired"),
+    "white": ("white-haired", "gray-haired", "old"),
+    "red": ("red-haired",),
+}
 SKIN = ((240, 205, 180), (225, 180, 150), (200, 150, 115), (150, 105, 75), (95, 65, 50))
-TOPS = {"man": ("clothes", "clothes", "clothes", "suit", "shirt", "jacket", "coat", "vest", "T-shirt", "sweater", "uniform",
-                "short sleeves", "hoodie", "jersey", "robe", "windbreaker", "top", "sportswear"),
-        "woman": ("clothes", "clothes", "clothes", "dress", "dress", "shirt", "coat", "jacket", "sweater", "T-shirt", "top",
-                  "skirt", "blouse", "hoodie", "vest", "cape", "robe", "sportswear", "scarf")}
+TOPS = {
+    "man": (
+        "clothes",
+        "clothes",
+        "clothes",
+        "suit",
+        "shirt",
+        "jacket",
+        "coat",
+        "vest",
+        "T-shirt",
+        "sweater",
+        "uniform",
+        "short sleeves",
+        "hoodie",
+        "jersey",
+        "robe",
+        "windbreaker",
+        "top",
+        "sportswear",
+    ),
+    "woman": (
+        "clothes",
+        "clothes",
+        "clothes",
+        "dress",
+        "dress",
+        "shirt",
+        "coat",
+        "jacket",
+        "sweater",
+        "T-shirt",
+        "top",
+        "skirt",
+        "blouse",
+        "hoodie",
+        "vest",
+        "cape",
+        "robe",
+        "sportswear",
+        "scarf",
+    ),
+}
 LONG = ("coat", "dress", "robe", "windbreaker", "cape")
 SHORT_SLEEVES = ("T-shirt", "vest", "short sleeves", "jersey", "top", "dress", "sportswear")
 ALL_OVER = ("clothes", "suit", "uniform", "dress", "robe", "sportswear")
@@ -75,7 +133,11 @@ def dress(rng: np.random.Generator) -> Look:
     child = rng.random() < 0.07
     top_colour, top = _draw(rng, TOP_COLOURS), str(rng.choice(TOPS[kind]))
     all_over = top in ALL_OVER and rng.random() < (1.0 if top in LONG else 0.8)
-    bottom = ("skirt" if rng.random() < 0.4 else "pants") if kind == "woman" else ("shorts" if rng.random() < 0.1 else "pants")
+    bottom = (
+        ("skirt" if rng.random() < 0.4 else "pants")
+        if kind == "woman"
+        else ("shorts" if rng.random() < 0.1 else "pants")
+    )
     bottom_colour = top_colour if all_over and bottom != "shorts" else _draw(rng, BOTTOM_COLOURS)
     shirtless = kind == "man" and rng.random() < 0.03
     hair = str(rng.choice(list(HAIR), p=[0.5, 0.22, 0.12, 0.11, 0.05]))
@@ -106,8 +168,14 @@ def dress(rng: np.random.Generator) -> Look:
     return Look(kind, child, top, top_colour, bottom, bottom_colour, hair, hat, shirtless, pattern, parts, second, mix)
 
 
-def seen_pixels(rng: np.random.Generator, look: Look, frames: int, points: int, world: dict[str, npt.NDArray[np.float64]],
-                wrong: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+def seen_pixels(
+    rng: np.random.Generator,
+    look: Look,
+    frames: int,
+    points: int,
+    world: dict[str, npt.NDArray[np.float64]],
+    wrong: npt.NDArray[np.float64],
+) -> npt.NDArray[np.uint8]:
     """Return what a camera shows on the parts: (frames, 6, points, 3) uint8 RGB.
 
     `world` holds the light (gain (3,), lift (1,), noise (1,)) and the background's colours (k, 3); `wrong` (frames, 6) is the share of
@@ -136,6 +204,11 @@ def draw_light(rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
     balance = np.exp(rng.normal(0, 0.09, 3))
     balance[0] *= np.exp(rng.normal(0.04, 0.07))
     background = rng.uniform(20, 220, (4, 1)) + rng.normal(0, 18, (4, 3))
-    return {"gain": exposure * balance, "lift": np.array([abs(rng.normal(0, 14))]), "noise": np.array([rng.uniform(1, 9)]),
-            "saturation": np.array([rng.uniform(0.45, 1.15)]), "contrast": np.array([rng.uniform(0.08, 0.3)]),
-            "background": background.clip(5, 250)}
+    return {
+        "gain": exposure * balance,
+        "lift": np.array([abs(rng.normal(0, 14))]),
+        "noise": np.array([rng.uniform(1, 9)]),
+        "saturation": np.array([rng.uniform(0.45, 1.15)]),
+        "contrast": np.array([rng.uniform(0.08, 0.3)]),
+        "background": background.clip(5, 250),
+    }

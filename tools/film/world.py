@@ -22,10 +22,19 @@ _SURE = 0.25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """A clip of the world: the prepared video and its annotations."""
+    """A clip of the world: its tubes, what is measured of each, and annotated sentences."""
 
-    video: PreparedVideo
+    meta: VideoMeta
+    tubes: tuple[Tube, ...]
+    people: tuple[PersonMeasures, ...]
     annotations: tuple[Annotation, ...]
+
+    def prepared(self) -> PreparedVideo:
+        """Return the clip as the pipeline's preparation would."""
+        size, seconds = (self.meta.width, self.meta.height), self.meta.num_frames / self.meta.fps
+        features = describe_people(self.people, size, seconds)
+        name = self.meta.video_id
+        return PreparedVideo(self.meta, np.zeros((1, 0), np.float32), self.tubes, features, name)
 
 
 def make_clip(seed: int, name: str, sentences: int = 4) -> Clip | None:
@@ -44,7 +53,9 @@ def make_clip(seed: int, name: str, sentences: int = 4) -> Clip | None:
     hidden = _hidden(seen)
     for index, (points, boxes, yaw) in enumerate(seen):
         for start, stop in _runs(rng, boxes):
-            tubes.append(_tube(rng, len(tubes), start, boxes[start:stop], hidden[index][start:stop], people[index].is_extra))
+            tubes.append(
+                _tube(rng, len(tubes), start, boxes[start:stop], hidden[index][start:stop], people[index].is_extra)
+            )
             part = slice(start, stop)
             joints = see_joints(rng, points[part], boxes[part], hidden[index][part], size, yaw[part])
             measures.append(_measure(rng, tubes[-1], joints, people[index], light, camera.pan[part]))
@@ -52,9 +63,13 @@ def make_clip(seed: int, name: str, sentences: int = 4) -> Clip | None:
         tubes.append(_junk(rng, len(tubes), frames, size))
         joints = rng.random((len(tubes[-1].boxes_xyxy), 17, 3))
         box = tubes[-1].boxes_xyxy
-        joints[..., :2] = box[:, None, :2] + (box[:, None, 2:] - box[:, None, :2]) * rng.normal(0.5, 0.2, (1, 17, 2)).clip(0, 1)
+        joints[..., :2] = box[:, None, :2] + (box[:, None, 2:] - box[:, None, :2]) * rng.normal(
+            0.5, 0.2, (1, 17, 2)
+        ).clip(0, 1)
         joints[..., 2] = rng.uniform(0.05, 0.4, (1, 17))
-        measures.append(_measure(rng, tubes[-1], joints, people[0], light | {"contrast": np.array([0.8])}, camera.pan[: len(box)]))
+        measures.append(
+            _measure(rng, tubes[-1], joints, people[0], light | {"contrast": np.array([0.8])}, camera.pan[: len(box)])
+        )
     annotations = []
     for told_one in told:
         annotation = _annotate(told_one, seen[told_one.who][1], name, len(annotations))
@@ -63,18 +78,20 @@ def make_clip(seed: int, name: str, sentences: int = 4) -> Clip | None:
     if not tubes or not annotations:
         return None
     order = np.argsort([-len(tube.boxes_xyxy) for tube in tubes], kind="stable")
-    features = describe_people([measures[i] for i in order], size, frames / RATE)
     meta = VideoMeta(name, Path(name), frames, RATE, *size)
-    video = PreparedVideo(meta, np.zeros((1, 0), np.float32), tuple(tubes[i] for i in order), features, name)
-    return Clip(video, tuple(annotations))
+    return Clip(meta, tuple(tubes[i] for i in order), tuple(measures[i] for i in order), tuple(annotations))
 
 
 def _watch(rng: np.random.Generator, person: Person, camera, frames: int):  # noqa: ANN001, ANN202
     """Return the joints (T, 20, 3) of a person in the picture, the boxes (T, 4), NaN where unseen, and the yaw."""
-    facing = person.acts[0].face if person.enters is not None and person.acts and person.acts[0].face is not None else None
+    facing = (
+        person.acts[0].face if person.enters is not None and person.acts and person.acts[0].face is not None else None
+    )
     first = facing if facing is not None else _first_facing(rng, person)
     joints, floor, yaw = move(person.acts, person.first_posture, person.first_at, first, frames, rng)
-    tall = rng.uniform(0.55, 0.72) if person.look.child else rng.normal(0.98 if person.look.kind == "man" else 0.92, 0.04)
+    tall = (
+        rng.uniform(0.55, 0.72) if person.look.child else rng.normal(0.98 if person.look.kind == "man" else 0.92, 0.04)
+    )
     points = camera.project(joints, floor, tall)
     boxes = boxes_of(points, camera.size)
     time = np.arange(frames) / RATE
@@ -100,7 +117,12 @@ def _hidden(seen):  # noqa: ANN001, ANN202
             nearer = theirs[:, 5:7, 2].mean(axis=1) < points[:, 5:7, 2].mean(axis=1) - 0.05
             x, y = points[:, :17, 0], points[:, :17, 1]
             shrink = 0.15 * (boxes[:, 2] - boxes[:, 0])
-            inside = (x > (boxes[:, 0] + shrink)[:, None]) & (x < (boxes[:, 2] - shrink)[:, None]) & (y > boxes[:, 1][:, None]) & (y < boxes[:, 3][:, None])
+            inside = (
+                (x > (boxes[:, 0] + shrink)[:, None])
+                & (x < (boxes[:, 2] - shrink)[:, None])
+                & (y > boxes[:, 1][:, None])
+                & (y < boxes[:, 3][:, None])
+            )
             mask |= inside & nearer[:, None]
         found.append(mask)
     return found
@@ -151,7 +173,9 @@ def _measure(rng: np.random.Generator, tube: Tube, joints, person: Person, light
     colours[absent] = 0.0
     camera = pan[rows] * rng.uniform(0.8, 1.1) + rng.normal(0, 2, (len(rows), 2))
     seconds = (tube.start_frame + rows) / RATE
-    as_float = [np.asarray(v, np.float32) for v in (seconds, tube.boxes_xyxy[rows], at, colours, tube.scores[rows], camera)]
+    as_float = [
+        np.asarray(v, np.float32) for v in (seconds, tube.boxes_xyxy[rows], at, colours, tube.scores[rows], camera)
+    ]
     return PersonMeasures(*as_float)
 
 

@@ -43,7 +43,12 @@ class JointFinder:
             raise InputError(f"{path}: expected an ONNX model, got: {' '.join(str(error).split())[:200]}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shape = list(inputs[0].shape)
-        if len(inputs) != 1 or len(shape) != 4 or shape[1] != shape[2] or list(outputs[0].shape)[-2:] != [NUM_JOINTS, 3]:
+        if (
+            len(inputs) != 1
+            or len(shape) != 4
+            or shape[1] != shape[2]
+            or list(outputs[0].shape)[-2:] != [NUM_JOINTS, 3]
+        ):
             raise InputError(f"{path}: expected a MoveNet with input (1, S, S, 3) and 17 joints, got input {shape}")
         self._path, self._input, self._side, self._threads = path, inputs[0].name, int(shape[1]), threads
 
@@ -119,7 +124,12 @@ def _part_points(boxes: FloatArray, joints: FloatArray) -> FloatArray:
 
 
 def _quad(
-    upper_left: FloatArray, upper_right: FloatArray, low_left: FloatArray, low_right: FloatArray, u: FloatArray, v: FloatArray
+    upper_left: FloatArray,
+    upper_right: FloatArray,
+    low_left: FloatArray,
+    low_right: FloatArray,
+    u: FloatArray,
+    v: FloatArray,
 ) -> FloatArray:
     """Return places (R, POINTS, 2) at shares u across and v down of quadrilaterals with corners (R, 2)."""
     u, v = u[:, None], v[:, None]
@@ -128,7 +138,9 @@ def _quad(
     return upper * (1 - v) + lower * v
 
 
-def _hair_points(boxes: FloatArray, xy: FloatArray, confidence: FloatArray, across: FloatArray, along: FloatArray) -> FloatArray:
+def _hair_points(
+    boxes: FloatArray, xy: FloatArray, confidence: FloatArray, across: FloatArray, along: FloatArray
+) -> FloatArray:
     """Return places (R, POINTS, 2) on hair or hat: above the face where it is seen, else in the top of the box."""
     weights = (confidence[:, _HEAD] > SURE).astype(np.float64)
     seen = weights.sum(axis=1) > 0
