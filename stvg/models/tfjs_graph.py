@@ -47,7 +47,7 @@ class Graph:
         from onnx import numpy_helper
 
         name = f"constant_{len(self.initializers)}"
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def emit(self, operation: str, inputs: list[str], *outputs: str, **attributes: Any) -> str:

@@ -61,13 +61,18 @@ def _floor_divide(graph: Graph, node: Node, inputs: list[str]) -> None:
 
 def _operands(graph: Graph, inputs: list[str]) -> tuple[str, str, tuple[int, ...]]:
     """Return two names that ONNX broadcasts as TensorFlow does, by their last axes, and the order of what comes out."""
+    order = _common_order(graph, inputs)
+    first, second = (_operand(graph, one, order) for one in inputs)
+    return first, second, order
+
+
+def _common_order(graph: Graph, inputs: list[str]) -> tuple[int, ...]:
+    """Return the first tensor's order, or TensorFlow's where others have more axes or all are constants."""
     orders = [graph.tensors[one].order for one in inputs if one in graph.tensors]
     constants = [graph.constants[one].ndim for one in inputs if one in graph.constants]
     rank = max([len(order) for order in orders] + constants)
     is_alike = all(len(order) == rank for order in orders)
-    order = orders[0] if orders and is_alike else tuple(range(rank))
-    first, second = (_operand(graph, one, order) for one in inputs)
-    return first, second, order
+    return orders[0] if orders and is_alike else tuple(range(rank))
 
 
 def _operand(graph: Graph, name: str, order: tuple[int, ...]) -> str:
@@ -93,7 +98,7 @@ def _pad(graph: Graph, node: Node, inputs: list[str]) -> None:
 def _concatenate(graph: Graph, node: Node, inputs: list[str]) -> None:
     """ConcatV2, whose last input is the axis."""
     *parts, axis = inputs
-    order = next(graph.tensors[part].order for part in parts if part in graph.tensors)
+    order = _common_order(graph, parts)
     names = [_operand(graph, part, order) for part in parts]
     place = order[int(graph.constants[axis])]
     lengths = [graph.last_length(part) for part in parts] if place == order[-1] else [None]
@@ -117,7 +122,7 @@ def _unpack(graph: Graph, node: Node, inputs: list[str]) -> None:
     if count > _MOST_PARTS:
         raise UnknownError(f"node {node['name']}: expected at most {_MOST_PARTS} parts, got {count}")
     for part in range(count):
-        one = graph.emit("Gather", [name, graph.constant(np.int64(part).reshape(()))], axis=axis)
+        one = graph.emit("Gather", [name, graph.constant(np.array(part, np.int64))], axis=axis)
         graph.tensors[f"{node['name']}:{part}" if part else node["name"]] = Tensor(one, tuple(range(rank - 1)))
 
 

@@ -48,7 +48,7 @@ def _emit_convolution(graph: Graph, node: Node, inputs: list[str], weights: npt.
     inputs = [picture, graph.constant(weights), *bias]
     name = graph.emit("Conv", inputs, strides=strides, group=group, auto_pad=pads)
     for activation in fused[1:]:
-        limits = [graph.constant(np.float32(one).reshape(())) for one in _ACTIVATIONS[activation]]
+        limits = [graph.constant(np.array(one, np.float32)) for one in _ACTIVATIONS[activation]]
         name = graph.emit("Clip", [name, *limits])
     graph.keep(node, name, _CHANNELS_LAST)
 

@@ -378,6 +378,7 @@ def wrong(**changes: Any) -> dict[str, Any]:
             "m: node y: expected ResizeBilinear with half_pixel_centers",
         ),
         (node("Add", ["x", "w"]), r"m: expected a TensorFlow\.js graph model, got: ValueError: .*Incompatible dim"),
+        (node("ConcatV2", ["nobody", "s"]), r"m: expected a TensorFlow\.js graph model, got: \w+Error"),
         (node("Sigmoid", ["nobody"]), r"m: expected a TensorFlow\.js graph model, got: KeyError: 'nobody'"),
         (node("Const", []), "m: node y: expected a weight or an input of that name, found none"),
     ],
