@@ -248,7 +248,7 @@ def test_poses_equal_those_of_tensorflow_js() -> None:
     for image, keypoints_yxc in zip(images, expected, strict=True):
         (found,) = session.run(None, {"input": image[None].astype(np.int32)})
         assert found.shape == (1, 1, 17, 3)
-        np.testing.assert_allclose(found[0, 0], keypoints_yxc, atol=2e-5)
+        np.testing.assert_allclose(found[0, 0], keypoints_yxc, atol=1e-5)
 
 
 def test_without_npm_the_command_ends_with_one_line(tmp_path: Path) -> None:
