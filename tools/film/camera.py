@@ -40,8 +40,8 @@ class Camera:
 def draw_frame(rng: np.random.Generator) -> tuple[tuple[int, int], float, float]:
     """Draw a picture's size, the share of its height that a body takes, and the camera's distance in body heights."""
     size = SIZES[rng.integers(len(SIZES))]
-    kind = rng.choice(3, p=[0.55, 0.33, 0.12])
-    share = float(np.exp(rng.uniform(*np.log([(0.3, 0.95), (0.95, 1.9), (1.9, 3.2)][kind]))))
+    kind = rng.choice(3, p=[0.52, 0.36, 0.12])
+    share = float(np.exp(rng.uniform(*np.log([(0.38, 0.95), (0.95, 1.9), (1.9, 3.2)][kind]))))
     return size, share, float(rng.uniform(2.2, 9))
 
 
@@ -102,7 +102,7 @@ def see_joints(
     back = np.cos(np.radians(yaw)) < -0.2
     confidence[:, :3] -= 0.15 * back[:, None]
     x, y = points[:, :17, 0].copy(), points[:, :17, 1].copy()
-    noise = rng.uniform(0.006, 0.022) * scale
+    noise = rng.uniform(0.003, 0.013) * scale
     slow = np.cumsum(rng.normal(0, 0.25, (frames, 17, 2)), axis=0)
     slow -= slow.mean(axis=0)
     x += noise * (rng.normal(0, 0.7, (frames, 17)) + slow[..., 0].clip(-2, 2))

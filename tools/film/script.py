@@ -7,8 +7,8 @@ from film.acts import ACTS, BOXES, PLACES, SEATS, THINGS
 from film.body import RATE, Timed
 from film.wardrobe import ALL_OVER, HAIR_WORDS, Look, dress
 
-SPEEDS = (0.55, 1.0)
-"""Body heights a second of somebody who walks."""
+_WAITS = ("stops", "stands there", "stays there", "stands for a while", "waits", "stops for a moment")
+"""What is said of the time between acts that lie apart."""
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ def _append(person: Person, timed: Timed, partner: int | None, rng: np.random.Ge
     person.posture = ACTS[timed.name].after or person.posture
     person.facing = timed.face if timed.face is not None else person.facing
     person.at = timed.to if timed.to is not None else person.at
-    pause = 0.05 if rng.random() < 0.35 else rng.exponential(1.6)
+    pause = 0.05 if rng.random() < 0.32 else rng.exponential(2.4)
     person.cursor = timed.stop + float(pause)
 
 
@@ -237,13 +237,17 @@ def tell(rng: np.random.Generator, people: list[Person], seconds: float, most: i
         start, stop = acts[0].start, acts[-1].stop
         if len(told) >= most or start < -0.1 or stop > seconds + 0.3 or stop - start > 0.97 * seconds:
             continue
-        if any(later.start - before.stop > 2.5 for before, later in zip(acts, acts[1:], strict=False)):
+        gaps = [later.start - before.stop for before, later in zip(acts, acts[1:], strict=False)]
+        if max(gaps, default=0) > (9.0 if rng.random() < 0.4 else 2.5):
             continue
         names = [act.name for act in acts]
         phrase, alike = name_person(rng, who, people)
         if _is_twice(names, who, first, alike, people):
             continue
         does = [_does(rng, act.name, who, person.others[first + k], people) for k, act in enumerate(acts)]
+        for place in sorted((i for i, gap in enumerate(gaps) if gap > 2.0), reverse=True):
+            if len(does) < 4:
+                does.insert(place + 1, str(rng.choice(_WAITS)))
         told.append(Told(who, max(start, 0.0), min(stop, seconds), _sentence(rng, phrase, does)))
     return told
 
@@ -288,7 +292,8 @@ def _sentence(rng: np.random.Generator, phrase: str, does: list[str]) -> str:
     elif len(does) == 2:
         text = f"{phrase} {does[0]}{rng.choice([' and ', ', then ', ' and then ', ', and ', ', '])}{does[1]}"
     else:
-        text = f"{phrase} {does[0]}, {does[1]}{rng.choice([', and ', ' and ', ', then ', ' and then '])}{does[2]}"
+        last = rng.choice([", and ", " and ", ", then ", " and then "])
+        text = f"{phrase} {', '.join(does[:-1])}{last}{does[-1]}"
     return text[0].upper() + text[1:] + ("." if rng.random() < 0.93 else "")
 
 

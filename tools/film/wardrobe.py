@@ -164,7 +164,7 @@ def dress(rng: np.random.Generator) -> Look:
             second[2], mix[2] = other, mix[1]
     elif rng.random() < 0.4:  # an open jacket, a tie, a print, straps
         second[1], mix[1] = other, rng.uniform(0.05, 0.3)
-    second[0], mix[0] = skin, rng.uniform(0.1, 0.6) if hat is None else rng.uniform(0.1, 0.5)
+    second[0], mix[0] = skin, rng.uniform(0.0, 0.35) if hat is None else rng.uniform(0.0, 0.35)
     return Look(kind, child, top, top_colour, bottom, bottom_colour, hair, hat, shirtless, pattern, parts, second, mix)
 
 
@@ -209,6 +209,6 @@ def draw_light(rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
         "lift": np.array([abs(rng.normal(0, 14))]),
         "noise": np.array([rng.uniform(1, 9)]),
         "saturation": np.array([rng.uniform(0.45, 1.15)]),
-        "contrast": np.array([rng.uniform(0.08, 0.3)]),
+        "contrast": np.array([rng.uniform(0.05, 0.22)]),
         "background": background.clip(5, 250),
     }

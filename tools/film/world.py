@@ -191,7 +191,7 @@ def _annotate(told: Told, boxes, name: str, number: int) -> Annotation | None:  
     index = np.maximum.accumulate(np.where(seen, np.arange(len(part)), 0))
     length = len(part)
     tube = Tube(0, start + first, part[index], np.ones(length), np.ones(length, bool))
-    return Annotation(Query(f"{name}#{number}", name, told.text), tube)
+    return Annotation(Query(f"{name}#{number}.mp4", name, told.text), tube)
 
 
 __all__ = ["ACTS", "Clip", "make_clip"]
