@@ -102,7 +102,7 @@ ACTS: dict[str, Act] = {
         extra=("walk",),
     ),
     "walk_far": Act(
-        (
+        ("walked away", "walks slowly away", 
             "walks away",
             "walks away from the camera",
             "goes away",
@@ -118,7 +118,7 @@ ACTS: dict[str, Act] = {
         extra=("walk",),
     ),
     "walk_other": Act(
-        (
+        ("walked to {other}", "walks to {other}'s side", "walks beside {other}", "passes {other}", "walks across {other}", "walks near {other}", "leads {other}", "stops beside {other}", 
             "walks to {other}",
             "walks up to {other}",
             "goes to {other}",
@@ -137,7 +137,7 @@ ACTS: dict[str, Act] = {
         extra=("walk",),
     ),
     "walk_thing": Act(
-        (
+        ("walked to the {thing}", "climbs the stairs", "climbs up the ladder", "gets in the car", "gets out of the car", "bypasses the {thing}", "continues to walk", "steps on the {thing}", "walks across the {thing}", "walks down the street", "goes downstairs", "walks to the middle of the {thing}", "crosses the {thing}", "walks while talking", "carries the {thing} and walks", "moves to the {thing}", "walks close to the {thing}", "walks beside the {thing}", 
             "walks to the {thing}",
             "walks to the {thing} and stops",
             "goes to the {thing}",
@@ -157,7 +157,7 @@ ACTS: dict[str, Act] = {
         extra=("walk",),
     ),
     "enter": Act(
-        (
+        ("opened the door and came in", "gets into the room", 
             "comes in",
             "enters the room",
             "walks into the room",
@@ -205,7 +205,7 @@ ACTS: dict[str, Act] = {
         extra=("run", "walk"),
     ),
     "turn": Act(
-        (
+        ("turned around", "turn around", "turned to {other}", "turns in a circle", "turns and faces {other}", 
             "turns",
             "turns around",
             "turns back",
@@ -221,7 +221,7 @@ ACTS: dict[str, Act] = {
         extra=("step",),
     ),
     "look_aside": Act(
-        (
+        ("look at {other}", "looked at {other}", "glances at {other}", "watches {other}", "looks at the opposite {man}", "looks at another person", "look around", "looks to the side twice", "turned {his} head", 
             "turns {his} head",
             "turns {his} head to the {side}",
             "looks around",
@@ -237,20 +237,20 @@ ACTS: dict[str, Act] = {
         weight=1.6,
     ),
     "look_down": Act(
-        ("looks down", "lowers {his} head", "bows {his} head", "looks at the {thing}", "reads the {thing}"),
+        ("looks at the contents of the {box}", "watches the {thing}", "looks down at the {thing} for a while", "listens", "looks down", "lowers {his} head", "bows {his} head", "looks at the {thing}", "reads the {thing}"),
         ((0.3, {"nod": 42}), (0.8, {"nod": 42}), (1, {"nod": 2})),
         before=ANY,
         seconds=(0.8, 2.4),
     ),
     "nod": Act(
-        ("nods", "nods {his} head"),
+        ("nods twice", "nods two times", "nodded", "nods", "nods {his} head"),
         ((0.25, {"nod": 22}), (0.5, {"nod": -4}), (0.75, {"nod": 22}), (1, {"nod": 2})),
         before=ANY,
         seconds=(0.7, 1.4),
         weight=0.5,
     ),
     "sit_down": Act(
-        (
+        ("sit down", "sat down", "sits beside {other}", "sits next to {other}", 
             "sits down",
             "sits down on the {seat}",
             "sits on the {seat}",
@@ -264,7 +264,7 @@ ACTS: dict[str, Act] = {
         after="sit",
     ),
     "stand_up": Act(
-        ("stands up", "gets up", "stands up from the {seat}", "gets up from the {seat}", "rises", "stands"),
+        ("stood up", "stand up", "get up", "stands up", "gets up", "stands up from the {seat}", "gets up from the {seat}", "rises", "stands"),
         ((0.5, {"lean": 38} | legs(60, 62) | arms(36, 15, 60, 0)), (1, POSTURES["stand"] | REST)),
         seconds=(0.9, 2),
         weight=2.2,
@@ -294,7 +294,7 @@ ACTS: dict[str, Act] = {
         after="stand",
     ),
     "squat": Act(
-        ("squats down", "squats", "crouches down", "crouches", "ducks", "drops down", "stoops"),
+        ("squat down", "crouched down", "squats down", "squats", "crouches down", "crouches", "ducks", "drops down", "stoops"),
         ((0.6, POSTURES["squat"] | arms(35, 15, 75, -10)), (1, POSTURES["squat"] | arms(35, 15, 75, -10))),
         seconds=(0.6, 1.5),
         after="squat",
@@ -315,7 +315,7 @@ ACTS: dict[str, Act] = {
         after="kneel",
     ),
     "lie_down": Act(
-        ("lies down", "lies down on the bed", "falls down", "falls to the ground", "lies on the ground"),
+        ("falls to the floor", "lays on the bed", "lies down", "lies down on the bed", "falls down", "falls to the ground", "lies on the ground"),
         ((0.5, POSTURES["floor"]), (1, POSTURES["lie"] | REST)),
         seconds=(0.7, 2),
         weight=0.6,
@@ -358,7 +358,7 @@ ACTS: dict[str, Act] = {
         keep=True,
     ),
     "raise_hand": Act(
-        (
+        ("raised {his} hand", "outstretches {his} hand", "raises {his} fist", 
             "raises {his} hand",
             "raises {his} right hand",
             "lifts {his} arm",
@@ -410,7 +410,7 @@ ACTS: dict[str, Act] = {
         weight=0.7,
     ),
     "wave": Act(
-        (
+        ("waves {his} hand several times", "waves to the opposite {man}", 
             "waves",
             "waves {his} hand",
             "waves to {other}",
@@ -426,7 +426,7 @@ ACTS: dict[str, Act] = {
         weight=1.2,
     ),
     "point": Act(
-        (
+        ("points to the opposite {man}", "points to what is in front of {him}", 
             "points forward",
             "points at {other}",
             "points to the {thing}",
@@ -440,7 +440,7 @@ ACTS: dict[str, Act] = {
         seconds=(0.7, 2),
     ),
     "reach": Act(
-        (
+        ("stretched out {his} hand", "reaches out and touches {other}'s shoulder", "presses the {thing}", "touches the wooden {box}", 
             "reaches out {his} hand",
             "stretches out {his} hand",
             "reaches out",
@@ -458,7 +458,7 @@ ACTS: dict[str, Act] = {
         keep=True,
     ),
     "take": Act(
-        (
+        ("take the {thing}", "pick up the {thing}", "took the {thing}", "grabbed the {thing}", "takes the contents of the {box}", "takes a piece of cloth", "takes the tea", "pulls out the {thing}", "picks up the lid", "keeps the {thing} in {his} hand", 
             "takes the {thing}",
             "picks up the {thing}",
             "takes out the {thing}",
@@ -489,7 +489,7 @@ ACTS: dict[str, Act] = {
         keep=True,
     ),
     "put": Act(
-        (
+        ("put the {thing} down", "put down the {thing}", "lays the {thing} on the table", "hangs the {thing} on the wall", "puts the contents in the {box}", "puts the {thing} under the table", "releases the {thing}", "lays down the {thing}", 
             "puts down the {thing}",
             "puts the {thing} on the table",
             "puts the {thing} down",
@@ -615,7 +615,7 @@ ACTS: dict[str, Act] = {
         weight=0.7,
     ),
     "drink": Act(
-        (
+        ("drinks tea", "takes a sip of tea", "smoking", "raises the teacup and drinks", "eats the food", 
             "drinks",
             "takes a sip",
             "drinks from the {thing}",
@@ -649,7 +649,7 @@ ACTS: dict[str, Act] = {
         keep=True,
     ),
     "hat_on": Act(
-        (
+        ("wears the sunglasses", "wears the gloves", "put on the hat", "touches {his} forehead", "touches {his} chin", "touches {his} neck", "puts on the shoes and the hat", 
             "puts on {his} hat",
             "puts the hat on {his} head",
             "takes off {his} hat",
@@ -687,7 +687,7 @@ ACTS: dict[str, Act] = {
         keep=True,
     ),
     "chest": Act(
-        (
+        ("undresses", "adjusts {his} tie", "takes off the necklace", "ties the {thing}", "takes the note out of {his} pocket", "takes off the gloves", "puts on the apron", 
             "puts {his} hand on {his} chest",
             "takes something out of {his} pocket",
             "buttons {his} clothes",
@@ -702,7 +702,7 @@ ACTS: dict[str, Act] = {
         seconds=(0.8, 2.4),
     ),
     "open": Act(
-        (
+        ("opened the door", "pulled the door open", "opens the car door", "lights the cigarette", "closes the gate", 
             "opens the door",
             "closes the door",
             "pushes the door open",
@@ -719,7 +719,7 @@ ACTS: dict[str, Act] = {
         weight=1.2,
     ),
     "work": Act(
-        (
+        ("rides the horse", "cuts the {thing}", "plays the piano", "pours tea from the kettle", "presses the keys of the computer", "wraps the {thing} with the cloth", 
             "wipes the {thing}",
             "writes",
             "pours the water into the cup",
@@ -737,7 +737,7 @@ ACTS: dict[str, Act] = {
         weight=0.9,
     ),
     "talk": Act(
-        (
+        ("speak to {other}", "talk to {other}", "talking to {other}", "said a few words", "says a word to {other}", "speaks to the opposite {man}", "speaks while standing", "talks to the people", "gestures to {other} who stands there", "talks and stops", "keeps talking", 
             "talks",
             "speaks",
             "says something",
@@ -754,7 +754,7 @@ ACTS: dict[str, Act] = {
         weight=0.8,
     ),
     "give": Act(
-        (
+        ("handed the {thing} to {other}", "put the {thing} in {other}'s hand", "gives the {thing} to the opposite {man}", "gives it to them", 
             "gives the {thing} to {other}",
             "hands the {thing} to {other}",
             "hands something to {other}",
@@ -787,7 +787,7 @@ ACTS: dict[str, Act] = {
         keep=True,
     ),
     "hug": Act(
-        (
+        ("wraps {his} arms around {other}", "holds {other}'s neck", "hugged {other}", 
             "hugs {other}",
             "embraces {other}",
             "holds {other} in {his} arms",
@@ -812,7 +812,7 @@ ACTS: dict[str, Act] = {
         distance=0.22,
     ),
     "shake": Act(
-        (
+        ("takes {other}'s hand", "shakes {other}'s hand twice", "shakes hands with the opposite {man}", 
             "shakes hands with {other}",
             "shakes the hand of {other}",
             "takes the hand of {other}",
@@ -828,7 +828,7 @@ ACTS: dict[str, Act] = {
         swing=(("A_fore", 6, 2.0),),
     ),
     "touch": Act(
-        (
+        ("pats {other}'s shoulder", "touches {other}'s face", "pats {other}'s back", "supports {other}", "strokes {other}'s head", "holds {other}'s chin", "presses {other}'s shoulder", "touches {other}'s nose", 
             "touches {other}",
             "pats {other} on the shoulder",
             "puts {his} hand on the shoulder of {other}",
@@ -845,7 +845,7 @@ ACTS: dict[str, Act] = {
         swing=(("A_fore", 8, 1.6),),
     ),
     "push": Act(
-        ("pushes {other}", "pushes {other} away", "hits {other}", "shoves {other}", "slaps {other}", "beats {other}"),
+        ("pushed {other}", "hits {other}'s head", "hits {other} with the {thing}", "pushes {other}", "pushes {other} away", "hits {other}", "shoves {other}", "slaps {other}", "beats {other}"),
         ((0.4, arms(70, 12, 96, 0)), (0.65, arms(80, 10, 84, 0) | {"lean": 18}), (1, _BACK)),
         seconds=(0.6, 1.4),
         weight=0.8,
@@ -862,7 +862,7 @@ ACTS: dict[str, Act] = {
         distance=0.55,
     ),
     "pull": Act(
-        (
+        ("pulled {other}", "pulls {other}'s arm", "grabs {other}'s collar", "pulls {other}'s clothes", "supports {other} and pulls {him2} up", 
             "pulls {other}",
             "pulls {other} up",
             "pulls the arm of {other}",
@@ -927,7 +927,7 @@ THINGS = (
     "cane",
     "blanket",
     "things",
-    "thing",
+    "thing", "contents", "tea", "cloth", "kettle", "teacup", "pot", "basin", "necklace", "shoes", "note", "gloves", "backpack", "pen", "piece of paper", "stone", "wood", "handkerchief", "spoon", "mask", "telescope", "board", "key", "object",
 )
 PLACES = (
     "table",
@@ -963,6 +963,6 @@ PLACES = (
     "grave",
     "refrigerator",
     "mirror",
-    "piano",
+    "piano", "shelf", "elevator", "gate", "doorway", "post", "tent", "stone", "cupboard", "pool", "lamp", "people",
 )
 BOXES = ("box", "lid", "bag", "book", "drawer", "bottle", "cabinet", "suitcase", "curtain", "trunk", "car door")

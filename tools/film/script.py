@@ -7,6 +7,9 @@ from film.acts import ACTS, BOXES, PLACES, SEATS, THINGS
 from film.body import RATE, Timed
 from film.wardrobe import ALL_OVER, HAIR_WORDS, Look, dress
 
+_UNSEEN = ("tall", "fat", "bearded", "old", "thin", "short", "curly-haired", "military", "second", "opposite")
+_HOLDING = ("with the {} in the hand", "holding the {}", "carrying the {}", "with the {}", "who holds the {}")
+_EXTRAS = ("tie", "scarf", "necklace", "glasses", "collar", "bow", "sunglasses", "backpack", "gloves", "apron", "shawl")
 _WAITS = ("stops", "stands there", "stays there", "stands for a while", "waits", "stops for a moment")
 """What is said of the time between acts that lie apart."""
 
@@ -282,6 +285,7 @@ def _does(rng: np.random.Generator, name: str, who: int, partner: int | None, pe
         side=str(rng.choice(["left", "right"])),
         seat=str(rng.choice(SEATS)),
         box=str(rng.choice(BOXES)),
+        man=people[partner].look.kind if partner is not None else "man",
         him2="him" if partner is not None and people[partner].look.kind == "man" else "her",
     )
 
@@ -337,19 +341,29 @@ def _phrase(rng: np.random.Generator, person: Person, short: bool):  # noqa: ANN
     ]
     if short and draw < 0.3:
         return f"the {noun}", same_kind
-    if draw < 0.06 and posture != "standing":
+    if draw < 0.02:
+        adjective = str(rng.choice(_UNSEEN))
+        return article + f"{adjective} {noun}", same_kind
+    if draw < 0.05:
+        held, where = str(rng.choice(THINGS)), str(rng.choice(_HOLDING))
+        return article + f"{noun} {where.format(held)}", same_kind
+    if draw < 0.06 and posture == "standing":
+        return article + f"standing {noun}", lambda o: same_kind(o) and o.first_posture == "stand"
+    if look.hair == "bald" and look.hat is None and draw < 0.4:
+        return article + f"bald {noun}", lambda o: same_kind(o) and o.look.hair == "bald" and o.look.hat is None
+    if draw < 0.07 and posture != "standing":
         words = (
             f"{posture} {noun}"
             if rng.random() < 0.5
             else f"{noun} {posture} on the {rng.choice(['ground', 'bed', 'grass'] if posture == 'lying' else SEATS)}"
         )
         return article + words, lambda o: same_kind(o) and o.first_posture == person.first_posture
-    if draw < 0.12:
+    if draw < 0.12 and look.hair != "bald":
         return (
             article + f"{rng.choice(HAIR_WORDS[look.hair])} {noun}",
             lambda o: same_kind(o) and o.look.hair == look.hair and o.look.hat is None,
         )
-    if draw < 0.15:
+    if draw < 0.15 and look.hair != "bald":
         words = {
             "blond": "with long blond hair",
             "white": "with white hair",
@@ -383,8 +397,10 @@ def _phrase(rng: np.random.Generator, person: Person, short: bool):  # noqa: ANN
                 ),
             )
         return article + f"{noun} in {words}", lambda o: same_kind(o) and o.look.bottom_colour == look.bottom_colour
-    if draw < 0.5 and person.acts:
-        pass
+    if draw < 0.5:
+        extra = str(rng.choice(_EXTRAS))
+        words = f"{noun} in {look.top_colour} with the {extra}"
+        return article + words, lambda o: same_kind(o) and o.look.top_colour == look.top_colour
     garment = "clothes" if (look.top in ALL_OVER and rng.random() < 0.5) or rng.random() < 0.25 else look.top
     colour = (
         {"gray": "grey", "yellow": "golden", "blue": "dark blue" if look.parts[1].mean() < 70 else "blue"}.get(

@@ -39,6 +39,7 @@ HAIR = {
     "blond": ((190, 155, 100), (165, 130, 80), (210, 180, 130)),
     "white": ((205, 203, 200), (170, 168, 165)),
     "red": ((120, 55, 35),),
+    "bald": ((225, 180, 150),),
 }
 HAIR_WORDS = {
     "dark": ("black-haired", "dark-haired"),
@@ -68,6 +69,12 @@ TOPS = {
         "windbreaker",
         "top",
         "sportswear",
+        "trench coat",
+        "leather jacket",
+        "military uniform",
+        "overcoat",
+        "pajamas",
+        "cloak",
     ),
     "woman": (
         "clothes",
@@ -89,11 +96,18 @@ TOPS = {
         "robe",
         "sportswear",
         "scarf",
+        "trench coat",
+        "gown",
+        "shawl",
+        "apron",
+        "leather jacket",
+        "pajamas",
+        "evening dress",
     ),
 }
-LONG = ("coat", "dress", "robe", "windbreaker", "cape")
-SHORT_SLEEVES = ("T-shirt", "vest", "short sleeves", "jersey", "top", "dress", "sportswear")
-ALL_OVER = ("clothes", "suit", "uniform", "dress", "robe", "sportswear")
+LONG = ("coat", "dress", "robe", "windbreaker", "cape", "trench coat", "overcoat", "cloak", "gown", "evening dress")
+SHORT_SLEEVES = ("T-shirt", "vest", "short sleeves", "jersey", "top", "dress", "sportswear", "evening dress")
+ALL_OVER = (*LONG[-2:], "clothes", "suit", "uniform", "dress", "robe", "sportswear", "military uniform", "pajamas")
 PATTERNS = ("striped", "plaid", "patterned", "flowered", "floral", "spotted", "checkered")
 
 
@@ -140,13 +154,13 @@ def dress(rng: np.random.Generator) -> Look:
     )
     bottom_colour = top_colour if all_over and bottom != "shorts" else _draw(rng, BOTTOM_COLOURS)
     shirtless = kind == "man" and rng.random() < 0.03
-    hair = str(rng.choice(list(HAIR), p=[0.5, 0.22, 0.12, 0.11, 0.05]))
+    hair = str(rng.choice(list(HAIR), p=[0.48, 0.22, 0.12, 0.11, 0.04, 0.03]))
     hat = _draw(rng, TOP_COLOURS) if rng.random() < 0.2 else None
     skin = np.array(SKIN[rng.choice(5, p=[0.3, 0.3, 0.2, 0.1, 0.1])], float)
     shade, below = _shade(rng, top_colour), _shade(rng, bottom_colour)
     if bottom_colour == top_colour and all_over:
         below = shade * rng.uniform(0.85, 1.15)
-    hairs = HAIR[hair]
+    hairs = HAIR[hair] if hair != "bald" else (tuple(int(value) for value in skin),)
     head = np.array(hairs[rng.integers(len(hairs))], float) if hat is None else _shade(rng, hat)
     torso = skin if shirtless else shade
     sleeves = skin if shirtless or (top in SHORT_SLEEVES and rng.random() < 0.75) else shade
