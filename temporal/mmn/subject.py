@@ -10,8 +10,7 @@ _NOUNS = frozenset(
 )
 """Words in -s that are no verbs in descriptions of people."""
 _BEFORE_NOUNS = frozenset(
-    "the a an his her their in of with on and two three both no without wearing white black red blue green yellow gray "
-    "grey brown purple pink orange dark light long short holding".split()
+    "the a an his her their in of with on and two three both no without wearing dark light long short holding".split()
 )
 """Words after which a word in -s is a noun."""
 _OTHER_VERBS = frozenset(
