@@ -11,7 +11,9 @@ SIZES = ((640, 360), (640, 360), (640, 268), (480, 270), (640, 480), (426, 320),
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
-    """`size` of the picture in pixels, `focal` pixels, `distance` to z = 0 and `height` over the floor in body heights,
+    """A pinhole camera that may pan.
+
+    `size` of the picture in pixels, `focal` pixels, `distance` to z = 0 and `height` over the floor in body heights,
     `tilt` in radians downwards, `shift` (T, 2) pixels by which the picture is moved, `pan` (T, 2) its velocity.
     """
 
@@ -69,7 +71,7 @@ def place_camera(
 
 
 def boxes_of(points: Curve, size: tuple[int, int]) -> Curve:
-    """Return the boxes (T, 4) around bodies whose joints, crown and toes are at `points` (T, 20, 3), cut to the picture.
+    """Return the boxes (T, 4) around bodies with joints, crown and toes at `points` (T, 20, 3), cut to the picture.
 
     NaN where less than a little of a body is inside.
     """
@@ -93,7 +95,10 @@ def see_joints(
     size: tuple[int, int],
     yaw: Curve,
 ) -> Curve:
-    """Return what a pose network makes of joints `points` (T, 17, 3): x, y, confidence; `hidden` (T, 17) by somebody nearer."""
+    """Return what a pose network makes of joints `points` (T, 17, 3): x, y, confidence.
+
+    `hidden` (T, 17) says which lie behind somebody nearer.
+    """
     frames = len(points)
     scale = np.nanmax([np.nanmedian(boxes[:, 3] - boxes[:, 1]), 10.0])
     quality = rng.uniform(0.45, 0.8) * np.clip(scale / 90, 0.55, 1.0)

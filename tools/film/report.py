@@ -20,7 +20,6 @@ from stvg.config import load_config
 from stvg.evaluation.ablation import Ablation
 from stvg.evaluation.breakdown import query_properties
 from stvg.evaluation.error_analysis import CAUSES, error_shares
-from stvg.evaluation.metrics import score
 from stvg.fusion.score_fusion import MODES
 from stvg.io.files import write_text_atomically
 from stvg.io.hcstvg_annotations import read_annotations
@@ -146,10 +145,8 @@ def _tables(values: Values, clips: Sequence[str], several: BoolArray, seed: int)
         spread = values[name][..., 1].mean(axis=1).std(ddof=1) if len(values[name]) > 1 else float("nan")
         alone = mean[~several, 1].mean() if (~several).any() else float("nan")
         many = mean[several, 1].mean() if several.any() else float("nan")
-        lines.append(
-            f"| {name} | {100 * mean[:, 0].mean():.1f} | {100 * mean[:, 1].mean():.1f} ({100 * low:.1f} to {100 * high:.1f}) "
-            f"| {100 * spread:.1f} | {100 * alone:.1f} | {100 * many:.1f} |"
-        )
+        scores = f"{100 * mean[:, 0].mean():.1f} | {100 * mean[:, 1].mean():.1f} ({100 * low:.1f} to {100 * high:.1f})"
+        lines.append(f"| {name} | {scores} | {100 * spread:.1f} | {100 * alone:.1f} | {100 * many:.1f} |")
     lines += ["", "| difference | m_tIoU | m_vIoU | several people |", "| --- | --- | --- | --- |"]
     names = np.array(clips)
     for one, other in PAIRS:

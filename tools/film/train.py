@@ -13,14 +13,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
-from film.world import Clip, make_clip
 from tqdm import tqdm
 
 import stvg
+from film.body import RATE
+from film.world import make_clip
 from stvg.cli import ExitCode, configure_logging
 from stvg.config import load_config
 from stvg.io.files import read_json, write_json_atomically
@@ -30,9 +30,8 @@ from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import matcher_folder, prepared_store, temporal_folder
 from stvg.training.tasks import MomentTask, TubeTask
 from stvg.training.train_split import Split
-from stvg.types import Annotation, ClipSize
+from stvg.types import Annotation, ClipSize, PreparedVideo
 from temporal.distributed.ranks import Ranks
-from temporal.training.checkpoint import best_weights
 from temporal.training.loop import train
 
 logger = logging.getLogger(__name__)
@@ -79,12 +78,9 @@ def make_split(recipe: Recipe, name: str, first: int, count: int) -> Split:
     made = recipe.data.root / f"{name}.made.json"
     made_from = {"first": first, "count": count, "recipe": store.recipe}
     if not made.is_file() or read_json(made) != made_from:
-        clips = list(_make_clips(first, count))
-        for clip in tqdm(clips, desc="describe", unit="clip"):
-            store.write_part(clip.prepared(), source=clip.meta.video_id)
-        store.pack()
-        items = [AnnotatedClip(item, _size(clip)) for clip in clips for item in clip.annotations]
-        write_annotations(path, items, clips[0].meta.fps)
+        items: list[AnnotatedClip] = []
+        store.write_all(_make_clips(first, count, items))
+        write_annotations(path, items, RATE)
         write_json_atomically(made, made_from)
     annotations = tuple(_of_clip(item) for item in read_annotations(path))
     return Split(annotations, CachedReader(store, recipe.data.memory_bytes), ())
@@ -95,18 +91,21 @@ def _of_clip(item: Annotation) -> Annotation:
     return replace(item, query=replace(item.query, video_id=item.query.query_id.partition("#")[0]))
 
 
-def _make_clips(first: int, count: int) -> Iterator[Clip]:
+def _make_clips(first: int, count: int, items: list[AnnotatedClip]) -> Iterator[PreparedVideo]:
+    """Yield the clips as prepared videos; their annotations are added to `items`."""
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        seeds = range(first, first + count)
-        names = [f"{seed}" for seed in seeds]
-        made = pool.map(partial(make_clip, sentences=SENTENCES), seeds, names, chunksize=16)
-        for clip in tqdm(made, total=count, desc="film world", unit="clip"):
-            if clip is not None:
-                yield clip
+        made = pool.map(_make_one, range(first, first + count), chunksize=8)
+        for one in tqdm(made, total=count, desc="film world", unit="clip"):
+            if one is not None:
+                video, annotations = one
+                size = ClipSize(video.meta.width, video.meta.height, video.meta.num_frames)
+                items += [AnnotatedClip(annotation, size) for annotation in annotations]
+                yield video
 
 
-def _size(clip: Clip) -> ClipSize:
-    return ClipSize(clip.meta.width, clip.meta.height, clip.meta.num_frames)
+def _make_one(seed: int) -> tuple[PreparedVideo, tuple[Annotation, ...]] | None:
+    clip = make_clip(seed, str(seed), SENTENCES)
+    return None if clip is None else (clip.prepared(), clip.annotations)
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def dress(rng: np.random.Generator) -> Look:
             second[2], mix[2] = other, mix[1]
     elif rng.random() < 0.4:  # an open jacket, a tie, a print, straps
         second[1], mix[1] = other, rng.uniform(0.05, 0.3)
-    second[0], mix[0] = skin, rng.uniform(0.0, 0.35) if hat is None else rng.uniform(0.0, 0.35)
+    second[0], mix[0] = skin, rng.uniform(0.0, 0.35)
     return Look(kind, child, top, top_colour, bottom, bottom_colour, hair, hat, shirtless, pattern, parts, second, mix)
 
 
@@ -192,8 +192,8 @@ def seen_pixels(
 ) -> npt.NDArray[np.uint8]:
     """Return what a camera shows on the parts: (frames, 6, points, 3) uint8 RGB.
 
-    `world` holds the light (gain (3,), lift (1,), noise (1,)) and the background's colours (k, 3); `wrong` (frames, 6) is the share of
-    points that miss the part.
+    `world` holds the light and the background as draw_light returns them; `wrong` (frames, 6) is the share of points
+    that miss the part.
     """
     shape = (frames, 6, points)
     second = rng.random(shape) < look.mix[:, None]
