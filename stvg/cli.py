@@ -125,7 +125,7 @@ def run(main: Callable[[], int]) -> NoReturn:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         code = ExitCode.UNUSABLE_INPUT
     except OSError as error:
-        if not is_disk_full(error):
+        if not is_disk_full(error, None):
             raise
         sys.stderr.write(f"error: expected room on the disk, found none left: {' '.join(str(error).split())}\n")
         code = ExitCode.UNUSABLE_INPUT
