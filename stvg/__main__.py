@@ -20,7 +20,7 @@ COMMANDS = {
     "ablate": ("stvg.commands.ablate:main", "score every combination of parts, oracles included"),
     "track": ("stvg.commands.track:main", "turn detections into tubes, both as MOTChallenge text"),
     "view": ("stvg.commands.view:main", "write a page, videos and figures of a submission"),
-    "app": ("stvg.commands.app:main", "serve a form in the browser to ask about videos"),
+    "app": ("stvg.commands.view:main_app", "serve a form in the browser to ask about videos"),
     "mmn train": ("stvg.commands.train:main_mmn", "train an MMN on a benchmark of temporal grounding"),
     "mmn evaluate": ("stvg.commands.evaluate:main_mmn", "score such an MMN: R@n at IoU = m"),
     "convert checkpoint": ("stvg.commands.convert:main_checkpoint", "convert a checkpoint of MMN or MMN-STVG"),

@@ -52,6 +52,18 @@ def test_every_command_has_a_help_that_names_it(command, words):
     assert done.stdout.startswith(f"usage: stvg {words} [-h]")
 
 
+def test_no_help_waits_for_a_heavy_package():
+    """Parsers are built from light imports; the work of a command is imported once its arguments are read."""
+    code = "import contextlib, io, sys\n"
+    code += "from stvg.__main__ import COMMANDS, dispatch\n"
+    code += "for words in COMMANDS:\n"
+    code += "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+    code += "        dispatch([*words.split(), '--help'])\n"
+    code += "    print(words, sorted({'torch', 'transformers', 'cv2', 'av', 'h5py', 'scipy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)  # noqa: S603
+    assert done.stdout.splitlines() == [f"{words} []" for words in COMMANDS]
+
+
 @pytest.mark.parametrize("group", ["train", "mmn", "convert"])
 def test_the_first_of_two_words_lists_the_second(command, group):
     done = command(group, "--help")

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from stvg.commands.app import ANSWERS_KEPT, Limits, build_app, make_service
 from stvg.errors import InputError
+from stvg.workflows.app_service import ANSWERS_KEPT, Limits, build_app, make_service
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_an_upload_goes_before_a_choice(service, asked, road, tmp_path):
 
 
 def test_old_answers_go(service, asked, work, monkeypatch):
-    monkeypatch.setattr("stvg.commands.app.ANSWERS_KEPT", 1)
+    monkeypatch.setattr("stvg.workflows.app_service.ANSWERS_KEPT", 1)
     assert ANSWERS_KEPT > 1
     answer(service, asked)
     name, _ = answer(service, asked)
