@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from stvg.__main__ import COMMANDS, main
+from stvg.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ["--config", "none.yaml"]
@@ -55,7 +55,7 @@ def test_every_command_has_a_help_that_names_it(command, words):
 def test_no_help_waits_for_a_heavy_package():
     """Parsers are built from light imports; the work of a command is imported once its arguments are read."""
     code = "import contextlib, io, sys\n"
-    code += "from stvg.__main__ import COMMANDS, dispatch\n"
+    code += "from stvg.cli import COMMANDS, dispatch\n"
     code += "for words in COMMANDS:\n"
     code += "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
     code += "        dispatch([*words.split(), '--help'])\n"
