@@ -24,13 +24,14 @@ from stvg.config import load_config
 from stvg.errors import InputError, NobodyFoundError
 from stvg.fusion.ranking import Ranking
 from stvg.fusion.score_fusion import MODES
-from stvg.io.files import key_problem
+from stvg.io.files import key_problem, refuse_overwriting
+from stvg.io.submission import write_submission
 from stvg.pipeline import NOBODY, Grounder, Preparer, WholeLocalizer
 from stvg.prepare.memory_cache import RECENT_BYTES, VideoCache
 from stvg.recipe.build import build_fusion, build_grounder, build_preparer, load_localizer
 from stvg.recipe.schema import DetectorConfig, Recipe
 from stvg.recipe.workspace import video_fingerprint
-from stvg.types import PreparedVideo, Query, Tube, VideoMeta
+from stvg.types import ClipSize, Prediction, PreparedVideo, Query, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.overlay import write_overlay
 from stvg.viewer.page.write import write_report
@@ -55,6 +56,29 @@ def load(config: str | Path | Recipe, overrides: Sequence[str] = ()) -> "VideoGr
         raise ValueError(f"overrides: expected none beside a recipe that is read already, got {overrides}")
     recipe = config if isinstance(config, Recipe) else load_config(Recipe, Path(config), overrides)
     return VideoGrounder(recipe, build_grounder(recipe), VideoPreparer(recipe))
+
+
+def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> "GroundedVideo | None":
+    """Ground one sentence in one video; write `out`/results.json and `out`/<video>_overlay.mp4.
+
+    Return None, and write nothing, where the detector found nobody.
+
+    Raises:
+        InputError: the video cannot be read or its name be used as a key, the sentence is none (check_sentence), a
+            checkpoint is missing, or an output is the video.
+    """
+    overlay, results = out / f"{video.stem}_overlay.mp4", out / "results.json"
+    for target in (overlay, results):
+        refuse_overwriting(target, [video])
+    try:
+        found = load(recipe)(video, text)
+    except NobodyFoundError:
+        return None
+    found.save(overlay)
+    prediction = Prediction(video.name, video.name, found.tube, found.score)
+    size = ClipSize(found.video.width, found.video.height, found.video.num_frames)
+    write_submission(results, [prediction], {video.name: size})
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from stvg.commands.app import ANSWERS_KEPT, AppService, Limits, build_app, make_service
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
 from stvg.io.frame_sampling import VideoConfig
+from stvg.workflows.app_service import ANSWERS_KEPT, AppService, Limits, build_app, make_service
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_an_upload_goes_before_a_choice(service, asked, road, tmp_path):
 
 
 def test_old_answers_go(service, asked, work, monkeypatch):
-    monkeypatch.setattr("stvg.commands.app.ANSWERS_KEPT", 1)
+    monkeypatch.setattr("stvg.workflows.app_service.ANSWERS_KEPT", 1)
     assert ANSWERS_KEPT > 1
     answer(service, asked)
     name, _ = answer(service, asked)

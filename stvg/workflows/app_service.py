@@ -4,7 +4,6 @@
 that of a report with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
 """
 
-import argparse
 import html
 import logging
 import os
@@ -13,7 +12,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from stvg.api import GroundedVideo, VideoGrounder, check_sentence, load
-from stvg.cli import ExitCode, recipe_parser
 from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.fusion.score_fusion import MODES
@@ -32,9 +29,6 @@ from stvg.viewer.app_guard import SUFFIXES, UPLOAD_SECONDS, Address, AppGuard
 from stvg.viewer.app_theme import COLOURS, LOOK, STYLE
 
 logger = logging.getLogger(__name__)
-_DESCRIPTION = (
-    "Serve a form in the browser: choose or upload a video, type a sentence, see the answer. Needs the extra `app`."
-)
 ANSWERS_KEPT = 50
 """Number of answers whose pages stay on disk; the oldest is deleted first."""
 
@@ -268,32 +262,3 @@ def serve(app: Any, uploads: Path, host: str, port: int) -> None:
 
 def _leave(*_: object) -> None:
     raise SystemExit(0)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the app until it is interrupted."""
-    asked = _parser().parse_intermixed_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="stvg-app-") as work:
-        answers, uploads = Path(work, "answers"), Path(work, "uploads")
-        answers.mkdir()
-        service = make_service(asked.config, asked.overrides, asked.detector, answers)
-        serve(build_app(service, uploads), uploads, asked.host, asked.port)
-    return ExitCode.DONE
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = recipe_parser(_DESCRIPTION, "stvg app")
-    parser.add_argument(
-        "--detector",
-        action="append",
-        default=[],
-        metavar="YAML",
-        help="a further detector to choose from, as '{kind: hog}' or '{kind: onnx, path: x.onnx}'; may be repeated",
-    )
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (default %(default)s: this machine alone; there is no log-in)",
-    )
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default %(default)s)")
-    return parser
