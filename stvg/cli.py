@@ -94,10 +94,23 @@ class _Failed(Protocol):
         """Why, in one line."""
 
 
-def recipe_parser(description: str | None, prog: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser with --config and the `key=value` overrides that may follow it; `prog` as of argparse."""
+def recipe_parser(
+    description: str | None, prog: str | None = None, default: Path | None = None
+) -> argparse.ArgumentParser:
+    """Return a parser with --config and the `key=value` overrides that may follow it; `prog` as of argparse.
+
+    `default` is the recipe that counts without --config; None: there must be one.
+    """
     parser = argparse.ArgumentParser(prog, description=description)
-    parser.add_argument("--config", type=Path, required=True, metavar="C", help="recipe, a YAML file of configs/")
+    without = "" if default is None else " (default: the package's own, for filmed people)"
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=default,
+        required=default is None,
+        metavar="C",
+        help=f"recipe, a YAML file of configs/{without}",
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="recipe values to replace, as data.root=DIR")
     return parser
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stvg.cli import ExitCode, add_how_to_prepare, recipe_parser, refuse, refuse_without_ray, report_failures
 from stvg.commands.prepare import prepare_options
+from stvg.weights import FILM_RECIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = recipe_parser(__doc__, "stvg ground")
+    parser = recipe_parser(__doc__, "stvg ground", FILM_RECIPE)
     parser.add_argument("--annotations", type=Path, metavar="F", help="annotations or test queries of a split")
     parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the split's videos")
     parser.add_argument("--video", type=Path, metavar="V", help="one video")

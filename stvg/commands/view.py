@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stvg.cli import ExitCode, recipe_parser, refuse, report_failures
+from stvg.weights import FILM_RECIPE
 
 _VIEW = "Write a report of a submission, with overlay videos and plots."
 _APP = "Serve a form in the browser: choose or upload a video, type a sentence, see the answer. Needs the extra `app`."
@@ -64,7 +65,8 @@ def main_app(arguments: Sequence[str] | None = None) -> int:
     """Serve the app until it is interrupted."""
     asked = _app_parser().parse_intermixed_args(arguments)
 
-    from stvg.workflows.app_service import build_app, make_service, serve
+    from stvg.workflows.app_form import build_app
+    from stvg.workflows.app_service import make_service, serve
 
     with tempfile.TemporaryDirectory(prefix="stvg-app-") as work:
         answers, uploads = Path(work, "answers"), Path(work, "uploads")
@@ -75,7 +77,7 @@ def main_app(arguments: Sequence[str] | None = None) -> int:
 
 
 def _app_parser() -> argparse.ArgumentParser:
-    parser = recipe_parser(_APP, "stvg app")
+    parser = recipe_parser(_APP, "stvg app", FILM_RECIPE)
     parser.add_argument(
         "--detector",
         action="append",

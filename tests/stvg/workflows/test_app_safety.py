@@ -16,7 +16,8 @@ import pytest
 
 from stvg.viewer import app_guard
 from stvg.viewer.app_guard import BODY_BYTES, Address, AppGuard, remove_old_uploads
-from stvg.workflows.app_service import build_app, make_service
+from stvg.workflows.app_form import build_app
+from stvg.workflows.app_service import make_service
 
 pytest.importorskip("gradio", reason="no Gradio: the app's form is not tested; make installs it")
 pytestmark = pytest.mark.filterwarnings(  # Gradio uses what is deprecated, and leaves sockets open
@@ -96,7 +97,7 @@ def send(service, folders):
         yield sending
 
 
-def event(chosen, file, text, mode="two_stage", detector="1: file, as in the recipe"):
+def event(chosen, file, text, mode="two_stage", detector="people as stored beside the video"):
     return {"data": [chosen, file, text, mode, detector], "fn_index": 0, "session_hash": secrets.token_hex(4)}
 
 
