@@ -24,16 +24,18 @@ from stvg.config import load_config
 from stvg.errors import InputError, NobodyFoundError
 from stvg.fusion.ranking import Ranking
 from stvg.fusion.score_fusion import MODES
-from stvg.io.files import key_problem
-from stvg.pipeline import NOBODY, Grounder, Preparer, WholeLocalizer
+from stvg.io.files import key_problem, refuse_overwriting
+from stvg.io.submission import write_submission
+from stvg.pipeline import MATCH, NOBODY, Follow, Grounder, Preparer, WholeLocalizer, follow_nothing
 from stvg.prepare.memory_cache import RECENT_BYTES, VideoCache
 from stvg.recipe.build import build_fusion, build_grounder, build_preparer, load_localizer
 from stvg.recipe.schema import DetectorConfig, Recipe
 from stvg.recipe.workspace import video_fingerprint
-from stvg.types import PreparedVideo, Query, Tube, VideoMeta
+from stvg.types import ClipSize, Prediction, PreparedVideo, Query, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.overlay import write_overlay
 from stvg.viewer.page.write import write_report
+from stvg.weights import FILM_RECIPE
 
 logger = logging.getLogger(__name__)
 PERSON = "person"
@@ -43,10 +45,11 @@ _NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories that no line of text holds: control characters, halves of a pair, ends of lines, of paragraphs."""
 
 
-def load(config: str | Path | Recipe, overrides: Sequence[str] = ()) -> "VideoGrounder":
+def load(config: str | Path | Recipe = FILM_RECIPE, overrides: Sequence[str] = ()) -> "VideoGrounder":
     """Return the trained pipeline of a recipe, given as its YAML file or as read from one.
 
-    `overrides` are as on the command line, `"detector.kind=hog"`; they change what is read from a file.
+    Without one it is that for filmed people, whose networks come with the package. `overrides` are as on the command
+    line, `"detector.kind=hog"`; they change what is read from a file.
 
     Raises:
         InputError: the recipe cannot be read, or a checkpoint is missing or belongs to another recipe.
@@ -55,6 +58,29 @@ def load(config: str | Path | Recipe, overrides: Sequence[str] = ()) -> "VideoGr
         raise ValueError(f"overrides: expected none beside a recipe that is read already, got {overrides}")
     recipe = config if isinstance(config, Recipe) else load_config(Recipe, Path(config), overrides)
     return VideoGrounder(recipe, build_grounder(recipe), VideoPreparer(recipe))
+
+
+def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> "GroundedVideo | None":
+    """Ground one sentence in one video; write `out`/results.json and `out`/<video>_overlay.mp4.
+
+    Return None, and write nothing, where the detector found nobody.
+
+    Raises:
+        InputError: the video cannot be read or its name be used as a key, the sentence is none (check_sentence), a
+            checkpoint is missing, or an output is the video.
+    """
+    overlay, results = out / f"{video.stem}_overlay.mp4", out / "results.json"
+    for target in (overlay, results):
+        refuse_overwriting(target, [video])
+    try:
+        found = load(recipe)(video, text)
+    except NobodyFoundError:
+        return None
+    found.save(overlay)
+    prediction = Prediction(video.name, video.name, found.tube, found.score)
+    size = ClipSize(found.video.width, found.video.height, found.video.num_frames)
+    write_submission(results, [prediction], {video.name: size})
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +146,19 @@ class VideoPreparer:
         self._cache: VideoCache[tuple[Path, str]] = VideoCache(budget_bytes, evict=True)
         self._preparer: Preparer | None = None
 
-    def prepare(self, path: Path) -> PreparedVideo:
+    def load_models(self) -> Preparer:
+        """Return what prepares, loaded at the first call, which `prepare` makes if nobody did.
+
+        Raises:
+            InputError: a model's file is missing or is none, or the features are imported ones.
+        """
+        self._preparer = self._preparer or build_preparer(self._recipe)
+        return self._preparer
+
+    def prepare(self, path: Path, follow: Follow = follow_nothing) -> PreparedVideo:
         """Return the prepared video; a file that has changed since it was cached is prepared anew.
+
+        `follow` hears of the stages, of none where the video is cached.
 
         Raises:
             InputError: the video cannot be read, or its name cannot be a key.
@@ -131,14 +168,13 @@ class VideoPreparer:
         key = (path.resolve(), video_fingerprint(self._recipe, path))
         video = self._cache.get(key)
         if video is None:
-            video = self._prepare(path)
+            video = self._prepare(path, follow)
             self._cache.add(key, video)
         return video
 
-    def _prepare(self, path: Path) -> PreparedVideo:
+    def _prepare(self, path: Path, follow: Follow) -> PreparedVideo:
         started = time.monotonic()
-        self._preparer = self._preparer or build_preparer(self._recipe)
-        made = self._preparer.prepare(path, path.name)
+        made = self.load_models().prepare(path, path.name, follow)
         if made.video.tubes:
             logger.info(
                 "found %d people's tubes in %s in %.1f s; throughput by stage: %s",
@@ -156,8 +192,16 @@ class VideoGrounder:
     def __init__(self, recipe: Recipe, grounder: Grounder, videos: VideoPreparer) -> None:
         self._recipe, self._grounder, self._videos = recipe, grounder, videos
 
-    def __call__(self, video: str | Path, text: str) -> GroundedVideo:
-        """Return when and where the person is that the sentence describes.
+    def load_models(self) -> None:
+        """Load what prepares videos now; without, the first video does.
+
+        Raises:
+            InputError: as VideoPreparer.load_models.
+        """
+        self._videos.load_models()
+
+    def __call__(self, video: str | Path, text: str, follow: Follow = follow_nothing) -> GroundedVideo:
+        """Return when and where the person is that the sentence describes; `follow` hears of the stages.
 
         Raises:
             InputError: the video cannot be read, or the sentence is none (check_sentence).
@@ -165,9 +209,10 @@ class VideoGrounder:
         """
         check_sentence(text)
         path = Path(video)
-        prepared = self._videos.prepare(path)
+        prepared = self._videos.prepare(path, follow)
         if not prepared.tubes:
             raise NobodyFoundError(f"{path}: {NOBODY}")
+        follow(MATCH)
         (found,) = self._grounder.ground([Query(path.name, path.name, text)], prepared)
         meta, prediction = replace(prepared.meta, path=path), found.prediction
         return GroundedVideo(meta, text, prediction.tube, prediction.score, found.ranking)

@@ -1,7 +1,7 @@
 """The pipeline: prepare videos, ground sentences in them."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,14 @@ from stvg.types import MomentMap, Prediction, PreparedVideo, Query
 NOBODY = "expected at least one person, the detector found none"
 DECODE = "decode"
 """The stage that sees every frame; the others see only those looked at."""
+MATCH = "match"
+"""The stage that sees sentences; it follows those of `Preparer`."""
+Follow = Callable[[str], None]
+"""Called with the name of each stage as it begins."""
+
+
+def follow_nothing(stage: str) -> None:
+    """Do nothing: a `Follow` for those who do not want to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +72,15 @@ def total(times: Iterable[StageTimes]) -> StageTimes:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Adds up the seconds of named stages."""
+    """Adds up the seconds of named stages; tells `follow` as each begins."""
 
+    follow: Follow = follow_nothing
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the time of the block to `name`."""
+        self.follow(name)
         started = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
@@ -97,13 +107,13 @@ class Preparer:
     features: FeatureExtractor
     sampling: VideoConfig
 
-    def prepare(self, path: Path, video_id: str) -> Preparation:
-        """Return the prepared video, with the time that each stage took.
+    def prepare(self, path: Path, video_id: str, follow: Follow = follow_nothing) -> Preparation:
+        """Return the prepared video, with the time that each stage took; `follow` hears of the stages.
 
         Raises:
             InputError: the file cannot be read as a video.
         """
-        clock = Clock()
+        clock = Clock(follow)
         with clock.stage(DECODE):
             footage = self.sampling.read(path, video_id)
         with clock.stage("detect"):

@@ -46,7 +46,7 @@ def call_tool(name: str, *arguments: object) -> Done:
 
 def call_stvg(*arguments: object) -> Done:
     """Run the command `stvg` with these arguments in this process, as from a command line."""
-    from stvg.__main__ import main
+    from stvg.cli import main
 
     return _ended(main, "stvg", *arguments)
 

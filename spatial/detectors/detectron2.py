@@ -63,7 +63,7 @@ class Detectron2Detector(BatchDetector):
         InputError: a missing package, no such config, or weights of another model.
     """
 
-    def __init__(self, config: Detectron2Config, device: str = "cpu") -> None:
+    def __init__(self, config: Detectron2Config, device: str) -> None:
         super().__init__(config, str(config.weights), config.batch_size)
         self._predictor = _load(config, device)
         watch_heads(self._predictor.model)

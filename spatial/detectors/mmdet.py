@@ -71,7 +71,7 @@ class MmdetDetector(BatchDetector):
         InputError: a missing package, no such config, or weights of another model.
     """
 
-    def __init__(self, config: MmdetConfig, device: str = "cpu") -> None:
+    def __init__(self, config: MmdetConfig, device: str) -> None:
         super().__init__(config, str(config.weights), config.batch_size)
         self._model, self._pipeline = _load(config, device)
         watch_heads(self._model)

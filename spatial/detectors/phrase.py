@@ -43,7 +43,7 @@ class PhraseDetector(BatchDetector):
         InputError: no transformers, no such model, a model of another kind, or a phrase without words.
     """
 
-    def __init__(self, config: PhraseConfig, device: str = "cpu") -> None:
+    def __init__(self, config: PhraseConfig, device: str) -> None:
         import torch
 
         super().__init__(config, config.name, config.batch_size)

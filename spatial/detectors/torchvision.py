@@ -61,7 +61,7 @@ class TorchvisionDetector(BatchDetector):
         InputError: no torchvision, no such model, weights of another one, or a size for a model whose size is fixed.
     """
 
-    def __init__(self, config: TorchvisionConfig, device: str = "cpu") -> None:
+    def __init__(self, config: TorchvisionConfig, device: str) -> None:
         super().__init__(config, config.name, config.batch_size)
         model = _load(config)
         _resize(model, config)

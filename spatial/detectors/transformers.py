@@ -37,7 +37,7 @@ class TransformersDetector(BatchDetector):
         InputError: no transformers, no such model, or a model without the class.
     """
 
-    def __init__(self, config: TransformersConfig, device: str = "cpu") -> None:
+    def __init__(self, config: TransformersConfig, device: str) -> None:
         import torch
 
         super().__init__(config, config.name, config.batch_size)

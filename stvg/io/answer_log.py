@@ -51,7 +51,7 @@ class AnswerLog:
             self._file.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
             self._file.flush()
         except OSError as error:
-            if not is_disk_full(error):
+            if not is_disk_full(error, None):
                 raise
             raise InputError(f"{self._path}: expected room for it on the disk, found none left") from error
         self._answers[answer.query_id] = answer

@@ -114,11 +114,11 @@ def remove_leftovers(target: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def is_disk_full(error: Exception, folder: Path | None = None) -> bool:
+def is_disk_full(error: Exception, folder: Path | None) -> bool:
     """Tell whether writing failed because the disk, the quota or the limit on file sizes was reached.
 
     HDF5, torch and safetensors raise errors of their own kinds, some with the system's words, some with none: then it
-    counts what room `folder` has left.
+    counts what room `folder` has left, if it is known.
     """
     if isinstance(error, InputError):
         return False

@@ -192,7 +192,7 @@ class _Prepare:
         except InputError as error:
             return str(error)
         except Exception as error:
-            if is_disk_full(error):
+            if is_disk_full(error, None):
                 raise
             logger.exception("%s: not foreseen", job.path)
             return f"{job.path}: expected to be prepared, got: {type(error).__name__}: {' '.join(str(error).split())}"

@@ -32,7 +32,7 @@ def make_ranker(recipe: BenchmarkRecipe, network: MMN, sentences: SentenceSource
     return MomentRanker(network, sentences, recipe.recall, clamp=recipe.data.clamp, power=recipe.temporal.power)
 
 
-def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None = None) -> MomentRanker:
+def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None) -> MomentRanker:
     """Return a trained network of a benchmark: that of `checkpoint`, or the best under output.root.
 
     Raises:
@@ -42,7 +42,7 @@ def load_ranker(recipe: BenchmarkRecipe, checkpoint: Path | None = None) -> Mome
     return make_ranker(recipe, *load_network(recipe, stage))
 
 
-def load_temporal(config: str | Path, checkpoint: str | Path | None = None) -> MomentRanker:
+def load_temporal(config: str | Path, checkpoint: str | Path | None) -> MomentRanker:
     """Return a trained network of a benchmark for use from Python, from its YAML file and its weights.
 
     >>> ranker = load_temporal("configs/temporal/charades_vgg.yaml", "charades.safetensors")  # doctest: +SKIP

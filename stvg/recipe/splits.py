@@ -9,6 +9,7 @@ from pathlib import Path
 from spatial.detectors.detections_file import FileConfig
 from spatial.features.imported import ImportedConfig, imported_source
 from stvg.errors import InputError
+from stvg.io.hcstvg_annotations import read_queries
 from stvg.prepare.memory_cache import CachedReader
 from stvg.prepare.runner import PrepareOptions, prepare_videos
 from stvg.prepare.store import PreparedStore, store_files
@@ -52,6 +53,26 @@ def prepare_split(
         overwrite=options.overwrite,
         fingerprint=fingerprint,
     )
+
+
+def prepare_files(
+    recipe: Recipe, annotations: Path | None, videos: Path | None, options: PrepareOptions | None = None
+) -> list[Failure]:
+    """Prepare the videos of the file `annotations`, or of train.json, val.json and test.json under data.root.
+
+    Raises:
+        InputError: the file cannot be read, or data.root has none of the three.
+    """
+    files = [annotations] if annotations else [recipe.data.annotations(split) for split in SPLITS]
+    present = [file for file in files if annotations or file.is_file()]
+    if not present:
+        raise InputError(f"{recipe.data.root}: expected train.json, val.json or test.json, found none of them")
+    queries = [(file.stem, read_queries(file)) for file in present]
+    failures: list[Failure] = []
+    for name, of_split in queries:
+        paths = video_paths((query.video_id for query in of_split), videos or recipe.data.videos)
+        failures += prepare_split(recipe, name, paths, options)
+    return failures
 
 
 def _check_stems(paths: Iterable[str]) -> None:

@@ -24,6 +24,8 @@ STYLE = """
 @media (max-width: 44rem) { .gradio-container > .main { padding: 1rem .75rem !important; } }
 #page, #line, #page .html-container, #line .html-container { padding: 0 !important; }
 .answer { display: block; width: 100%; height: min(62rem, 88vh); border: 0; }
-.refused { color: #b3372c; font-weight: 600; } .answered { opacity: .75; }
+.refused { color: #b3372c; font-weight: 600; } .answered { font-weight: 600; } .quiet { opacity: .75; }
+#preview video { width: 100%; max-height: 18rem; background: #000; border-radius: 6px; }
+#line { min-height: 5rem; }
 @media (prefers-color-scheme: dark) { .refused { color: #ff8a7d; } }
 """

@@ -51,7 +51,7 @@ class MomentAnnotations:
         )
 
 
-def read_moments(path: Path, form: MomentForm, drop_empty: bool = False) -> MomentAnnotations:
+def read_moments(path: Path, form: MomentForm, drop_empty: bool) -> MomentAnnotations:
     """Read an annotation file of one split.
 
     Form "2d-tan": {video: {"duration", "timestamps" [[start, end]], "sentences"}} in seconds, or with "fps" and

@@ -30,7 +30,7 @@ class FeatureFile:
         InputError: the file is not HDF5 or holds no video.
     """
 
-    def __init__(self, path: Path, inner: str | None = None) -> None:
+    def __init__(self, path: Path, inner: str | None) -> None:
         self.path = path
         self.inner = inner
         refuse_pointer(path)

@@ -33,13 +33,7 @@ class MapConv(nn.Module):
     _moments: Tensor
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        kernel_size: int,
-        num_layers: int,
-        mask: Tensor,
-        map_kernel: MapKernel = "active",
+        self, input_size: int, hidden_size: int, kernel_size: int, num_layers: int, mask: Tensor, map_kernel: MapKernel
     ) -> None:
         super().__init__()
         if num_layers < 1 or (kernel_size - 1) * num_layers % 2:

@@ -54,7 +54,7 @@ class ClipStore:
             self._file.write(clips.contiguous().numpy().data)
             self._file.flush()
         except OSError as error:
-            wanted = "room on the disk" if is_disk_full(error) else "a folder that can be written to"
+            wanted = "room on the disk" if is_disk_full(error, None) else "a folder that can be written to"
             raise InputError(
                 f"{self._folder}: expected {wanted} for training items beyond data.memory_gib, "
                 f"got: {error.strerror or error}"

@@ -40,9 +40,7 @@ class BatchEmbedder:
     returned in float32, since cosines over a temperature of 0.1 need more digits than bfloat16 has.
     """
 
-    def __init__(
-        self, model: MMN, sentences: SentenceSource, precision: Precision = "float32", ranks: Ranks | None = None
-    ) -> None:
+    def __init__(self, model: MMN, sentences: SentenceSource, precision: Precision, ranks: Ranks | None = None) -> None:
         self.model = model
         self.sentences = sentences
         self.precision = precision

@@ -86,7 +86,7 @@ def test_the_oldest_video_goes_first(road, grounder):
 
 def test_grounding_one_video_opens_its_file_twice(road, tmp_path, monkeypatch):
     """Once for the answer and once for the overlay."""
-    from stvg.commands.ground import ground_video
+    from stvg.api import ground_video
     from stvg.config import load_config
     from stvg.recipe.schema import Recipe
 
@@ -130,7 +130,7 @@ def test_only_an_mp4_is_written(road, grounder, tmp_path, name):
 
 
 def test_the_video_is_not_written_over(road, grounder, tmp_path):
-    from stvg.commands.ground import ground_video
+    from stvg.api import ground_video
     from stvg.config import load_config
     from stvg.recipe.schema import Recipe
 

@@ -132,7 +132,7 @@ def test_loss_of_a_batch():
         make_moment_item([annotation(20, 50)], one, PeopleSequences(N), model.mask)
         for one in (video(), video(spans=((10, 60),)))
     ]
-    losses = MomentLoss(BatchEmbedder(model, SENTENCES), LossConfig()).of(items)
+    losses = MomentLoss(BatchEmbedder(model, SENTENCES, "float32"), LossConfig()).of(items)
     losses.total(1.0).backward()
     assert all(torch.isfinite(getattr(losses, name)) for name in ("vid", "sent", "iou"))
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -146,7 +146,7 @@ def test_losses_of_several_sentences_and_sequences_are_those_of_loops():
     items = [make_moment_item(truths, prepared, PeopleSequences(N), model.mask) for truths, prepared in given]
     assert items[0].described.tolist() == [0, 1], "the second moment is shown by the second tube alone"
     config = LossConfig(mode="corrected")
-    found = MomentLoss(BatchEmbedder(model, SENTENCES), config).of(items)
+    found = MomentLoss(BatchEmbedder(model, SENTENCES, "float32"), config).of(items)
     embeddings = model(torch.cat([item.read_clips() for item in items]), SENTENCES.encode(["one"] * 3))
     contrastive = cosines(embeddings.queries.contrastive, embeddings.maps.contrastive)
     iou = cosines(embeddings.queries.iou, embeddings.maps.iou)

@@ -159,7 +159,7 @@ def test_three_lines_of_python_localize(planted, trained, tmp_path):
     recipe = load_config(BenchmarkRecipe, CONFIG, [str(option) for option in options[2:]])
     config = tmp_path / "small.yaml"
     config.write_text(yaml.safe_dump(dump_config(recipe)))
-    features = FeatureFile(root / "data" / "features.hdf5").read("v15")
+    features = FeatureFile(root / "data" / "features.hdf5", None).read("v15")
 
     ranker = load_temporal(config, trained / "best.safetensors")
     (moments,) = ranker.localize(features, ["somebody holds a door"], duration_s=21.0)

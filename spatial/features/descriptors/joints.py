@@ -32,7 +32,7 @@ class JointFinder:
         except ImportError as error:
             raise InputError(f"{path}: expected the package onnxruntime, to run it: pip install onnxruntime") from error
         if not path.is_file():
-            raise InputError(f"{path}: expected the pose network, found no file; run stvg models")
+            raise InputError(f"{path}: expected the pose network, found no such file; stvg models fetches it")
         refuse_pointer(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

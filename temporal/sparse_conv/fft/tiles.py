@@ -62,7 +62,7 @@ class TilePlan(nn.Module):
         outputs = _windows(numbers(writes), corners, self.step, self.num_writes)
         self.register_buffer("outputs", outputs, persistent=False)
 
-    def cost(self, batch: int, channels: int, device: str = "cpu") -> float:
+    def cost(self, batch: int, channels: int, device: str) -> float:
         """Return what the convolution of `batch` maps to `channels` costs, in products of C x O for one cell."""
         return _cost(self.tile, self.num_tiles, batch, channels, 1.0 if device == "cpu" else GPU_TRANSFORMS)
 

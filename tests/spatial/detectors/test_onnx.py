@@ -193,7 +193,10 @@ def test_outputs_of_another_model_are_refused(tmp_path: Path) -> None:
         OnnxDetector(OnnxConfig(path=path)).detect(blank(1))
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "found no such file"), (b"hello", "expected an ONNX model")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "found no such file; NanoDet comes with stvg models"), (b"hello", "expected an ONNX model")],
+)
 def test_unusable_model_file(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "m.onnx"
     if content is not None:

@@ -91,7 +91,9 @@ def test_an_export_of_transformers_answers_as_the_model_itself(rtdetr_folder: Pa
     ours = OnnxDetector(OnnxConfig(path=path, decoder="rtdetr", person_class=1, threshold=0.0, min_side=0.0)).detect(
         seen
     )
-    theirs = TransformersDetector(TransformersConfig(name=str(rtdetr_folder), threshold=0.0, min_side=0.0)).detect(seen)
+    theirs = TransformersDetector(
+        TransformersConfig(name=str(rtdetr_folder), threshold=0.0, min_side=0.0), "cpu"
+    ).detect(seen)
     for one, other in zip(ours, theirs, strict=True):
         # post_process_object_detection keeps the best query-class pairs, ours every query: theirs are among ours
         assert 0 < len(other) <= len(one)

@@ -131,7 +131,7 @@ def test_clips_are_means_of_unit_rows():
 def test_loss_learns_from_videos_with_different_numbers_of_tubes():
     model = network()
     items = [make_tube_item([truth(16, 40)], one, N, model.mask) for one in (video((0, 64), (20, 52)), video((10, 50)))]
-    losses = TubeLoss(BatchEmbedder(model, SENTENCES), LossConfig()).of(items)
+    losses = TubeLoss(BatchEmbedder(model, SENTENCES, "float32"), LossConfig()).of(items)
     losses.total(1.0).backward()
     assert all(torch.isfinite(getattr(losses, name)) for name in ("vid", "sent", "iou"))
     assert model.clip_pool.conv.weight.grad.abs().sum() > 0

@@ -8,7 +8,7 @@ import torch
 
 from spatial.features.image_text import ImageTextConfig, ImageTextFeatures, load_image_text_model
 from spatial.matching.zero_shot import NUM_CLIPS, ZeroShotLocalizer, ZeroShotMatcher, standing_out
-from stvg.commands.ground import ground_video
+from stvg.api import ground_video
 from stvg.config import load_config, override, parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError

@@ -98,7 +98,7 @@ def answers(path, folder):
 
 
 def feature_file(path, folder):
-    file = FeatureFile(path)
+    file = FeatureFile(path, None)
     for video_id in list(file._file):
         finite(file.read(video_id))
 

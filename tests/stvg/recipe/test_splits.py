@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 
-from stvg.commands.prepare import preprocess
 from stvg.config import dump_config, parse_config
 from stvg.datasets.synthetic.make import write_video
 from stvg.errors import InputError
@@ -14,7 +13,7 @@ from stvg.prepare.runner import PrepareOptions
 from stvg.prepare.workers import LocalWorkers
 from stvg.recipe import splits
 from stvg.recipe.schema import Recipe
-from stvg.recipe.splits import prepare_split, prepare_wherever, split_reader, video_paths
+from stvg.recipe.splits import prepare_files, prepare_split, prepare_wherever, split_reader, video_paths
 
 HERE = PrepareOptions(workers=1)
 
@@ -74,11 +73,11 @@ def test_a_reader_keeps_what_it_has_read(root, recipe):
 
 def test_preprocess_one_file_or_all_splits(root, recipe):
     (root / "queries.json").write_text('{"a.mp4": "The man sits."}')
-    assert preprocess(recipe, root / "queries.json", None, HERE) == []
+    assert prepare_files(recipe, root / "queries.json", None, HERE) == []
     assert [path.name for path in (root / "out" / "prepared").iterdir()] == ["queries.h5"]
     (root / "val.json").write_text('{"b.mp4": "The man sits."}')
     (root / "test.json").write_text('{"c.mp4": "The man sits.", "gone.mp4": "He sits."}')
-    assert [failure.video_id for failure in preprocess(recipe, None, None, HERE)] == ["gone.mp4"]
+    assert [failure.video_id for failure in prepare_files(recipe, None, None, HERE)] == ["gone.mp4"]
     names = sorted(path.name for path in (root / "out" / "prepared").iterdir())
     assert names == ["queries.h5", "test.h5", "val.h5"]
 

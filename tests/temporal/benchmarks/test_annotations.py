@@ -53,12 +53,12 @@ def test_real_files(name, videos, sentences, empty, clipped):
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real annotations in ../shared/data")
 def test_a_real_file_with_empty_moments_is_an_error_unless_they_are_dropped():
     with pytest.raises(InputError, match=r"activitynet_train.json: v_.*: sentence \d+: expected start < end inside"):
-        read_moments(SHARED / "temporal" / "activitynet_train.json", "2d-tan")
+        read_moments(SHARED / "temporal" / "activitynet_train.json", "2d-tan", drop_empty=False)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real annotations in ../shared/data")
 def test_hcstvg_gives_the_span_of_the_tube():
-    (video,) = read_moments(SHARED / "hcstvg" / "one_item_v1.json", "hc-stvg").videos
+    (video,) = read_moments(SHARED / "hcstvg" / "one_item_v1.json", "hc-stvg", drop_empty=False).videos
     item = next(iter(json.loads((SHARED / "hcstvg" / "one_item_v1.json").read_text()).values()))
     first = item["st_frame"] - 1
     expected = np.array([[first, first + len(item["bbox"])]]) / item["img_num"] * 20
@@ -80,7 +80,7 @@ def test_moments_are_cut_to_the_video_and_frames_become_seconds(tmp_path):
     frames = {"duration": None, "fps": 2.0, "num_frames": 20, "timestamps": [[0, 8], [16, 25]]}
     in_frames = {key: value for key, value in {**GOOD["a"], **frames}.items() if value is not None}
     for item in (GOOD["a"], in_frames):
-        read = read_moments(written(tmp_path, {"a": item}), "2d-tan")
+        read = read_moments(written(tmp_path, {"a": item}), "2d-tan", drop_empty=False)
         assert read.videos[0].moments_s.tolist() == [[0, 4], [8, 10]]
         assert (read.videos[0].duration_s, read.num_clipped, read.num_empty) == (10, 1, 0)
 
@@ -111,7 +111,7 @@ def test_videos_without_a_moment_are_dropped_with_their_sentences(tmp_path):
 def test_bad_items_are_one_line_that_names_them(tmp_path, change, message):
     path = written(tmp_path, {"good": GOOD["a"], "bad": {**GOOD["a"], **change}})
     with pytest.raises(InputError, match=f"^{path}: bad: {message}") as caught:
-        read_moments(path, "2d-tan")
+        read_moments(path, "2d-tan", drop_empty=False)
     assert "\n" not in str(caught.value)
 
 
@@ -127,4 +127,4 @@ def test_bad_items_are_one_line_that_names_them(tmp_path, change, message):
 )
 def test_files_that_are_no_annotations(tmp_path, value, message):
     with pytest.raises(InputError, match=message):
-        read_moments(written(tmp_path, value), "2d-tan")
+        read_moments(written(tmp_path, value), "2d-tan", drop_empty=False)

@@ -27,7 +27,7 @@ def path(tmp_path):
 
 
 def test_features_are_float32_as_they_are(path):
-    file = FeatureFile(path)
+    file = FeatureFile(path, None)
     assert file.width == 6
     np.testing.assert_array_equal(file.read("a"), ROWS)
     assert file.read("b").dtype == np.float32
@@ -57,13 +57,13 @@ def test_features_inside_a_group(path):
 )
 def test_bad_features_are_one_line_that_names_the_video(path, video, message):
     with pytest.raises(InputError, match=f"^{path}: {message}") as caught:
-        FeatureFile(path).read(video)
+        FeatureFile(path, None).read(video)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_videos_are_counted(path):
     with pytest.raises(InputError, match="expected the features of 3 videos, 2 are missing, the first of them y"):
-        FeatureFile(path).require(["a", "y", "x"])
+        FeatureFile(path, None).require(["a", "y", "x"])
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_missing_videos_are_counted(path):
 def test_files_that_are_no_features(path, spoil):
     spoil(path)
     with pytest.raises(InputError, match=f"{path}: expected an HDF5 file of features"):
-        FeatureFile(path)
+        FeatureFile(path, None)
 
 
 def test_a_file_without_videos(tmp_path):
     h5py.File(tmp_path / "none.hdf5", "w").close()
     with pytest.raises(InputError, match="expected the features of at least one video"):
-        FeatureFile(tmp_path / "none.hdf5")
+        FeatureFile(tmp_path / "none.hdf5", None)
 
 
 @pytest.mark.parametrize("clamp", [True, False])
 @pytest.mark.parametrize(("gib", "reads"), [(1.0, 1), (0.0, 2)])
 def test_clips_are_averaged_and_kept_while_there_is_room(path, clamp, gib, reads, monkeypatch):
-    reader = ClipReader(FeatureFile(path), 8, clamp=clamp, memory_gib=gib)
+    reader = ClipReader(FeatureFile(path, None), 8, clamp=clamp, memory_gib=gib)
     calls = []
     original = FeatureFile.read
     monkeypatch.setattr(FeatureFile, "read", lambda self, video_id: calls.append(video_id) or original(self, video_id))

@@ -166,7 +166,7 @@ def train_network(ranks, make_loss, make_items):
     )
     model.double()
     synchronise_batch_norm(model, ranks)
-    loss = make_loss(BatchEmbedder(model, Vectors(), ranks=ranks), LossConfig(num_positives=2))
+    loss = make_loss(BatchEmbedder(model, Vectors(), "float32", ranks), LossConfig(num_positives=2))
     generator = torch.Generator().manual_seed(5)
     # The second batch has fewer videos than there are ranks.
     for step, sentences in enumerate([(1, 3, 2, 1, 2), (2,)]):

@@ -36,7 +36,7 @@ def test_counts_are_those_of_a_loop_over_cells():
 def test_one_layer_is_the_mean_over_valid_neighbours():
     torch.manual_seed(0)
     mask = mask_of(8, (3,))
-    stack = MapConv(2, 3, 3, 1, mask).eval()
+    stack = MapConv(2, 3, 3, 1, mask, "active").eval()
     maps = torch.randn(1, 2, 8, 8) * mask
     found, conv, norm = stack(maps), stack.convs[0], stack.norms[0]
     for i, j in mask.nonzero().tolist():
@@ -51,11 +51,16 @@ def test_one_layer_is_the_mean_over_valid_neighbours():
 
 @pytest.mark.parametrize(("kernel", "layers"), [(5, 8), (9, 4), (7, 4), (2, 2), (1, 1)])
 def test_the_map_keeps_its_size(kernel, layers):
-    assert MapConv(2, 2, kernel, layers, mask_of(16, (15,)))(torch.zeros(1, 2, 16, 16)).shape == (1, 2, 16, 16)
+    assert MapConv(2, 2, kernel, layers, mask_of(16, (15,)), "active")(torch.zeros(1, 2, 16, 16)).shape == (
+        1,
+        2,
+        16,
+        16,
+    )
 
 
 def test_weights_stay_exact_when_the_precision_is_raised_later():
-    stack = MapConv(1, 1, 5, 2, mask_of(8, (7,))).float().double()
+    stack = MapConv(1, 1, 5, 2, mask_of(8, (7,)), "active").float().double()
     weights = stack._cell_weights(0, torch.float64)
     counts = valid_counts(mask_of(8, (7,)), 5, 2)[0]
     assert torch.equal(weights[counts > 0], 1 / counts[counts > 0].double())
@@ -64,7 +69,7 @@ def test_weights_stay_exact_when_the_precision_is_raised_later():
 
 def test_the_untrained_biases_have_no_gradient_in_the_official_sense_either():
     torch.manual_seed(0)
-    stack = MapConv(2, 3, 3, 2, mask_of(8, (7,))).double().train()
+    stack = MapConv(2, 3, 3, 2, mask_of(8, (7,)), "active").double().train()
     for parameter in stack.parameters():
         assert parameter.requires_grad == (
             parameter is not stack.convs[0].bias and parameter is not stack.convs[1].bias
@@ -76,13 +81,13 @@ def test_the_untrained_biases_have_no_gradient_in_the_official_sense_either():
 
 
 def test_constants_are_not_saved():
-    assert all("count" not in name for name in MapConv(1, 1, 3, 2, mask_of(8, (7,))).state_dict())
+    assert all("count" not in name for name in MapConv(1, 1, 3, 2, mask_of(8, (7,)), "active").state_dict())
 
 
 @pytest.mark.parametrize(("kernel", "layers"), [(2, 1), (4, 3), (3, 0)])
 def test_refuses_sizes_that_cannot_keep_the_map(kernel, layers):
     with pytest.raises(ValueError, match="conv_kernel, conv_layers: expected"):
-        MapConv(1, 1, kernel, layers, mask_of(8, (7,)))
+        MapConv(1, 1, kernel, layers, mask_of(8, (7,)), "active")
 
 
 def both(mask, *, kernel=5, layers=2, width=6, seed=0, **changes):
@@ -192,7 +197,7 @@ def test_statistics_keep_their_digits_where_the_mean_is_large():
 
 
 def test_a_single_value_per_channel_is_refused():
-    stack = MapConv(1, 1, 1, 1, torch.ones(1, 1, dtype=torch.bool))
+    stack = MapConv(1, 1, 1, 1, torch.ones(1, 1, dtype=torch.bool), "active")
     with pytest.raises(ValueError, match="expected more than one value per channel"):
         stack.train()(torch.zeros(1, 1, 1, 1))
 

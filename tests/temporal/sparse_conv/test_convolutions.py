@@ -98,11 +98,11 @@ def test_tiles_pay_with_many_channels_and_maps_only():
     mask = torch.from_numpy(moment_map_mask(16, (15,)))
     reads, writes = reachable_cells(mask, valid_counts(mask, 5, 8), 5)[3:5]
     tiles, blocks = TilePlan(reads, writes, 5), BlockPlan(reads, writes, 5)
-    assert tiles.cost(48, 512) < blocks.cost(48)
-    assert tiles.cost(1, 512) > blocks.cost(1)
-    assert tiles.cost(48, 16) > blocks.cost(48)
+    assert tiles.cost(48, 512, "cpu") < blocks.cost(48)
+    assert tiles.cost(1, 512, "cpu") > blocks.cost(1)
+    assert tiles.cost(48, 16, "cpu") > blocks.cost(48)
     assert tiles.cost(48, 512, "cuda") > blocks.cost(48)
-    assert tiles.cost(0, 512) > blocks.cost(0)  # tiles cannot take a batch of nothing
+    assert tiles.cost(0, 512, "cpu") > blocks.cost(0)  # tiles cannot take a batch of nothing
 
 
 def test_blocks_are_the_cheapest_of_all_covers():

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stvg.commands.demo import STORE, DetectorRow, compare_detectors, detectors_to_text, run_demo
 from stvg.config import load_config
 from stvg.evaluation.metrics import score
 from stvg.io.hcstvg_annotations import read_annotations
 from stvg.io.submission import read_submission
 from stvg.recipe.schema import Recipe
 from stvg.types import QueryScore, Scores
+from stvg.workflows.demo_run import STORE, DetectorRow, compare_detectors, detectors_to_text, run_demo
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

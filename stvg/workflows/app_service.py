@@ -1,11 +1,9 @@
-"""Serve a form in the browser: choose a video, type a sentence, see the answer.
+"""Answer or refuse what people ask in the browser, and listen there.
 
-`AppService` answers or refuses and is independent of Gradio; `build_app` adds the form. The page of an answer is
-that of a report with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
+`AppService` is independent of Gradio, whose form stvg.workflows.app_form adds. The page of an answer is that of a report
+with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
 """
 
-import argparse
-import html
 import logging
 import os
 import secrets
@@ -13,7 +11,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,22 +18,34 @@ from pathlib import Path
 from typing import Any
 
 from stvg.api import GroundedVideo, VideoGrounder, check_sentence, load
-from stvg.cli import ExitCode, recipe_parser
 from stvg.config import load_config
 from stvg.errors import InputError
-from stvg.fusion.score_fusion import MODES
+from stvg.fusion.ranking import Ranking
 from stvg.io.frame_sampling import VideoConfig
 from stvg.io.video import read_meta
-from stvg.recipe.schema import Recipe
-from stvg.viewer.app_guard import SUFFIXES, UPLOAD_SECONDS, Address, AppGuard
-from stvg.viewer.app_theme import COLOURS, LOOK, STYLE
+from stvg.pipeline import Follow, follow_nothing
+from stvg.recipe.schema import DetectorConfig, Recipe
+from stvg.types import VideoMeta
+from stvg.viewer.app_guard import SUFFIXES, Address, AppGuard
 
 logger = logging.getLogger(__name__)
-_DESCRIPTION = (
-    "Serve a form in the browser: choose or upload a video, type a sentence, see the answer. Needs the extra `app`."
-)
 ANSWERS_KEPT = 50
 """Number of answers whose pages stay on disk; the oldest is deleted first."""
+_FOUND_BY = {
+    "file": "as stored beside the video",
+    "hog": "found by HOG, upright ones only",
+    "nanodet": "found by NanoDet",
+    "yolox": "found by YOLOX",
+    "rtdetr": "found by RT-DETR",
+    "deformable_detr": "found by Deformable DETR",
+    "detr": "found by DETR",
+}
+"""What people are told of a detector, by its kind or its decoder."""
+_SCORE = (
+    "It says how well the candidate fits the sentence by the networks' own measure, at most 1, and ranks the people "
+    "of this video for this sentence. It is not the chance that the answer is right, and says nothing beside the score "
+    "of another video or sentence."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +78,30 @@ class AppService:
         """Return the names of the videos that can be chosen."""
         return sorted(path.name for path in self.videos.glob("*") if path.suffix.lower() in SUFFIXES)
 
-    def answer(self, chosen: str | None, uploaded: str | None, text: str, mode: str, detector: str) -> tuple[str, str]:
-        """Return the name of the folder under `work` that holds the answer's page, and a line on the answer.
+    def look(self, chosen: str | None, uploaded: str | None) -> VideoMeta:
+        """Return the video that would be asked about.
+
+        Raises:
+            InputError: there is none, or it would be refused.
+        """
+        video = self._video(chosen, uploaded)
+        try:
+            return self._check(video)
+        except InputError as error:
+            raise InputError(_without_folders(str(error), video)) from error
+
+    def answer(
+        self,
+        chosen: str | None,
+        uploaded: str | None,
+        text: str,
+        mode: str,
+        detector: str,
+        follow: Follow = follow_nothing,
+    ) -> tuple[str, str, str]:
+        """Return the name of the folder under `work` that holds the answer's page, a line on it, and one on its score.
+
+        `follow` hears of the stages.
 
         Raises:
             InputError: the input is unfit, or cannot be answered.
@@ -82,7 +113,7 @@ class AppService:
         try:
             self._check(video)
             check_sentence(text, self.limits.letters)
-            found = self.grounders[detector].with_mode(mode)(video, text)
+            found = self.grounders[detector].with_mode(mode)(video, text, follow)
         except InputError as error:
             raise InputError(_without_folders(str(error), video)) from error
         name = secrets.token_hex(16)
@@ -90,7 +121,7 @@ class AppService:
         start, end = found.seconds
         line = f"{start:.1f} to {end:.1f} s, tube {found.tube.tube_id} of {len(found.candidates)}"
         logger.info("%s: %s, in %.2f s", video.name, line, time.monotonic() - started)
-        return name, f"{line}, answered in {time.monotonic() - started:.1f} s"
+        return name, f"{line}, answered in {time.monotonic() - started:.1f} s", score_line(found.ranking)
 
     def _save_page(self, found: GroundedVideo, folder: Path) -> None:
         """Write the page of an answer; a video that an earlier page encoded is linked to, not encoded again."""
@@ -119,7 +150,7 @@ class AppService:
             raise InputError(f"video: expected one of the list, got {chosen!r}")
         return self.videos / chosen
 
-    def _check(self, path: Path) -> None:
+    def _check(self, path: Path) -> VideoMeta:
         limits = self.limits
         if path.stat().st_size > limits.megabytes * 1_000_000:
             raise InputError(
@@ -138,6 +169,25 @@ class AppService:
             raise InputError(
                 f"{path.name}: expected sides of at most {limits.side} pixels, got {meta.width} x {meta.height}"
             )
+        return meta
+
+
+def score_line(ranking: Ranking) -> str:
+    """Return what the score of an answer is and what it means, in sentences."""
+    scores = [one.score for one in ranking.tubes]
+    own = None if ranking.chosen is None else scores[ranking.chosen]
+    if own is None:
+        return "Nobody was compared, so there is no score."
+    others = [score for k, score in enumerate(scores) if k != ranking.chosen and score is not None]
+    beside = f"the next candidate has {max(others):.2g}" if others else "there is no other candidate at that time"
+    return f"Score {own:.2g}; {beside}. {_SCORE}"
+
+
+def found_by(detector: DetectorConfig) -> str:
+    """Return what finds the people, as people are told it."""
+    decoder = getattr(detector, "decoder", detector.kind)
+    model = getattr(detector, "name", None) or getattr(detector, "config", detector.kind)
+    return f"people {_FOUND_BY.get(decoder, f'found by {model}')}"
 
 
 def _without_folders(message: str, video: Path) -> str:
@@ -151,91 +201,18 @@ def make_service(
     """Return the service of a recipe. `detectors` are further ones to choose from, each as YAML: `{kind: hog}`.
 
     Raises:
-        InputError: the recipe or a detector cannot be read, or a checkpoint is missing.
+        InputError: the recipe or a detector cannot be read, a checkpoint or a model is missing.
     """
     recipe = load_config(Recipe, config, overrides)
+    others = [load_config(Recipe, config, [*overrides, f"detector={text}"]).detector for text in detectors]
     first = load(recipe)
-    grounders = {f"1: {recipe.detector.kind}, as in the recipe": first}
-    for text in detectors:
-        other = load_config(Recipe, config, [*overrides, f"detector={text}"])
-        grounders[f"{len(grounders) + 1}: {other.detector.kind}"] = first.with_detector(other.detector)
+    grounders: dict[str, VideoGrounder] = {}
+    for number, detector in enumerate((recipe.detector, *others), 1):
+        grounder = first if number == 1 else first.with_detector(detector)
+        grounder.load_models()  # what is missing is said now, not to who asks first
+        label = found_by(detector)
+        grounders[f"{label} ({number})" if label in grounders else label] = grounder
     return AppService(grounders, recipe.data.videos, work, limits or Limits(), recipe.video)
-
-
-def build_app(service: AppService, uploads: Path) -> Any:
-    """Return the app as an ASGI application: the form at /, the answers' pages under /look.
-
-    Gradio keeps what is uploaded in the folder `uploads`.
-
-    Raises:
-        InputError: Gradio is not installed.
-    """
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio takes it from there alone
-    try:
-        import gradio
-        from fastapi import FastAPI
-        from starlette.staticfiles import StaticFiles
-    except ImportError as error:
-        raise InputError(
-            f"stvg app: expected the package gradio, found none; pip install -c constraints.txt -e '.[app]' ({error})"
-        ) from error
-
-    def ask(chosen: str | None, uploaded: str | None, text: str, mode: str, detector: str) -> tuple[str, str]:
-        try:
-            name, line = service.answer(chosen, uploaded, text, mode, detector)
-        except InputError as error:
-            return f'<p class="refused" role="alert">{html.escape(str(error))}</p>', ""
-        return (
-            f'<p class="answered">{html.escape(line)}</p>',
-            f'<iframe class="answer" src="/look/{name}/index.html" title="The answer"></iframe>',
-        )
-
-    with gradio.Blocks(title="stvg", analytics_enabled=False, delete_cache=(600, UPLOAD_SECONDS)) as form:
-        gradio.Markdown("# Who, when and where\nA video and a sentence about one person in it.")
-        with gradio.Row():
-            with gradio.Column(scale=1, min_width=280):
-                choices = service.choices()
-                chosen = gradio.Dropdown(choices, value=choices[0] if choices else None, label="Video", elem_id="video")
-                uploaded = gradio.File(
-                    label=f"or upload one, up to {service.limits.megabytes} MB",
-                    elem_id="upload",
-                    file_types=list(SUFFIXES),
-                    type="filepath",
-                    height=150,
-                )
-            with gradio.Column(scale=2, min_width=320):
-                text = gradio.Textbox(
-                    label="Sentence",
-                    placeholder="The man in black clothes sits down.",
-                    lines=2,
-                    max_length=service.limits.letters,
-                    elem_id="sentence",
-                )
-                with gradio.Row():
-                    mode = gradio.Radio(list(MODES), value=MODES[0], label="Mode", elem_id="mode", min_width=300)
-                    detectors = list(service.grounders)
-                    detector = gradio.Dropdown(
-                        detectors, value=detectors[0], label="Detector", elem_id="detector", min_width=240
-                    )
-                button = gradio.Button("Find", variant="primary", elem_id="find")
-                line = gradio.HTML(elem_id="line")
-        page = gradio.HTML(elem_id="page")
-        inputs = [chosen, uploaded, text, mode, detector]
-        for event in (button.click, text.submit):
-            event(ask, inputs, [line, page], concurrency_limit=1, concurrency_id="stages", api_name=False)
-    form.has_launched = True  # else Gradio does not check that a file named in a request was uploaded
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.mount("/look", StaticFiles(directory=service.work))
-    return gradio.mount_gradio_app(
-        app,
-        form,
-        path="/",
-        max_file_size=service.limits.megabytes * 1_000_000,
-        ssr_mode=False,
-        footer_links=["gradio"],
-        theme=gradio.themes.Default(**LOOK).set(**COLOURS),
-        head=f"<style>{STYLE}</style>",  # what is given as css reaches no further than the form
-    )
 
 
 def serve(app: Any, uploads: Path, host: str, port: int) -> None:
@@ -268,32 +245,3 @@ def serve(app: Any, uploads: Path, host: str, port: int) -> None:
 
 def _leave(*_: object) -> None:
     raise SystemExit(0)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the app until it is interrupted."""
-    asked = _parser().parse_intermixed_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="stvg-app-") as work:
-        answers, uploads = Path(work, "answers"), Path(work, "uploads")
-        answers.mkdir()
-        service = make_service(asked.config, asked.overrides, asked.detector, answers)
-        serve(build_app(service, uploads), uploads, asked.host, asked.port)
-    return ExitCode.DONE
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = recipe_parser(_DESCRIPTION, "stvg app")
-    parser.add_argument(
-        "--detector",
-        action="append",
-        default=[],
-        metavar="YAML",
-        help="a further detector to choose from, as '{kind: hog}' or '{kind: onnx, path: x.onnx}'; may be repeated",
-    )
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (default %(default)s: this machine alone; there is no log-in)",
-    )
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default %(default)s)")
-    return parser

@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from stvg.__main__ import COMMANDS, main
+from stvg.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ["--config", "none.yaml"]
@@ -50,6 +50,18 @@ def test_every_command_has_a_help_that_names_it(command, words):
     done = command(*words.split(), "--help")
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: stvg {words} [-h]")
+
+
+def test_no_help_waits_for_a_heavy_package():
+    """Parsers are built from light imports; the work of a command is imported once its arguments are read."""
+    code = "import contextlib, io, sys\n"
+    code += "from stvg.cli import COMMANDS, dispatch\n"
+    code += "for words in COMMANDS:\n"
+    code += "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+    code += "        dispatch([*words.split(), '--help'])\n"
+    code += "    print(words, sorted({'torch', 'transformers', 'cv2', 'av', 'h5py', 'scipy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)  # noqa: S603
+    assert done.stdout.splitlines() == [f"{words} []" for words in COMMANDS]
 
 
 @pytest.mark.parametrize("group", ["train", "mmn", "convert"])

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from stvg.commands.app import build_app, make_service
 from stvg.viewer import app_guard
 from stvg.viewer.app_guard import BODY_BYTES, Address, AppGuard, remove_old_uploads
+from stvg.workflows.app_form import build_app
+from stvg.workflows.app_service import make_service
 
 pytest.importorskip("gradio", reason="no Gradio: the app's form is not tested; make installs it")
 pytestmark = pytest.mark.filterwarnings(  # Gradio uses what is deprecated, and leaves sockets open
@@ -96,7 +97,7 @@ def send(service, folders):
         yield sending
 
 
-def event(chosen, file, text, mode="two_stage", detector="1: file, as in the recipe"):
+def event(chosen, file, text, mode="two_stage", detector="people as stored beside the video"):
     return {"data": [chosen, file, text, mode, detector], "fn_index": 0, "session_hash": secrets.token_hex(4)}
 
 
@@ -158,7 +159,7 @@ def named_files(foreign):
 @pytest.mark.parametrize("route", ["queue/join", "run/predict", "api/predict", "call/ask", "component_server"])
 def test_a_foreign_file_is_refused(send, asked, folders, foreign, route, monkeypatch):
     opened = []
-    monkeypatch.setattr("stvg.commands.app.AppService.answer", lambda *a: opened.append(a))
+    monkeypatch.setattr("stvg.workflows.app_service.AppService.answer", lambda *a: opened.append(a))
     before = contents(folders[1])
     for path in [*named_files(foreign), f"{folders[1]}/../x/../../../../../..{foreign}", str(folders[1])]:
         for file in ({"path": path, "meta": {"_type": "gradio.FileData"}}, {"path": path}, [{"path": path}]):

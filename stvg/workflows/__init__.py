@@ -1,0 +1,1 @@
+"""What the commands do with a split, a data set or the app; each writes its files."""
