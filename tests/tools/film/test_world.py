@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from film.acts import ACTS, POSTURES
+from film.gap import probe
 from film.report import interval
 from film.world import make_clip
-
 from spatial.features.descriptors.pose_columns import POSE_DIM
 from stvg.geometry.tubes import box_overlap
 
@@ -73,3 +74,10 @@ def test_intervals_resample_clips_and_not_sentences():
     assert interval(values, clips, 0) == (0.0, 1.0)
     low, high = interval(values, [str(index) for index in range(10)], 0)
     assert 0.1 < low < 0.5 < high < 0.9
+
+
+def test_the_probe_tells_apart_what_differs_and_nothing_else():
+    rng = np.random.default_rng(0)
+    one, same, shifted = ([rng.normal(shift, 1, (30, 5)) for _ in range(20)] for shift in (0, 0, 2))
+    assert probe(one, same, 0) == pytest.approx(0.5, abs=0.1)
+    assert probe(one, shifted, 0) > 0.95
