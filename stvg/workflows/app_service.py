@@ -1,7 +1,7 @@
 """Answer or refuse what people ask in the browser, and listen there.
 
-`AppService` is independent of Gradio, whose form stvg.workflows.app_form adds. The page of an answer is that of a report
-with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
+`AppService` is independent of Gradio, whose form stvg.workflows.app_form adds. The page of an answer is that of a
+report with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
 """
 
 import logging
