@@ -8,8 +8,8 @@ import numpy as np
 
 from spatial.detectors.detections_file import detections_in
 from spatial.detectors.postprocess import BoxFilterConfig
-from spatial.tracking.tracker import BidirectionalTracker
-from spatial.tracking.tracklet_linker import OfflineLinker
+from spatial.tracking.tracker import BidirectionalTracker, TrackingConfig
+from spatial.tracking.tracklet_linker import LinkingConfig, OfflineLinker
 from stvg.errors import InputError
 from stvg.io.files import refuse_overwriting
 from stvg.io.mot_text import MotRows, read_mot, write_mot
@@ -19,6 +19,9 @@ from stvg.types import Tube, VideoFrames, VideoMeta
 logger = logging.getLogger(__name__)
 _FRAMES, _FRAMES_PER_ROW = 1000, 20
 """Without a video as many frames are gone through, and that many more for each row of detections."""
+_TRACKING = TrackingConfig(high_score=0.45)
+_LINKING = LinkingConfig(weak_score=0.7, min_relative_score=0.5)
+"""For boxes that a network found in film, where people often score low and most boxes are nobody's."""
 _PICTURE_SIDE = 320
 """Pixels of the pictures' longer side: enough for shot boundaries and the colours of clothes."""
 
@@ -43,7 +46,7 @@ def track_file(
     frames = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
     kept = BoxFilterConfig(threshold=threshold, min_side=min_side)
     items = detections_in(rows, frames, detections, kept)
-    tubes = OfflineLinker().link(frames, BidirectionalTracker().track(frames, items))
+    tubes = OfflineLinker(_LINKING).link(frames, BidirectionalTracker(_TRACKING).track(frames, items))
     write_mot(out, tube_rows(tubes))
     logger.info("%s: %d detections, %d tubes", detections, len(rows), len(tubes))
     return len(tubes)

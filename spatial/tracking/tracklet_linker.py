@@ -47,6 +47,12 @@ class LinkingConfig:
 
     crowd_iou: float = 0.4
     """IoU of two people's boxes above which both tracklets are cut there, to be linked anew from both sides."""
+    second_share: float = 0.7
+    """Share of its boxes over crowd_iou with those of a stronger tracklet above which the weaker one is a second box on
+    the same person: nothing is cut then. 1: never."""
+    weak_score: float = 0.0
+    """Tracklets whose strength, the mean score of the better half, is under this fraction of the strongest one's are
+    weak: they cut no others, and are linked once the others are. For detectors that give many false boxes; 0: never."""
     gap_s: float = 2.0
     """Longest gap, in seconds, over which tracklets are linked, if motion and appearance agree."""
     long_gap_s: float = 4.0
@@ -68,6 +74,8 @@ class LinkingConfig:
     """Least share of a tube's time with a detection; tubes with less are cut at their longest gaps."""
     min_score: float = 0.3
     """Tubes are dropped as false positives if the better half of their detections has a mean score under this."""
+    min_relative_score: float = 0.6
+    """The same as a fraction of the video's strongest tube; those of t seconds need 0.3 x exp(-t) more."""
     smooth: bool = True
     """Whether to smooth the boxes."""
 
@@ -84,10 +92,14 @@ class OfflineLinker:
         Without pictures appearance does not count and tubes end at shot cuts.
         """
         config = self._config
-        linked = split_in_crowds(tracklets_of(tracklets, video), config.crowd_iou, _ESTABLISHED)
-        linked = self._join(linked, video, _at_least_a_step(_SURE_GAP_S, video), margin=_SURE_MARGIN)
-        linked = self._join(linked, video, config.gap_s, least=_SOLID)
-        linked = self._join(linked, video, config.long_gap_s, least=_LONG)
+        found = tracklets_of(tracklets, video)
+        strong = config.weak_score * max(
+            (tracklet.strength for tracklet in found if len(tracklet) >= _LONG), default=0.0
+        )
+        found = split_in_crowds(found, config.crowd_iou, _ESTABLISHED, strong=strong, second_share=config.second_share)
+        linked = self._close_gaps([tracklet for tracklet in found if tracklet.strength >= strong], video)
+        weak = [tracklet for tracklet in found if tracklet.strength < strong]
+        linked = self._close_gaps(linked + weak, video) if weak else linked
         linked = refill(linked, _SOLID, config.fill_iou)
         linked = self._join(linked, video, _at_least_a_step(config.end_gap_s, video))
         linked = refill(linked, _SOLID, config.fill_iou)
@@ -98,6 +110,12 @@ class OfflineLinker:
             Tube(index, tube.start_frame, tube.boxes_xyxy, tube.scores, tube.observed)
             for index, tube in enumerate(tubes)
         )
+
+    def _close_gaps(self, tracklets: Sequence[Tracklet], video: VideoFrames) -> list[Tracklet]:
+        """Return the tracklets with short sure gaps closed, then longer ones."""
+        linked = self._join(tracklets, video, _at_least_a_step(_SURE_GAP_S, video), margin=_SURE_MARGIN)
+        linked = self._join(linked, video, self._config.gap_s, least=_SOLID)
+        return self._join(linked, video, self._config.long_gap_s, least=_LONG)
 
     def _join(
         self,
@@ -147,6 +165,7 @@ class OfflineLinker:
                 least=least,
                 least_s=config.min_length_s,
                 min_score=config.min_score,
+                min_relative_score=config.min_relative_score,
             )
         ]
 

@@ -11,9 +11,9 @@ _INNER = ((0.5, 0.85), (0.8, 0.95))
 """(coverage, score ratio): a tracklet is a duplicate if at least this fraction of its boxes is covered by stronger ones
 and its mean score is at most this fraction of theirs. Such are head and shoulders, a reflection, a box over two people;
 a person who stands behind others scores as high as they do."""
-_LONG_STRENGTH, _SHORT_EXTRA = 0.6, 0.3
-"""Minimum strength of a tracklet seen for t seconds, as a fraction of the strongest one's of the video:
-_LONG_STRENGTH + _SHORT_EXTRA x exp(-t)."""
+_SHORT_EXTRA = 0.3
+"""The minimum strength of a tracklet seen for t seconds, as a fraction of the strongest one's of the video, grows by
+_SHORT_EXTRA x exp(-t)."""
 
 
 def merge_duplicates(tracklets: Sequence[Tracklet], same_iou: float, same_share: float) -> list[Tracklet]:
@@ -70,16 +70,24 @@ def _are_same(one: Tracklet, other: Tracklet, same_iou: float, same_share: float
 
 
 def is_real(
-    tracklet: Tracklet, strongest: float, seen_s: float, *, least: int, least_s: float, min_score: float
+    tracklet: Tracklet,
+    strongest: float,
+    seen_s: float,
+    *,
+    least: int,
+    least_s: float,
+    min_score: float,
+    min_relative_score: float,
 ) -> bool:
     """Tell whether a tracklet, seen for `seen_s` seconds, is a person and no false positive.
 
     False positives have under `least` detections that together last under `least_s`, a strength under `min_score`, or
-    much less strength than the video's strongest tracklet (`strongest`); the shorter one is, the stronger it must be.
+    one under the fraction `min_relative_score` of the video's strongest tracklet's (`strongest`); the shorter one is,
+    the stronger it must be.
     """
     if len(tracklet) < least and seen_s < least_s:
         return False
-    least_strength = strongest * (_LONG_STRENGTH + _SHORT_EXTRA * float(np.exp(-seen_s)))
+    least_strength = strongest * (min_relative_score + _SHORT_EXTRA * float(np.exp(-seen_s)))
     return tracklet.strength >= max(min_score, least_strength)
 
 

@@ -92,22 +92,46 @@ def covered_share(boxes_xyxy: Float64Array, by_xyxy: Float64Array) -> Float64Arr
     return np.asarray((high - low).clip(0).prod(axis=-1) / np.maximum(areas, 1e-6))
 
 
-def split_in_crowds(tracklets: Sequence[Tracklet], max_iou: float, least: int) -> list[Tracklet]:
+def split_in_crowds(
+    tracklets: Sequence[Tracklet], max_iou: float, least: int, *, strong: float = 0.0, second_share: float = 1.0
+) -> list[Tracklet]:
     """Return the tracklets cut wherever identities could have been switched.
 
     That is before and after each detection whose IoU with one of another tracklet is over `max_iou`. Only tracklets of
-    at least `least` detections count and are cut: stray boxes lie on people all the time.
+    at least `least` detections count and are cut: stray boxes lie on people all the time. Two kinds of meetings cut
+    nothing: those of the weaker of two tracklets that meets the other with more than `second_share` of its detections,
+    as a second box on the same person does; and, of a tracklet with a strength of `strong` or more, those with one
+    below, which the tracker would not have taken for it.
     """
     doubtful = [np.zeros(len(tracklet), dtype=np.bool_) for tracklet in tracklets]
-    for owners, rows, boxes in _together(tracklets, least):
-        crowded = (pairwise_iou(boxes, boxes) - np.eye(len(boxes))).max(axis=1) > max_iou
-        for owner, row in zip(owners[crowded], rows[crowded], strict=True):
-            doubtful[owner][row] = True
+    owners, rows, others = _meetings(tracklets, max_iou, least)
+    _, pairs, counts = np.unique(owners * len(tracklets) + others, return_inverse=True, return_counts=True)
+    lengths = np.array([len(tracklet) for tracklet in tracklets])
+    strengths = np.array([tracklet.strength for tracklet in tracklets])
+    own, other = strengths[owners], strengths[others]
+    weaker = np.where(own < other, lengths[owners], lengths[others])
+    second = (own != other) & (counts[pairs] > second_share * weaker)
+    doubt = ~second & (other >= np.minimum(own, strong))
+    for owner, row in zip(owners[doubt], rows[doubt], strict=True):
+        doubtful[owner][row] = True
     parts: list[Tracklet] = []
     for tracklet, doubt in zip(tracklets, doubtful, strict=True):
         edges = [0, *(np.flatnonzero(doubt[:-1] | doubt[1:]) + 1).tolist(), len(tracklet)]
         parts += [tracklet.take(slice(start, stop)) for start, stop in pairwise(edges)]
     return parts
+
+
+def _meetings(tracklets: Sequence[Tracklet], min_iou: float, least: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Return owner and row of each detection, and the owner of each other one of the frame with an IoU over `min_iou`.
+
+    (K,) each, both ways round. Only tracklets of at least `least` detections count.
+    """
+    found = [np.zeros((3, 0), dtype=np.int64)]
+    for owners, rows, boxes in _together(tracklets, least):
+        one, other = np.nonzero(pairwise_iou(boxes, boxes) - np.eye(len(boxes)) > min_iou)
+        found.append(np.stack([owners[one], rows[one], owners[other]]))
+    met = np.concatenate(found, axis=1)
+    return met[0], met[1], met[2]
 
 
 def _with_cover(tracklets: list[Tracklet]) -> list[Tracklet]:

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 
 from spatial.tracking.tracker import BidirectionalTracker
-from spatial.tracking.tracklet_linker import OfflineLinker
+from spatial.tracking.tracklet_linker import LinkingConfig, OfflineLinker
 from stvg.geometry.boxes import elementwise_iou
 from stvg.geometry.tubes import interpolate_tube
 from stvg.types import Detections, Tube, VideoFrames, VideoMeta
@@ -232,3 +232,17 @@ def test_noisy_crowd_ends_in_few_good_tubes(seed: int) -> None:
 def viou(tube: Tube, truth: Tube) -> float:
     overlap = elementwise_iou(tube.boxes_xyxy, truth.crop(tube.span).boxes_xyxy).sum()
     return float(overlap / truth.span.length)
+
+
+def test_weak_tracklets_are_linked_after_the_others() -> None:
+    """The false one begins where the person is lost, so it would be taken for the person if it were as good."""
+    tracklets = [track(0, 40, 100), track(58, 100, 100), track(42, 70, 125, score=0.5)]
+    assert spans(OfflineLinker().link(footage(), tracklets)) == [(0, 70), (58, 100)]
+    assert spans(OfflineLinker(LinkingConfig(weak_score=0.6)).link(footage(), tracklets)) == [(0, 100)]
+
+
+def test_weak_people_stay_where_asked_to() -> None:
+    tracklets = [track(0, 100, 100), track(0, 100, 300, score=0.5)]
+    config = LinkingConfig(min_relative_score=0.5)
+    assert spans(OfflineLinker().link(footage(), tracklets)) == [(0, 100)]
+    assert spans(OfflineLinker(config).link(footage(), tracklets)) == [(0, 100)] * 2

@@ -68,8 +68,14 @@ def test_inner_boxes_of_several_people_are_nobodys() -> None:
     ],
 )
 def test_false_positives(count: int, seen_s: float, score: float, real: bool, reason: str) -> None:
-    limits = {"least": 6, "least_s": 1.0, "min_score": 0.3}
+    limits = {"least": 6, "least_s": 1.0, "min_score": 0.3, "min_relative_score": 0.6}
     assert is_real(tracklet([*range(count)], score=score), 0.9, seen_s, **limits) == real, reason
+
+
+def test_how_much_weaker_than_the_strongest() -> None:
+    limits = {"least": 6, "least_s": 1.0, "min_score": 0.3}
+    for share in (0.4, 0.6):
+        assert is_real(tracklet([*range(20)], score=0.5), 0.9, 4.0, min_relative_score=share, **limits) == (share < 0.5)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,37 @@ def test_stray_boxes_cut_nothing() -> None:
     assert len(split_in_crowds([tracklet(list(range(20))), tracklet([5, 6, 7])], 0.4, 4)) == 2
 
 
+@pytest.mark.parametrize(
+    ("score", "second_share", "parts", "reason"),
+    [
+        (0.5, 0.7, 2, "a second box on the same person"),
+        (0.5, 1.0, 40, "never one"),
+        (0.9, 0.7, 40, "neither is the weaker"),
+    ],
+)
+def test_second_boxes_cut_nothing(score: float, second_share: float, parts: int, reason: str) -> None:
+    one, other = tracklet([*range(20)]), tracklet([*range(20)], 10.0, score)
+    assert len(split_in_crowds([one, other], 0.4, 4, second_share=second_share)) == parts, reason
+
+
+@pytest.mark.parametrize("met", [10, 18])
+def test_a_weaker_tracklet_that_is_mostly_elsewhere_meets_a_person(met: int) -> None:
+    """Of its 20 detections `met` lie on the other one."""
+    apart = tracklet([*range(20)], score=0.5)
+    apart.boxes_xyxy[met:] += 500
+    assert (len(split_in_crowds([tracklet([*range(20)]), apart], 0.4, 4, second_share=0.7)) == 2) == (met > 14)
+
+
+def test_weak_tracklets_cut_only_each_other() -> None:
+    crossing = [tracklet([*range(20)], 200.0 * way, score, 10.0 - 20.0 * way) for way, score in ((0, 0.9), (1, 0.4))]
+    strong, *weak = split_in_crowds(crossing, 0.4, 4, strong=0.5)
+    assert len(strong) == 20
+    assert len(weak) > 1
+    assert len(split_in_crowds(crossing, 0.4, 4, strong=0.4)) > 1 + len(weak)
+    faint = [tracklet([*range(20)], 200.0 * way, 0.4, 10.0 - 20.0 * way) for way in (0, 1)]
+    assert len(split_in_crowds(faint, 0.4, 4, strong=0.5)) > 2
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_covered_share_is_that_of_pixels(seed: int) -> None:
     one, other = np.sort(np.random.default_rng(seed).integers(0, 30, (2, 2, 2)), axis=1) + np.array([[0], [5]])
