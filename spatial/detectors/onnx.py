@@ -207,7 +207,7 @@ def _open_session(path: Path, threads: int, device: str) -> Any:
     except ImportError as error:
         raise InputError("detector onnx: expected the package onnxruntime: pip install onnxruntime") from error
     if not path.is_file():
-        raise InputError(f"{path}: expected an ONNX model, found no such file; NanoDet comes with stvg models")
+        raise InputError(f"{path}: expected an ONNX model, found no such file; stvg models fetches NanoDet")
     refuse_pointer(path)
     provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
     if provider not in onnxruntime.get_available_providers():

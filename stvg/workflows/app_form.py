@@ -20,11 +20,11 @@ from stvg.viewer.app_theme import COLOURS, LOOK, STYLE
 from stvg.workflows.app_service import AppService
 
 EXAMPLES = (
-    "The man in the black jacket walks to the door and goes out.",
+    "The man in the black jacket walks to the door.",
     "The woman in the white shirt sits down.",
-    "The woman with long blond hair turns away and walks to the right.",
-    "The man in the gray shirt stretches out his hand to another man.",
-    "The boy in the blue jeans bends down and picks something up.",
+    "The woman with long blond hair walks to the right.",
+    "The man in the gray shirt stretches out his hand.",
+    "The boy in the blue jeans picks something up.",
 )
 MODE_LABELS: dict[Mode, str] = {
     "two_stage": "first when, then who",
@@ -129,7 +129,7 @@ def _build_form(service: AppService, gradio: Any) -> Any:
                     elem_id="upload",
                     file_types=list(SUFFIXES),
                     type="filepath",
-                    height=110,
+                    height=150,
                 )
                 shown = gradio.HTML(preview(service, first, None), elem_id="preview")
             with gradio.Column(scale=2, min_width=320):

@@ -207,11 +207,11 @@ def make_service(
     others = [load_config(Recipe, config, [*overrides, f"detector={text}"]).detector for text in detectors]
     first = load(recipe)
     grounders: dict[str, VideoGrounder] = {}
-    for number, detector in enumerate((recipe.detector, *others), 1):
-        grounder = first if number == 1 else first.with_detector(detector)
+    labels = [found_by(detector) for detector in (recipe.detector, *others)]
+    for place, grounder in enumerate((first, *map(first.with_detector, others))):
         grounder.load_models()  # what is missing is said now, not to who asks first
-        label = found_by(detector)
-        grounders[f"{label} ({number})" if label in grounders else label] = grounder
+        earlier = labels[:place].count(labels[place])
+        grounders[f"{labels[place]} ({earlier + 1})" if earlier else labels[place]] = grounder
     return AppService(grounders, recipe.data.videos, work, limits or Limits(), recipe.video)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from stvg.workflows.app_form import EXAMPLES, MODE_LABELS
+
 pytest.importorskip("gradio", reason="no Gradio: the app's form is not tested; make installs it")
 ROOT = Path(__file__).parents[2]
 ANSWER = "document.querySelector('#page iframe')?.contentDocument"
@@ -72,12 +74,13 @@ def ask(page, text):
     page.wait(f"{ANSWER}.querySelector('canvas.boxes').dataset.frame >= 0")  # a frame has been shown
 
 
-def choose_detector(page, name):
+def choose(page, name, of="detector"):
+    """Choose what is called `name` from a list."""
     options = "[...document.querySelectorAll('[role=option]')]"
     option = f"{options}.find((one) => one.textContent.includes({json.dumps(name)}))"
-    page.wait(f"(document.querySelector('#detector input').focus(), {option})")
+    page.wait(f"(document.querySelector('#{of} input').focus(), {option})")
     page.run(f"{option}.dispatchEvent(new MouseEvent('mousedown', {{ bubbles: true }}))")
-    page.wait(f"document.querySelector('#detector input').value.includes({json.dumps(name)})")
+    page.wait(f"document.querySelector('#{of} input').value.includes({json.dumps(name)})")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,9 @@ def test_a_sentence_is_answered(form, asked, name, width, height, options):
     page = form(width, height, **options)
     assert len(page.screenshot(f"app-{name}-form")) > 10_000
     ask(page, asked[1])
-    assert "answered in" in page.run("document.querySelector('#line').textContent")
+    said = page.run("document.querySelector('#line').textContent")
+    assert "answered in" in said
+    assert "It is not the chance that the answer is right" in said
     assert page.run(f"{ANSWER}.querySelectorAll('.tube-name').length") >= 1
     assert page.run(f"{ANSWER}.querySelectorAll('canvas.triangle').length") == 2
     assert page.run(f"{ANSWER}.querySelectorAll('.track.span .bar.found').length") == 1
@@ -98,6 +103,46 @@ def test_a_sentence_is_answered(form, asked, name, width, height, options):
     assert len(page.screenshot(f"app-{name}-answer")) > 10_000
     ask(page, "The woman turns.")
     assert page.errors() == []
+
+
+def plays(page, source):
+    """Wait until the video before the sentence has this source and the browser knows its size."""
+    page.wait(f"document.querySelector('#preview video')?.getAttribute('src').startsWith({json.dumps(source)})")
+    page.wait("document.querySelector('#preview video').videoWidth === 640")
+
+
+def test_the_video_is_shown_before_one_asks(form, asked, road, tmp_path):
+    page = form()
+    first, second = sorted(path.name for path in (road.world / "videos").glob("*.mp4"))[:2]
+    plays(page, f"/videos/{first}")
+    assert first in page.run("document.querySelector('#preview').textContent")
+    upload = shutil.copy(road.world / "videos" / asked[0], tmp_path / "mine.mp4")
+    page.choose_files("#upload input[type=file]", upload)
+    plays(page, "/gradio_api/file=")
+    assert "mine.mp4" in page.run("document.querySelector('#preview').textContent")
+    choose(page, second, "video")
+    plays(page, f"/videos/{second}")
+    page.wait("!document.querySelector('#upload').textContent.includes('mine')")
+    assert page.errors() == []
+
+
+def test_words_for_people(form):
+    page = form()
+    text = page.run("document.body.innerText")
+    for words in (*MODE_LABELS.values(), *EXAMPLES):
+        assert words in text
+    for words in ("two_stage", "tube_mmn", "as in the recipe"):
+        assert words not in text
+    assert page.run("document.querySelector('#detector input').value") == "people as stored beside the video"
+
+
+def test_an_example_is_taken_over(form):
+    page = form()
+    examples = "[...document.querySelectorAll('#examples button')]"
+    button = f"{examples}.find((one) => one.textContent.trim() === {json.dumps(EXAMPLES[1])})"
+    page.wait(button)
+    page.run(f"{button}.click()")
+    page.wait(f"document.querySelector('#sentence textarea').value === {json.dumps(EXAMPLES[1])}")
 
 
 def test_texts_stay_texts(form):
@@ -127,7 +172,7 @@ def test_an_upload_and_another_detector(form, asked, road, tmp_path):
     refused = page.run("document.querySelector('#line .refused').textContent")
     file = f"detections/{Path(asked[0]).stem}.txt"
     assert refused.startswith(f"{file}: expected the public detections"), "no folder of ours"
-    choose_detector(page, "3: file")
+    choose(page, "people as stored beside the video (2)")
     ask(page, asked[1])
     assert page.run(f"{ANSWER}.querySelector('.facts').textContent") == asked[0]
 

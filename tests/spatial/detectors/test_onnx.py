@@ -195,7 +195,7 @@ def test_outputs_of_another_model_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "found no such file; NanoDet comes with stvg models"), (b"hello", "expected an ONNX model")],
+    [(None, "found no such file; stvg models fetches NanoDet"), (b"hello", "expected an ONNX model")],
 )
 def test_unusable_model_file(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "m.onnx"

@@ -8,15 +8,17 @@ import secrets
 import shutil
 import socket
 import threading
+import time
 import urllib.request
 import warnings
 from pathlib import Path
 
 import pytest
 
+from stvg.errors import InputError
 from stvg.viewer import app_guard
 from stvg.viewer.app_guard import BODY_BYTES, Address, AppGuard, remove_old_uploads
-from stvg.workflows.app_form import build_app
+from stvg.workflows.app_form import STEPS, build_app
 from stvg.workflows.app_service import make_service
 
 pytest.importorskip("gradio", reason="no Gradio: the app's form is not tested; make installs it")
@@ -101,14 +103,19 @@ def event(chosen, file, text, mode="two_stage", detector="people as stored besid
     return {"data": [chosen, file, text, mode, detector], "fn_index": 0, "session_hash": secrets.token_hex(4)}
 
 
-def ask(send, body):
-    """Join the queue as the form does; return the two HTML texts of the answer, or the event that says it failed."""
+def ask(send, body, steps=None):
+    """Join the queue as the form does; return the two HTML texts of the answer, or the event that says it failed.
+
+    What the form shows meanwhile is added to `steps`.
+    """
     status, _, joined = send("POST", "/gradio_api/queue/join?", json.dumps(body))
     assert status == 200, joined
     address = f"http://127.0.0.1:{send.port}/gradio_api/queue/data?session_hash={body['session_hash']}"
     with urllib.request.urlopen(address, timeout=20) as events:
         for line in events:
             found = json.loads(line[5:]) if line.startswith(b"data:") else {}
+            if found.get("msg") == "progress" and steps is not None:
+                steps += [(one["index"], one["length"], one["desc"]) for one in found["progress_data"]]
             if found.get("msg") == "process_completed":
                 return found["output"].get("data", found["output"])
     raise AssertionError("no answer")
@@ -212,6 +219,13 @@ def test_an_uploaded_video_is_answered(send, asked, road):
         "/gradio_api/proxy=http://127.0.0.1/",
         "/static/../../../../../../../../etc/passwd",
         "/assets/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+        "/videos/",
+        "/videos/secret.mp4",
+        "/videos/..%2ftest.json",
+        "/videos/../test.json",
+        "/videos/..%2f..%2fuploads%2fsecret.mp4",
+        "/videos/%2fetc%2fpasswd",
+        "/videos/%00",
         "/look/%00",
         "/look/%ff",
     ],
@@ -226,6 +240,30 @@ def test_no_path_leads_out_of_the_answers(send, folders, path):
     assert b"root:" not in answer
     assert b"secret" not in answer
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_videos_of_the_list_are_sent_whole_or_in_part(send, asked, road):
+    whole = (road.world / "videos" / asked[0]).read_bytes()
+    status, headers, answer = send("GET", f"/videos/{asked[0]}")
+    assert (status, answer) == (200, whole)
+    assert headers["content-type"] == "video/mp4"
+    assert headers["x-content-type-options"] == "nosniff"
+    status, headers, answer = send("GET", f"/videos/{asked[0]}", Range="bytes=10-19")
+    assert (status, answer) == (206, whole[10:20]), "a browser seeks by parts"
+
+
+def test_each_stage_is_shown_as_it_begins(send, asked, service, monkeypatch):
+    def slowly(chosen, uploaded, text, mode, detector, follow):
+        for stage in STEPS:
+            follow(stage)
+            time.sleep(0.4)  # Gradio looks for news twenty times a second
+        raise InputError("enough")
+
+    monkeypatch.setattr(service, "answer", slowly)
+    steps = []
+    line, _ = ask(send, event(asked[0], None, asked[1]), steps)
+    assert "enough" in line
+    assert list(dict.fromkeys(steps)) == [(place, len(STEPS), step) for place, step in enumerate(STEPS.values())]
 
 
 def test_a_link_among_the_answers_is_not_followed(send, folders):

@@ -160,7 +160,7 @@ def test_two_detectors_of_one_name_are_told_apart(road, work):
 
 
 def test_a_missing_model_is_said_before_anybody_asks(road, work, tmp_path):
-    message = f"{tmp_path}/x.onnx: expected an ONNX model, found no such file; NanoDet comes with stvg models"
+    message = f"{tmp_path}/x.onnx: expected an ONNX model, found no such file; stvg models fetches NanoDet"
     with pytest.raises(InputError, match=re.escape(message)):
         make_service(road.config, road.options[2:], [f"{{kind: onnx, path: {tmp_path}/x.onnx}}"], work)
 
