@@ -24,13 +24,13 @@ _PICTURE_SIDE = 320
 
 
 def track_file(
-    detections: Path, out: Path, video: Path | None, *, fps: float, stride: int, threshold: float, min_side: float
+    detections: Path, out: Path, video: Path | None, *, fps: float, stride: int, keep: BoxFilterConfig
 ) -> int:
     """Track and link the detections of the file, write the tubes to `out`, and return how many there are.
 
     With the video its cuts, frame rate and size are known, and people's appearance; else `fps` counts, there are no
     cuts, motion alone tells people apart, and boxes are not clipped on the right and at the bottom. Only every
-    `stride`-th frame's detections are used, from the first on.
+    `stride`-th frame's detections are used, from the first on, of these the boxes that `keep` lets through.
 
     Raises:
         InputError: files that cannot be read or written, an `out` that is read too, a row past the video's end, an
@@ -41,8 +41,7 @@ def track_file(
     refuse_overwriting(out, [detections, *([video] if video else [])])
     rows = read_mot(detections)
     frames = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
-    kept = BoxFilterConfig(threshold=threshold, min_side=min_side)
-    items = detections_in(rows, frames, detections, kept)
+    items = detections_in(rows, frames, detections, keep)
     tubes = OfflineLinker().link(frames, BidirectionalTracker().track(frames, items))
     write_mot(out, tube_rows(tubes))
     logger.info("%s: %d detections, %d tubes", detections, len(rows), len(tubes))

@@ -9,9 +9,8 @@ from stvg.cli import ExitCode, recipe_parser
 from stvg.errors import InputError
 from stvg.evaluation.metrics import PROTOCOLS, score, summarise
 from stvg.io.files import read_json, refuse_overwriting, write_json_atomically
-from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries
+from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries, read_sizes
 from stvg.io.submission import find_problems, read_submission
-from stvg.types import ClipSize
 
 logger = logging.getLogger(__name__)
 _EVALUATE = "Score a submission against HC-STVG annotations: m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5."
@@ -50,7 +49,7 @@ def main_validate(arguments: Sequence[str] | None = None) -> int:
     """Check a submission, print its problems."""
     asked = _validate_parser().parse_args(arguments)
     queries = read_queries(asked.queries)
-    sizes = _sizes(asked.queries)
+    sizes = read_sizes(asked.queries)
     if not sizes:
         logger.info("%s tells no image sizes: boxes beyond the right and lower border go unnoticed", asked.queries)
     problems = find_problems(read_json(asked.predictions), queries, sizes)
@@ -75,13 +74,6 @@ def main_mmn(arguments: Sequence[str] | None = None) -> int:
     recipe = load_config(BenchmarkRecipe, asked.config, asked.overrides)
     print(evaluated_to_text(evaluate_benchmark(recipe, asked.checkpoint, asked.split, asked.json)))
     return ExitCode.DONE
-
-
-def _sizes(path: Path) -> dict[str, ClipSize]:
-    """Return the sizes of the videos where the file of queries is one of annotations."""
-    if any(isinstance(item, str) for item in read_json(path).values()):
-        return {}
-    return {clip.annotation.query.video_id: clip.size for clip in read_annotated_clips(path)}
 
 
 def _parser() -> argparse.ArgumentParser:

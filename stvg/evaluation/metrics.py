@@ -73,13 +73,13 @@ def score(
 
 def summarise(scores: Scores) -> dict[str, str | int | float]:
     """Return the figures as plain data, under the names that evaluate.py promises; fractions in [0, 1]."""
-    return {
-        "protocol": scores.protocol,
-        "num_queries": len(scores.per_query),
-        "m_tiou": scores.m_tiou,
-        "m_viou": scores.m_viou,
-        **{f"viou@{threshold}": share for threshold, share in scores.viou_at.items()},
-    }
+    return {"protocol": scores.protocol, "num_queries": len(scores.per_query), **means_to_json(scores)}
+
+
+def means_to_json(scores: Scores) -> dict[str, float]:
+    """Return the means alone, m_tiou, m_viou and viou@THRESHOLD, as fractions in [0, 1]."""
+    shares = {f"viou@{threshold}": share for threshold, share in scores.viou_at.items()}
+    return {"m_tiou": scores.m_tiou, "m_viou": scores.m_viou, **shares}
 
 
 def official(truth: Tube, found: Tube) -> tuple[float, float]:

@@ -78,11 +78,6 @@ class _Cast:
     phrases: tuple[NounPhrase, ...]
 
 
-def plan_clip(seed: int, split: Split) -> PlannedClip:
-    """Plan the only clip of the footage of this seed; see plan_clips."""
-    return plan_clips(seed, split, 1)[0]
-
-
 def plan_clips(seed: int, split: Split, count: int) -> tuple[PlannedClip, ...]:
     """Plan `count` clips of one footage: one scene, of which each describes another (person, planted sequence).
 
