@@ -11,6 +11,7 @@ from spatial.detectors.postprocess import BoxFilterConfig
 from spatial.tracking.tracker import BidirectionalTracker
 from spatial.tracking.tracklet_linker import OfflineLinker
 from stvg.errors import InputError
+from stvg.geometry.boxes import warn_of_fractions
 from stvg.io.files import refuse_overwriting
 from stvg.io.mot_text import MotRows, read_mot, write_mot
 from stvg.io.video import read_footage
@@ -40,6 +41,7 @@ def track_file(
         raise InputError(f"arguments: expected fps > 0 and stride >= 1, got {fps} and {stride}")
     refuse_overwriting(out, [detections, *([video] if video else [])])
     rows = read_mot(detections)
+    warn_of_fractions(detections, rows.boxes_xyxy)
     frames = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
     items = detections_in(rows, frames, detections, keep)
     tubes = OfflineLinker().link(frames, BidirectionalTracker().track(frames, items))

@@ -8,9 +8,10 @@ from pathlib import Path
 from stvg.cli import ExitCode, recipe_parser
 from stvg.errors import InputError
 from stvg.evaluation.metrics import PROTOCOLS, score, summarise
+from stvg.geometry.boxes import warn_of_fractions
 from stvg.io.files import read_json, refuse_overwriting, write_json_atomically
 from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries, read_sizes
-from stvg.io.submission import find_problems, read_submission
+from stvg.io.submission import find_problems, read_submission, usable_boxes
 
 logger = logging.getLogger(__name__)
 _EVALUATE = "Score a submission against HC-STVG annotations: m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5."
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_overwriting(asked.json, [asked.annotations, asked.predictions])
     clips = read_annotated_clips(asked.annotations, on_bad_item="skip" if asked.skip_bad_items else "raise")
     predictions = read_submission(asked.predictions)
+    warn_of_fractions(asked.predictions, [box for one in predictions for box in one.tube.boxes_xyxy])
     logger.info("scoring %d predictions for %d queries", len(predictions), len(clips))
     if predictions and not {one.query_id for one in predictions} & {clip.annotation.query.query_id for clip in clips}:
         raise InputError(
@@ -52,7 +54,9 @@ def main_validate(arguments: Sequence[str] | None = None) -> int:
     sizes = read_sizes(asked.queries)
     if not sizes:
         logger.info("%s tells no image sizes: boxes beyond the right and lower border go unnoticed", asked.queries)
-    problems = find_problems(read_json(asked.predictions), queries, sizes)
+    submission = read_json(asked.predictions)
+    warn_of_fractions(asked.predictions, list(usable_boxes(submission)))
+    problems = find_problems(submission, queries, sizes)
     for problem in problems:
         print(problem)
     print(f"{len(problems)} problems in {asked.predictions}, {len(queries)} queries")

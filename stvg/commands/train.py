@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from stvg.cli import ExitCode, recipe_parser, report_failures
+from stvg.errors import InputError
 
 _TEMPORAL = """Train the temporal stage, an MMN over the moments of videos.
 
@@ -26,11 +27,14 @@ def main_matcher(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(stage: Literal["temporal", "matcher"], asked: argparse.Namespace) -> int:
-    from stvg.config import load_config
-    from stvg.recipe.schema import Recipe
+    from stvg.recipe.schema import BenchmarkRecipe, load_temporal_recipe
     from stvg.training.stages import fit_fusion, train_matcher, train_temporal
 
-    recipe = load_config(Recipe, asked.config, asked.overrides)
+    recipe = load_temporal_recipe(asked.config, asked.overrides)
+    if isinstance(recipe, BenchmarkRecipe):
+        raise InputError(
+            f"{asked.config}: expected a recipe of the pipeline, got a benchmark's; run stvg mmn train"
+        )
     failures = (train_temporal if stage == "temporal" else train_matcher)(recipe, asked.resume)
     fit_fusion(recipe)
     return report_failures(failures)

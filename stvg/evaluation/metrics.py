@@ -60,6 +60,10 @@ def score(
     extra = len(answers.keys() - {item.query.query_id for item in annotations})
     if extra:
         logger.warning("%d predictions answer no query to be scored and are passed over", extra)
+    unanswered = [item.query.query_id for item in annotations if item.query.query_id not in answers]
+    if unanswered:
+        message = "%d of %d queries have no prediction and score 0, the first of them %s"
+        logger.warning(message, len(unanswered), len(annotations), unanswered[0])
     per_query = tuple(_query_score(item, answers, protocol, num_frames or {}) for item in annotations)
     viou = np.array([entry.viou for entry in per_query])
     return Scores(

@@ -115,6 +115,16 @@ def find_problems(
     return problems
 
 
+def usable_boxes(submission: object) -> Iterator[list[float]]:
+    """Yield the boxes of a submission (plain JSON data) that are four finite numbers, whatever else is wrong."""
+    items = submission.values() if isinstance(submission, dict) else ()
+    for item in items:
+        bbox = item.get("bbox") if isinstance(item, dict) else None
+        for box in bbox.values() if isinstance(bbox, dict) else ():
+            if isinstance(box, list) and len(box) == 4 and all(is_finite_number(value) for value in box):
+                yield box
+
+
 def to_item(prediction: Prediction, size: ClipSize | None) -> dict[str, Any]:
     """Return a prediction as its item of the file, its boxes rounded and, with `size`, clipped to the image."""
     first, last = to_inclusive(prediction.tube.span)

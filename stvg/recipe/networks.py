@@ -77,6 +77,9 @@ def load_network(
         InputError: as stvg.recipe.build.build_grounder.
     """
     path = stage.checkpoint or best_weights(recipe.output.root / stage.folder)
+    if not path.is_file() and isinstance(recipe, Recipe):
+        demo = "stvg demo trains both stages of configs/demo.yaml on synthetic videos"
+        raise InputError(f"{path}: expected trained weights, found none; run {stage.command} ({demo})")
     checkpoint = read_checkpoint(path, stage.command)
     checkpoint.check(describe_network(recipe, stage, checkpoint.input_size))
     network, sentences = build_network(stage, checkpoint.input_size, recipe.device, vectors)

@@ -44,6 +44,23 @@ def test_overrides_of_the_two_roots(path):
         assert recipe.data.annotations("test").parent == Path("w")
 
 
+KINDS = "file, onnx, hog, phrase, transformers, torchvision, mmdet, detectron2"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"detector": {"kind": "hogg"}}, f"detector.kind: expected one of {KINDS}, got 'hogg'; did you mean hog?"),
+        ({"detector": {"kind": "a%b"}}, f"detector.kind: expected one of {KINDS}, got 'a%b'"),
+        ({"detector": {"path": "a.onnx"}}, "missing key detector.kind"),
+    ],
+)
+def test_another_kind_is_answered_with_those_there_are(values, message):
+    with pytest.raises(InputError) as error:
+        parse_config(Recipe, SMALLEST | values, "r.yaml")
+    assert str(error.value) == f"r.yaml: {message}"
+
+
 GOLDEN = Path(__file__).parents[4] / "shared" / "golden"
 
 
