@@ -1,4 +1,4 @@
-"""The command `stvg WORD ...`: its words, shared options, one-line errors, exit codes."""
+"""The command line `stvg`: its words, shared options, errors, exit codes."""
 
 import argparse
 import logging

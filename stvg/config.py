@@ -1,4 +1,4 @@
-"""Configuration: a YAML file mirrors a frozen dataclass, line by line; `key=value` on the command line overrides it.
+"""Read YAML files and key=value overrides into frozen config dataclasses.
 
 Each configurable part keeps its own dataclass beside its code, made with
 

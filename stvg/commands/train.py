@@ -32,9 +32,7 @@ def _train(stage: Literal["temporal", "matcher"], asked: argparse.Namespace) -> 
 
     recipe = load_temporal_recipe(asked.config, asked.overrides)
     if isinstance(recipe, BenchmarkRecipe):
-        raise InputError(
-            f"{asked.config}: expected a recipe of the pipeline, got a benchmark's; run stvg mmn train"
-        )
+        raise InputError(f"{asked.config}: expected a recipe of the pipeline, got a benchmark's; run stvg mmn train")
     failures = (train_temporal if stage == "temporal" else train_matcher)(recipe, asked.resume)
     fit_fusion(recipe)
     return report_failures(failures)

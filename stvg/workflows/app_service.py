@@ -1,4 +1,4 @@
-"""Serve a form in the browser: choose a video, type a sentence, see the answer.
+"""Serve a form in the browser that answers sentences about videos.
 
 `AppService` answers or refuses and is independent of Gradio; `build_app` adds the form. The page of an answer is
 that of a report with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.

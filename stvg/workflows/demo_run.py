@@ -1,4 +1,4 @@
-"""Run every step on a synthetic data set, from making it to its report."""
+"""Run every step on a synthetic data set, report included."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""Ground every query of a split, with a log of the answers and a manifest beside the results."""
+"""Ground every query of a split; resume, log answers, write the manifest."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Write sentences in the manner of HC-STVG, such as "The man in the red shirt walks to the sofa" and so on.
+"""Write captions in the manner of HC-STVG, in familiar or novel words.
 
 Every wording belongs to one of two lexicons. The familiar one writes all captions of train and val and about half of
 those of test. The novel one, never seen in training, has other words for people, clothes, colours and actions and other

@@ -1,4 +1,4 @@
-"""Plan one clip of the demo world: a scene, one person in it, one span, and the sentence that only they fit.
+"""Plan one clip: scene, person, span, and the sentence that fits.
 
 How the rules are kept: the scene is made first, with nobody chosen. Its people form groups that a noun phrase cannot
 tell apart, and people of different groups share planted sequences of acts at different times. Every planted sequence
