@@ -1,4 +1,4 @@
-"""Answer or refuse what people ask in the browser, and listen there.
+"""Serve a form in the browser that answers sentences about videos.
 
 `AppService` is independent of Gradio, whose form stvg.workflows.app_form adds. The page of an answer is that of a
 report with one query (stvg.viewer.page), served from a folder of its own that nobody can guess.
