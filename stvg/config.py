@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from stvg.errors import InputError
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-_HIGHEST = 1e6
+_HIGHEST = 1e9
 WholeNumber = Annotated[int, Field(ge=0, lt=1 << 31)]
 Count = Annotated[int, Field(ge=1, lt=1 << 31)]
 """A number of things of which there is at least one."""

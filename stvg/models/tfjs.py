@@ -118,7 +118,10 @@ class _Converter:
             outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         graph = helper.make_graph(self.nodes, "detector", inputs, outputs, self.initializers)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        checker.check_model(model, full_check=True)
+        try:
+            checker.check_model(model, full_check=True)
+        except Exception as error:  # onnx's own classes have no common base but Exception
+            raise ValueError(f"a graph that ONNX refuses ({error})") from error
         return bytes(model.SerializeToString())
 
     def _add(self, node: Node) -> None:
