@@ -11,14 +11,29 @@ import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from stvg.errors import InputError
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_HIGHEST = 1e9
+WholeNumber = Annotated[int, Field(ge=0, lt=1 << 31)]
+Count = Annotated[int, Field(ge=1, lt=1 << 31)]
+"""A number of things of which there is at least one."""
+Size = Annotated[int, Field(ge=1, le=1 << 14)]
+"""Channels, clips, layers: a network's sizes, of which memory is taken at once."""
+Pixels = Annotated[int, Field(ge=32, le=1 << 14)]
+"""Side of a picture that is looked at."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""Part of a whole: also IoU and scores."""
+ProperShare = Annotated[float, Field(ge=0, lt=1)]
+"""Part of a whole that leaves something."""
+NotNegative = Annotated[float, Field(ge=0, le=_HIGHEST)]
+Positive = Annotated[float, Field(ge=1e-6, le=_HIGHEST)]
+"""A number to divide by."""
 _LARGEST, _DEEPEST, _ALIASES = 1 << 16, 50, 16
 """Bytes and values of a config, mappings and lists inside each other, and uses of values named by `&`: real ones have
 few of each, while a file of ten lines can hold what fills any memory."""
@@ -171,7 +186,9 @@ def parse_config(schema: type[T], values: Any, source: str, overrides: Sequence[
             kinds, kind = first["ctx"]["expected_tags"].replace("'", ""), first["ctx"]["tag"]
             near = "".join(f"; did you mean {one}?" for one in get_close_matches(kind, kinds.split(", "), 1))
             raise InputError(f"{source}: {key}.kind: expected one of {kinds}, got {kind!r}{near}") from error
-        raise InputError(f"{source}: {key}: {first['msg']}, got {first['input']!r}") from error
+        if first["type"] == "value_error":  # raised by a config itself, whose words say what was found
+            raise InputError(f"{source}: {key}: {first['ctx']['error']}") from error
+        raise InputError(f"{source}: {key}: {first['msg']}, got {first['input']!r:.200}") from error
 
 
 def override(key: str, path: Path) -> str:
@@ -187,7 +204,7 @@ def _typed_key(location: Sequence[int | str], values: Any) -> str:
     """Return the key as the user types it: pydantic's location without the tags of unions, which no file has."""
     typed = []
     for part in location[:-1]:
-        if isinstance(values, dict) and part in values:
+        if isinstance(values, dict) and isinstance(values.get(part), (dict, list)):
             typed.append(part)
             values = values[part]
     return ".".join(str(part) for part in [*typed, *location[-1:]])

@@ -14,7 +14,12 @@ from temporal.mmn.clip_features import average_clips, clip_boundaries, normalise
 
 
 class ClipSequences(Protocol):
-    """Clip sequences of a video, and which of them shows an annotated person."""
+    """Clip sequences of a video, and which of them shows an annotated person.
+
+    `whole` says that they need nobody to be found.
+    """
+
+    whole: bool
 
     def of(self, video: PreparedVideo) -> FloatArray:
         """Return the sequences (S, P, D) float32, S >= 1."""
@@ -34,6 +39,8 @@ def tube_rows(video: PreparedVideo) -> tuple[FloatArray, ...]:
 class VideoSequence:
     """The whole video as one sequence of `num_clips` P clips."""
 
+    whole = True
+
     def __init__(self, num_clips: int) -> None:
         self.num_clips = num_clips
 
@@ -51,6 +58,8 @@ class VideoSequence:
 class PeopleSequences:
     """One sequence of `num_clips` P clips per person."""
 
+    whole = False
+
     def __init__(self, num_clips: int) -> None:
         self.num_clips = num_clips
 
@@ -63,9 +72,11 @@ class PeopleSequences:
             return np.zeros((1, self.num_clips, 1), dtype=np.float32)
         sequences = np.zeros((len(video.tubes), self.num_clips, video.tube_features[0].shape[1]), dtype=np.float32)
         edges = clip_boundaries(video.meta.num_frames, self.num_clips, clamp=False)
+        begins = np.minimum(edges[:-1], video.meta.num_frames - 1)
+        ends = np.maximum(edges[1:], begins + 1)  # a clip without a frame of its own shows the one at its start
         for sequence, tube, features in zip(sequences, video.tubes, tube_rows(video), strict=True):
-            starts = np.maximum(edges[:-1], tube.span.start) - tube.start_frame
-            stops = np.minimum(edges[1:], tube.span.stop) - tube.start_frame
+            starts = np.maximum(begins, tube.span.start) - tube.start_frame
+            stops = np.minimum(ends, tube.span.stop) - tube.start_frame
             present = starts < stops
             # Rows are equal parts of the tube: frame f is described by row f * rows // frames.
             first = starts[present] * len(features) // tube.span.length

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
 from spatial.detectors.postprocess import BoxFilterConfig, clean_detections
-from stvg.config import STRICT
+from stvg.config import STRICT, Count
 from stvg.errors import InputError
 from stvg.types import Detections, Image, VideoFrames
 
@@ -35,7 +34,7 @@ class RawPeople:
 class BatchConfig(BoxFilterConfig):
     """What the configs of detectors that run in torch share."""
 
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: Count = 8
     """Frames per forward pass."""
     half: bool = False
     """Compute in float16, for GPUs: transformers throughout, the others where torch.autocast holds that to be safe."""

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.base import (
@@ -19,7 +18,7 @@ from spatial.detectors.base import (
     watch_heads,
 )
 from stvg.compute.device import usable
-from stvg.config import STRICT
+from stvg.config import STRICT, Pixels, WholeNumber
 from stvg.errors import InputError
 from stvg.pickles.plain_pickle import read_pickle
 from stvg.types import Image
@@ -40,11 +39,11 @@ class Detectron2Config(BatchConfig):
     """The model's config: a YAML file, or its name in Detectron2's model zoo."""
     weights: Path
     """The model's weights: the .pkl that the zoo lists for its config, or a .pth file of one's own training."""
-    person_class: int = 0
+    person_class: WholeNumber = 0
     """Index of the class "person"."""
-    min_size: int | None = Field(default=None, ge=32)
+    min_size: Pixels | None = None
     """Pixels of the shorter side to which pictures are resized; None: the config's."""
-    max_size: int | None = Field(default=None, ge=32)
+    max_size: Pixels | None = None
     """Pixels that the longer side may have then; None: the config's."""
 
     def build(self, device: str) -> "Detectron2Detector":

@@ -4,11 +4,12 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.base import BatchDetector, RawPeople
 from spatial.detectors.postprocess import BoxFilterConfig, suppress
-from stvg.config import STRICT
+from stvg.config import STRICT, Share
 from stvg.types import Image
 
 _MARGINS = np.array([0.1, 0.07, -0.1, -0.13], dtype=np.float32)
@@ -21,11 +22,11 @@ class HogConfig(BoxFilterConfig):
     """People found by OpenCV's histogram-of-gradients detector."""
 
     kind: Literal["hog"] = "hog"
-    threshold: float = 0.6
+    threshold: Share = 0.6
     """Least score in [0, 1], the logistic function of the margin: 0.5 lies on the decision boundary."""
-    nms_iou: float = 0.5
+    nms_iou: Share = 0.5
     """IoU above which the weaker of two boxes is dropped."""
-    scale_step: float = 1.05
+    scale_step: float = Field(default=1.05, ge=1.01, le=100)
     """Ratio of successive sizes that are searched, > 1."""
 
     def build(self, device: str) -> "HogDetector":

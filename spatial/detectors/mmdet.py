@@ -20,7 +20,7 @@ from spatial.detectors.base import (
     watch_heads,
 )
 from stvg.compute.device import usable
-from stvg.config import STRICT
+from stvg.config import STRICT, Pixels, WholeNumber
 from stvg.errors import InputError
 from stvg.types import Image
 
@@ -50,9 +50,9 @@ class MmdetConfig(BatchConfig):
     """The model's config: a file, or the name of one that comes with mmdet, such as rtmdet_tiny_8xb32-300e_coco."""
     weights: Path
     """The checkpoint, a .pth file."""
-    person_class: int = 0
+    person_class: WholeNumber = 0
     """Index of the class "person"."""
-    size: tuple[int, int] | None = None
+    size: tuple[Pixels, Pixels] | None = None
     """Width and height that pictures are resized to and padded to, in place of the config's."""
 
     def build(self, device: str) -> "MmdetDetector":

@@ -5,13 +5,12 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.detectors.base import BatchDetector, RawPeople
 from spatial.detectors.onnx_decoders import DECODERS, DecoderName, Fit, Outputs
 from spatial.detectors.postprocess import BoxFilterConfig, suppress
-from stvg.config import STRICT
+from stvg.config import STRICT, Count, Pixels, Share, WholeNumber
 from stvg.errors import InputError
 from stvg.io.files import refuse_pointer
 from stvg.types import FloatArray, Image
@@ -46,15 +45,15 @@ class OnnxConfig(BoxFilterConfig):
     picture makes people thin, which costs confidence: NanoDet (416 x 416) over the demo world's 640 x 360 finds 95 % of
     the people at score 0.35 when letterboxed, 43 % when stretched (AP50 0.98 and 0.86;
     tests/stvg/datasets/synthetic/test_world_detector.py). The notes beside NanoDet stretch; YOLOX letterboxes."""
-    size: tuple[int, int] | None = None
+    size: tuple[Pixels, Pixels] | None = None
     """Width and height of the input, for models that leave them open."""
-    nms_iou: float = 0.6
+    nms_iou: Share = 0.6
     """IoU above which the weaker of two boxes is dropped; the DETR family needs no such step and gets none."""
-    person_class: int = 0
+    person_class: WholeNumber = 0
     """Index of the class "person"; 1 where the classes are COCO's 91 (DETR, RF-DETR)."""
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: Count = 8
     """Frames per run, where the model leaves that open."""
-    threads: int = 1
+    threads: WholeNumber = 1
     """Threads inside one operator; more only help where few videos are processed at once."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model runs; cuda needs the package onnxruntime-gpu. In half precision where the

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
-from stvg.config import STRICT
+from stvg.config import STRICT, NotNegative, Share
 from stvg.errors import InputError
 from stvg.types import Detections, IntArray, VideoMeta
 
@@ -13,9 +13,9 @@ from stvg.types import Detections, IntArray, VideoMeta
 class BoxFilterConfig:
     """Which of a detector's boxes are kept: what the configs of all detectors share."""
 
-    threshold: float = 0.2
+    threshold: Share = 0.2
     """Least score of a person, in [0, 1]; the tracker starts tracks only from its own, higher one."""
-    min_side: float = 8.0
+    min_side: NotNegative = 8.0
     """Least width and height of a person, in pixels of the original video."""
 
 

@@ -17,7 +17,7 @@ from spatial.detectors.base import (
     watch_heads,
 )
 from stvg.compute.device import usable
-from stvg.config import STRICT
+from stvg.config import STRICT, Pixels, WholeNumber
 from stvg.errors import InputError
 from stvg.pickles.torch_file import read_torch_file
 from stvg.types import Image
@@ -36,13 +36,13 @@ class TorchvisionConfig(BatchConfig):
     weights: Path | None = None
     """A file of torch.save with the model's weights by name; None: those that torchvision publishes, which it fetches
     at the first use and keeps."""
-    num_classes: int = Field(default=91, ge=2)
+    num_classes: int = Field(default=91, ge=2, le=1 << 14)
     """Classes of `weights`, the background among them; 91: COCO as torchvision counts it."""
-    person_class: int = 1
+    person_class: WholeNumber = 1
     """Index of the class "person"."""
-    min_size: int | None = Field(default=None, ge=32)
+    min_size: Pixels | None = None
     """Pixels of the shorter side to which pictures are resized; None: the model's own. SSD's size is fixed."""
-    max_size: int | None = Field(default=None, ge=32)
+    max_size: Pixels | None = None
     """Pixels that the longer side may have then; None: the model's own."""
 
     def build(self, device: str) -> "TorchvisionDetector":

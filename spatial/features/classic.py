@@ -5,7 +5,6 @@ from dataclasses import dataclass as plain_dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.features.descriptors.bilinear import ACTION_DIM, action_descriptor, bind, signed_sqrt
@@ -21,7 +20,7 @@ from spatial.features.descriptors.shape import (
     box_geometry,
     oriented_gradients,
 )
-from stvg.config import STRICT
+from stvg.config import STRICT, Pixels, Positive
 from stvg.types import FloatArray, Tube, VideoFrames
 
 APPEARANCE_DIM = 3 * NUM_BINS
@@ -43,9 +42,9 @@ class ClassicConfig:
 
     kind: Literal["classic"] = "classic"
     """Which extractor this is."""
-    flow_width: int = Field(default=160, ge=32)
+    flow_width: Pixels = 160
     """Width of the images between which optical flow is computed, in pixels."""
-    smoothing_s: float = Field(default=0.3, gt=0)
+    smoothing_s: Positive = 0.3
     """Standard deviation of the window in which a box's velocity is measured, in seconds."""
     bilinear: bool = True
     """Whether clip features bind each person's colours to that person's motion."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.features.descriptors.crops import cut_crops, sample_tube
@@ -18,7 +17,7 @@ from spatial.features.descriptors.motion import (
 from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
 from stvg.compute.device import usable
-from stvg.config import STRICT
+from stvg.config import STRICT, Count, NotNegative, Pixels, Positive
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image, Tube, VideoFrames
 
@@ -34,13 +33,13 @@ class ImageEncoderConfig:
     """Which extractor this is."""
     model: str = "google/vit-base-patch16-224-in21k"
     """Hub name or folder of a transformers vision model; of CLIP, SigLIP and their like the vision part is used."""
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: Count = 32
     """Images encoded at once."""
-    margin: float = Field(default=0.1, ge=0)
+    margin: NotNegative = 0.1
     """Context around a tube's box, added on each side, as a fraction of its width and height."""
-    flow_width: int = Field(default=160, ge=32)
+    flow_width: Pixels = 160
     """Width of the images between which optical flow is computed, in pixels."""
-    smoothing_s: float = Field(default=0.3, gt=0)
+    smoothing_s: Positive = 0.3
     """Standard deviation of the window in which a box's velocity is measured, in seconds."""
 
     def build(self, device: str) -> "ImageEncoderFeatures":

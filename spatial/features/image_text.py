@@ -9,12 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.features.descriptors.crops import cut_crops, sample_tube
 from stvg.compute.device import usable
-from stvg.config import STRICT
+from stvg.config import STRICT, Count, NotNegative
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image, Tube, VideoFrames
 
@@ -30,9 +29,9 @@ class ImageTextConfig:
     """Which extractor this is."""
     model: str = "openai/clip-vit-base-patch32"
     """Hub name or folder of a transformers model with get_image_features and get_text_features."""
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: Count = 32
     """Images encoded at once."""
-    margin: float = Field(default=0.1, ge=0)
+    margin: NotNegative = 0.1
     """Context around a tube's box, added on each side, as a fraction of its width and height."""
 
     def build(self, device: str) -> "ImageTextFeatures":

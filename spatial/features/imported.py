@@ -5,7 +5,7 @@ from typing import Literal, NoReturn
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from stvg.config import STRICT
+from stvg.config import STRICT, Count
 from stvg.errors import InputError
 
 IMPORT_COMMAND = "stvg convert mmn-stvg"
@@ -20,7 +20,7 @@ class ImportedConfig:
     """Which extractor this is: none."""
     names: tuple[str, ...] = Field(default=("csn", "flow"), min_length=1)
     """What the parts of a row are, in the order of their columns."""
-    width: int = Field(default=2048, ge=1)
+    width: Count = 2048
     """Columns of a row, all parts together."""
 
     def build(self, device: str) -> NoReturn:

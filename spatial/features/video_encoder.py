@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.features.descriptors.crops import TubeSamples, cut_crops, fit_boxes, sample_tube
@@ -26,7 +25,7 @@ from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
 from spatial.features.video_backbones import Library, VideoEncoder, load_video_encoder
 from stvg.compute.device import usable
-from stvg.config import STRICT
+from stvg.config import STRICT, Count, NotNegative, Pixels, Positive
 from stvg.errors import InputError
 from stvg.types import Float64Array, FloatArray, IntArray, Tube, VideoFrames
 
@@ -44,17 +43,17 @@ class VideoNetworkConfig:
     r2plus1d_18, s3d, mvit_v2_s or swin3d_t."""
     weights: Path | None = None
     """Of torchvision: a file of torch.save with weights by name; None: those that torchvision publishes."""
-    window_s: float = Field(default=2.0, gt=0)
+    window_s: Positive = 2.0
     """Seconds of a clip, about its middle; the network's number of images are spread over them."""
-    every_s: float = Field(default=0.5, gt=0)
+    every_s: Positive = 0.5
     """Seconds from one clip to the next; rows between take the nearest clip's embedding."""
-    batch_size: int = Field(default=4, ge=1)
+    batch_size: Count = 4
     """Clips encoded at once."""
-    margin: float = Field(default=0.1, ge=0)
+    margin: NotNegative = 0.1
     """Context around a tube's box, added on each side, as a fraction of its width and height."""
-    flow_width: int = Field(default=160, ge=32)
+    flow_width: Pixels = 160
     """Width of the images between which optical flow is computed, in pixels."""
-    smoothing_s: float = Field(default=0.3, gt=0)
+    smoothing_s: Positive = 0.3
     """Standard deviation of the window in which a box's velocity is measured, in seconds."""
 
     def build(self, device: str) -> "VideoNetworkFeatures":

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from stvg.errors import InputError
+from stvg.io.files import LARGEST_FLOAT32
 from stvg.pickles.plain_pickle import as_array, read_pickle
 from stvg.types import Float64Array, FloatArray
 from temporal.mmn.clip_features import normalise_features
@@ -163,8 +164,8 @@ def _floats(value: Any) -> Any:
 
 
 def _finite(array: Any, where: str) -> Any:
-    """Return the array (R, C), all of whose numbers are finite."""
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    """Return the array (R, C), all of whose numbers are finite, in 32 bits too."""
+    bad = np.flatnonzero(~(np.abs(array) <= LARGEST_FLOAT32).all(axis=1))
     if bad.size:
         raise InputError(f"{where}: expected finite numbers, got others in row {bad[0]}")
     return np.asarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)

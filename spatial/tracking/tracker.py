@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from stvg.config import STRICT
+from stvg.config import STRICT, Count, NotNegative, Share
 from stvg.errors import InputError
 from stvg.geometry.tubes import interpolate_tube
 from stvg.types import Detections, Image, Tube, VideoFrames
@@ -32,14 +32,14 @@ class TrackingConfig:
 
     engine: Engine = "bytetrack"
     """ByteTrack, OC-SORT or BoT-SORT, as the package `trackers` has them."""
-    memory_s: float = 0.5
+    memory_s: NotNegative = 0.5
     """Longest time, in seconds, for which a track is kept without a detection."""
-    min_hits: int = 1
+    min_hits: Count = 1
     """Matches in a row that make a track; the linker drops false positives anyway."""
-    high_score: float = 0.35
+    high_score: Share = 0.35
     """Least score of a detection that starts a track, in [0, 1]. Weaker ones can only continue one, where no stronger
     one fits; OC-SORT ignores them."""
-    min_iou: float = 0.3
+    min_iou: Share = 0.3
     """Least IoU of a detection with the box that the tracker predicts."""
     camera_motion: bool = True
     """Whether BoT-SORT compensates camera motion, by optical flow; the others cannot."""

@@ -20,7 +20,7 @@ from spatial.tracking.linking.pruning import dense_parts, drop_inner, is_real, m
 from spatial.tracking.linking.shot_association import pairs_across_cut
 from spatial.tracking.linking.tracklets import Tracklet, chained, common_boxes, split_in_crowds, tracklets_of
 from spatial.tracking.linking.tube_from_tracklets import make_tube
-from stvg.config import STRICT
+from stvg.config import STRICT, NotNegative, Share, WholeNumber
 from stvg.geometry.boxes import elementwise_iou
 from stvg.types import Float64Array, IntArray, Tube, VideoFrames, VideoMeta
 
@@ -45,36 +45,36 @@ _ESTABLISHED = 4
 class LinkingConfig:
     """The offline linker."""
 
-    crowd_iou: float = 0.4
+    crowd_iou: Share = 0.4
     """IoU of two people's boxes above which both tracklets are cut there, to be linked anew from both sides."""
-    second_share: float = 0.7
+    second_share: Share = 0.7
     """Share of its boxes over crowd_iou with those of a stronger tracklet above which the weaker one is a second box on
     the same person: nothing is cut then. 1: never."""
-    weak_score: float = 0.0
+    weak_score: Share = 0.0
     """Tracklets whose strength, the mean score of the better half, is under this fraction of the strongest one's are
     weak: they cut no others, and are linked once the others are. For detectors that give many false boxes; 0: never."""
-    gap_s: float = 2.0
+    gap_s: NotNegative = 2.0
     """Longest gap, in seconds, over which tracklets are linked, if motion and appearance agree."""
-    long_gap_s: float = 4.0
+    long_gap_s: NotNegative = 4.0
     """The same for longer tracklets, once the shorter gaps are closed."""
-    end_gap_s: float = 0.8
+    end_gap_s: NotNegative = 0.8
     """Longest gap, in seconds, over which single boxes lengthen a tube; beyond it, stray boxes are trimmed."""
-    fill_iou: float = 0.4
+    fill_iou: Share = 0.4
     """Least IoU with a tube's interpolated box of an unassigned detection that fills a gap."""
-    same_iou: float = 0.6
+    same_iou: Share = 0.6
     """Least mean IoU in their common frames for two tubes to be the same person."""
-    same_share: float = 0.7
+    same_share: Share = 0.7
     """Least share of the shorter of two tubes that must be common time for that; and least share of a tube's boxes that
     must lie inside those of stronger tubes for it to be dropped as a duplicate."""
-    min_detections: int = 6
+    min_detections: WholeNumber = 6
     """Tubes with fewer detections are dropped as false positives, unless these cover min_length_s."""
-    min_length_s: float = 1.0
+    min_length_s: NotNegative = 1.0
     """Seconds that fewer than min_detections must cover."""
-    min_density: float = 0.4
+    min_density: Share = 0.4
     """Least share of a tube's time with a detection; tubes with less are cut at their longest gaps."""
-    min_score: float = 0.3
+    min_score: Share = 0.3
     """Tubes are dropped as false positives if the better half of their detections has a mean score under this."""
-    min_relative_score: float = 0.6
+    min_relative_score: Share = 0.6
     """The same as a fraction of the video's strongest tube; those of t seconds need 0.3 x exp(-t) more."""
     smooth: bool = True
     """Whether to smooth the boxes."""

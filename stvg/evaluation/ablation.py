@@ -113,7 +113,7 @@ class Ablation:
         draws = []
         for seed in range(self.seed, self.seed + (DRAWS if drawn else 1)):
             localizer = self._localizer(temporal, seed)
-            grounder = Grounder(localizer, self._matcher(spatial, seed, fusion.config.mode, localizer), fusion)
+            grounder = Grounder(localizer, self._matcher(spatial, seed, fusion, localizer), fusion)
             draws.append(score(self.annotations, self._ground(grounder, self._queries(mode, seed))))
         scores = mean_scores(draws)
         return AblationRow(temporal, spatial, mode, scores, bootstrap_interval(per_query_viou(scores), self.seed))
@@ -142,11 +142,11 @@ class Ablation:
         parts: tuple[MomentLocalizer, ...] = (self.localizer, TruthLocalizer(truth), WholeLocalizer(), uniform)
         return dict(zip(PARTS_TEMPORAL, parts, strict=True))[name]
 
-    def _matcher(self, name: str, seed: int, mode: str, localizer: MomentLocalizer) -> TubeMatcher:
-        truth = {annotation.query.query_id: annotation.tube for annotation in self.annotations}
+    def _matcher(self, name: str, seed: int, fusion: ScoreFusion, localizer: MomentLocalizer) -> TubeMatcher:
+        truth, mode = {item.query.query_id: item.tube for item in self.annotations}, fusion.config.mode
         parts: tuple[TubeMatcher, ...] = (
             self.matcher,
-            TruthMatcher(truth),
+            TruthMatcher(truth, fusion if mode == "two_stage" else None),  # the other modes hold no boxes
             PreferenceMatcher(mean_confidence),
             PreferenceMatcher(mean_area),
             PreferenceMatcher(SeededPreference(seed)),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from stvg.geometry.tubes import box_overlap
-from stvg.interfaces import MomentLocalizer, TubeMatcher
+from stvg.interfaces import Fusion, MomentLocalizer, TubeMatcher
 from stvg.types import FrameSpan, IntArray, MomentMap, PreparedVideo, Query, Tube, TubeMap
 
 
@@ -50,17 +50,27 @@ class UniformLocalizer:
 
 
 class TruthMatcher:
-    """The candidate with the highest vIoU with the truth inside the true moment; the oracle of the spatial stage."""
+    """The candidate with the highest vIoU with the truth inside the true moment; the oracle of the spatial stage.
 
-    def __init__(self, truth: Mapping[str, Tube]) -> None:
+    With a `fusion` the boxes are those that it answers with: held beyond the candidate's ends, and smoothed. Without,
+    they are the candidate's own.
+    """
+
+    def __init__(self, truth: Mapping[str, Tube], fusion: Fusion | None = None) -> None:
         self.truth = truth
+        self.fusion = fusion
 
     def match(self, queries: Sequence[Query], video: PreparedVideo) -> list[tuple[TubeMap, ...]]:
         """Return each tube's share of box overlap with the truth, in [0, 1]."""
         return [
-            _one_cell_maps(video, [box_overlap(tube, self.truth[query.query_id]) for tube in video.tubes])
+            _one_cell_maps(video, [self._overlap(tube, self.truth[query.query_id]) for tube in video.tubes])
             for query in queries
         ]
+
+    def _overlap(self, tube: Tube, truth: Tube) -> float:
+        if self.fusion is not None and self.fusion.reaches(tube, truth.span):
+            tube = self.fusion.cover(tube, truth.span)
+        return box_overlap(tube, truth)
 
 
 class PreferenceMatcher:

@@ -27,7 +27,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from stvg.config import STRICT, parse_config
+from stvg.config import STRICT, NotNegative, WholeNumber, parse_config
 from stvg.errors import InputError
 from stvg.fusion.ranking import RankedTube, Ranking
 from stvg.geometry.spans import pairwise_tiou
@@ -43,9 +43,9 @@ _SHARPNESS = 4
 class JointWeights:
     """Weights of the three log scores in `joint`; found on val by `fit_joint_weights`."""
 
-    moment: float = Field(default=1.0, ge=0, le=1e6)
-    iou: float = Field(default=1.0, ge=0, le=1e6)
-    contrastive: float = Field(default=1.0, ge=0, le=1e6)
+    moment: NotNegative = 1.0
+    iou: NotNegative = 1.0
+    contrastive: NotNegative = 1.0
 
 
 Mode = Literal["two_stage", "joint", "tube_mmn"]
@@ -61,7 +61,7 @@ class FusionConfig:
     """Of the joint mode; None: those fitted on val, kept in output.root/fusion.json."""
     contrastive_power: float = Field(default=1.0, ge=0, le=1000)
     """p of iou x (0.5 contrastive + 0.5)^p, by which two_stage ranks the tubes at a span."""
-    max_extrapolation: int = Field(default=10, ge=0, lt=1 << 31)
+    max_extrapolation: WholeNumber = 10
     """Frames that a tube may be held beyond its first and last box to fill the span."""
     smoothing: float = Field(default=0.0, ge=0.0, le=1000.0)
     """Standard deviation, in frames, of the Gaussian window over the chosen tube's boxes; 0: boxes as they are."""

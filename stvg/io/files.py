@@ -17,7 +17,8 @@ _LONGEST_KEY_BYTES = 200
 """File systems allow 255 bytes in a name; the rest is for the suffixes that outputs add."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_LARGEST_FLOAT32 = 3.4028234663852886e38
+LARGEST_FLOAT32 = 3.4028234663852886e38
+"""Boxes, scores and features are kept in 32 bits."""
 _ROOM = 1 << 16
 """Free bytes below which a disk counts as full."""
 
@@ -196,7 +197,7 @@ def fits_float32(value: float) -> bool:
     >>> fits_float32(3e38), fits_float32(3.5e38), fits_float32(float("nan"))
     (True, False, False)
     """
-    return abs(value) <= _LARGEST_FLOAT32
+    return abs(value) <= LARGEST_FLOAT32
 
 
 class _DuplicateKeyError(Exception):

@@ -16,6 +16,8 @@ from stvg.types import FloatArray, IntArray
 
 _LAST_FRAME = 10_000_000
 """Four days of video at 25 frames per second; what stands beyond it is a mistake, and would take memory by frame."""
+_LAST_PIXEL = 1e9
+"""Further out, a box cannot be told from its neighbours in 32 bits."""
 _COLUMNS = "frame,id,x,y,w,h,score[,x3d,y3d,z3d] (7 to 10 columns)"
 
 
@@ -102,13 +104,12 @@ def _parse_row(path: Path, number: int, line: str) -> list[float]:
         values = [float(cell) for cell in cells[:7]]
     except ValueError as error:
         raise InputError(f"{where}: expected numbers in {_COLUMNS}, {row}") from error
-    if not all(
-        fits_float32(value) for value in [*values[2:6], values[2] + values[4], values[3] + values[5], values[6]]
-    ):
-        raise InputError(f"{where}: expected finite numbers in {_COLUMNS}, {row}")
-    frame, track_id, _, _, width, height, _ = values
+    x, y, w, h = values[2:6]
+    if not (all(abs(one) <= _LAST_PIXEL for one in (x, y, x + w, y + h)) and fits_float32(values[6])):
+        raise InputError(f"{where}: expected finite numbers, boxes up to {_LAST_PIXEL:g} pixels, in {_COLUMNS}, {row}")
+    frame, track_id = values[:2]
     if not (frame.is_integer() and track_id.is_integer() and 1 <= frame <= _LAST_FRAME and abs(track_id) < 2**53):
         raise InputError(f"{where}: expected a whole frame number >= 1 (at most {_LAST_FRAME}) and a whole id, {row}")
-    if width <= 0 or height <= 0:
+    if w <= 0 or h <= 0:
         raise InputError(f"{where}: expected w, h > 0 in {_COLUMNS}, {row}")
     return values

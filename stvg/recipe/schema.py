@@ -24,7 +24,7 @@ from spatial.features.pose import PoseConfig
 from spatial.features.video_encoder import VideoNetworkConfig
 from spatial.tracking.tracker import TrackingConfig
 from spatial.tracking.tracklet_linker import LinkingConfig
-from stvg.config import STRICT, parse_config, read_values
+from stvg.config import STRICT, NotNegative, WholeNumber, parse_config, read_values
 from stvg.fusion.score_fusion import FusionConfig
 from stvg.io.frame_sampling import VideoConfig
 from temporal.benchmarks.annotations import MomentForm
@@ -56,7 +56,7 @@ class DataConfig:
     """Where the data are: `root` holds videos/ and train.json, val.json, test.json in HC-STVG's form."""
 
     root: Path
-    memory_gib: float = Field(default=4.0, ge=0)
+    memory_gib: NotNegative = 4.0
     """Training holds its items in memory up to this size, and the videos of val; the rest is read again from disk."""
 
     @property
@@ -111,7 +111,7 @@ class TemporalConfig(StageConfig):
 
     search: Literal["video", "people"] = "video"
     """Where moments are searched: in the clips of the whole video, or in those of each tube (the best one counts)."""
-    power: float = 0.5
+    power: NotNegative = 0.5
     """p of a moment's score (0.5 c + 0.5)^p x iou."""
 
 
@@ -127,7 +127,7 @@ class MatcherConfig(StageConfig):
 class Recipe:
     """Everything that a run needs to know."""
 
-    seed: int = 0
+    seed: WholeNumber = 0
     device: Device = "cpu"
     data: DataConfig
     output: OutputConfig
@@ -165,7 +165,7 @@ class BenchmarkDataConfig:
     """Name of the data set inside each video's group; None: the video's entry is the data set."""
     clamp: bool = True
     """MMN's rule for the ends of clips, under which the last feature is never averaged."""
-    memory_gib: float = Field(default=8.0, ge=0)
+    memory_gib: NotNegative = 8.0
     """Averaged features are held in memory up to this size, read again each time beyond it."""
 
     def annotations(self, split: Literal["train", "val", "test"]) -> Path | None:
@@ -181,7 +181,7 @@ class RankerConfig(StageConfig):
     folder: ClassVar[str] = "temporal"
     command: ClassVar[str] = "stvg mmn train"
 
-    power: float = 0.5
+    power: NotNegative = 0.5
     """p of a moment's score (0.5 c + 0.5)^p x iou."""
 
 
@@ -189,7 +189,7 @@ class RankerConfig(StageConfig):
 class BenchmarkRecipe:
     """Everything that a run on a benchmark of temporal grounding needs to know."""
 
-    seed: int = 0
+    seed: WholeNumber = 0
     device: Device = "cpu"
     data: BenchmarkDataConfig
     output: OutputConfig

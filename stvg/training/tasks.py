@@ -1,6 +1,6 @@
 """Training tasks of both stages: items, loss, score on val."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -25,13 +25,18 @@ from temporal.training.moment_items import MomentItem, MomentLoss, make_moment_i
 
 
 class MomentTask(StageTask[MomentItem]):
-    """Training of the temporal stage, scored by the mean tIoU of each query's best moment."""
+    """Training of the temporal stage, scored by the mean tIoU of each query's best moment.
+
+    Raises:
+        InputError: moments are searched by person and nobody was found in any training video, or as StageTask.
+    """
 
     def __init__(self, recipe: Recipe, train: Split, val: Split, ranks: Ranks) -> None:
         stage, self._val, self._power = recipe.temporal, val, recipe.temporal.power
         self._sequences = clip_sequences(recipe)
-        videos = (train.reader.read(item.query.video_id) for item in train.annotations[:8])
-        input_size = max(self._sequences.of(video).shape[2] for video in videos)
+        videos = (train.reader.read(item.query.video_id) for item in train.annotations)
+        widths = (self._sequences.of(video).shape[2] for video in videos if video.tubes or self._sequences.whole)
+        input_size = _width(recipe, widths)
         super().__init__(recipe, stage, input_size, recipe.seed, ranks)
         self._loss = MomentLoss(self.embedder, stage.loss)
         self._mask = self.model.mask.cpu()
@@ -63,10 +68,7 @@ class TubeTask(StageTask[TubeItem]):
         stage, self._val = recipe.matcher, val
         videos = (train.reader.read(item.query.video_id) for item in train.annotations)
         widths = (features.shape[1] for video in videos for features in video.tube_features)
-        input_size = next(widths, None)
-        if input_size is None:
-            path = recipe.data.annotations("train")
-            raise InputError(f"{path}: expected people in its videos, the detector found none")
+        input_size = _width(recipe, widths)
         super().__init__(recipe, stage, input_size, recipe.seed + 1, ranks)
         self._loss = TubeLoss(self.embedder, stage.loss)
         self._fusion = build_fusion(recipe, "tube_mmn")
@@ -88,6 +90,17 @@ class TubeTask(StageTask[TubeItem]):
         annotations, reader = self._val.annotations, self._val.reader
         found = [grounder.ground([one.query], reader.read(one.query.video_id))[0].prediction for one in annotations]
         return score(annotations, found).m_viou
+
+
+def _width(recipe: Recipe, widths: Iterator[int]) -> int:
+    """Return the width of the first features of a training video that has any.
+
+    Raises:
+        InputError: none has.
+    """
+    if (width := next(widths, None)) is None:
+        raise InputError(f"{recipe.data.annotations('train')}: expected people in its videos, the detector found none")
+    return width
 
 
 def _mean_tiou(annotations: Sequence[Annotation], reader: Reader, localizer: MMNLocalizer) -> float:

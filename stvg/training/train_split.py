@@ -16,7 +16,7 @@ from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import split_reader, unreadable_videos
 from stvg.recipe.workspace import prepared_store
 from stvg.training.augmentation import concatenate_randomly, crop_randomly
-from stvg.types import Annotation, Failure, PreparedVideo
+from stvg.types import Annotation, Failure, FrameSpan, PreparedVideo
 from temporal.distributed.ranks import Ranks
 from temporal.training.config import TrainingConfig
 from temporal.training.embedder import BatchItem
@@ -91,6 +91,9 @@ def make_train_set(recipe: Recipe, config: TrainingConfig, train: Split, make: M
 
     Clips of one source video stay together: in separate items they would be negatives of each other. Each video is
     read once; only concatenations read further ones.
+
+    Raises:
+        InputError: no item is left, or a video cannot be read.
     """
     store = prepared_store(recipe, "train")
     reader, footages = CachedReader(store, RECENT_BYTES, evict=True), store.sources()
@@ -100,12 +103,17 @@ def make_train_set(recipe: Recipe, config: TrainingConfig, train: Split, make: M
         groups.setdefault(footages.get(video_id, video_id), []).append(annotation)
     made: TrainSet[Item] = TrainSet([], [])
     rng, sentences = np.random.default_rng(recipe.seed), 0
-    for group in tqdm(groups.values(), desc="read train", unit="video"):
-        whole = make(group, reader.read(group[0].query.video_id))
-        if whole is not None:
-            made.items.append(whole)
+    for whole_group in tqdm(groups.values(), desc="read train", unit="video"):
+        video = reader.read(whole_group[0].query.video_id)
+        group = _inside(whole_group, video.meta.num_frames)
+        item = make(group, video) if group else None
+        if item is not None:
+            made.items.append(item)
             made.versions.append(_versions(group, train.annotations, reader, config, make, rng))
-            sentences += len(whole.texts)
+            sentences += len(item.texts)
+    if not made.items:
+        path = recipe.data.annotations("train")
+        raise InputError(f"{path}: expected people in its videos where its boxes are, found nobody there in any")
     logger.info(
         "%d training sentences in %d videos%s",
         sentences,
@@ -115,6 +123,22 @@ def make_train_set(recipe: Recipe, config: TrainingConfig, train: Split, make: M
         else "",
     )
     return made
+
+
+def _inside(annotations: Sequence[Annotation], num_frames: int) -> list[Annotation]:
+    """Return annotations cut to a video's frames, which can be fewer than when it was annotated.
+
+    Those wholly past its end are left out with a warning.
+    """
+    inside = []
+    for one in annotations:
+        span = one.tube.span
+        if span.start >= num_frames:
+            message = "%s: left out of training: frames %d to %d lie past the end of the video, %d frames"
+            logger.warning(message, one.query.query_id, span.start + 1, span.stop, num_frames)
+        else:
+            inside.append(replace(one, tube=one.tube.crop(FrameSpan(0, num_frames))) if span.stop > num_frames else one)
+    return inside
 
 
 def _versions(

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass as config_dataclass
 from torch import Tensor
 from tqdm import tqdm
 
-from stvg.config import STRICT
+from stvg.config import STRICT, Count, Share
 from stvg.errors import InputError
 from stvg.types import FloatArray, Floats
 from temporal.benchmarks.annotations import AnnotatedVideo
@@ -30,11 +30,11 @@ ReadClips = Callable[[str], Tensor]
 class RecallConfig:
     """How moments are ranked and counted; the defaults are those published for Charades-STA."""
 
-    firsts: tuple[int, ...] = (1, 5)
+    firsts: tuple[Count, ...] = (1, 5)
     """Values n of R@n."""
-    thresholds: tuple[float, ...] = (0.5, 0.7)
+    thresholds: tuple[Share, ...] = (0.5, 0.7)
     """IoU thresholds m of R@n, IoU >= m."""
-    nms_threshold: float = 0.5
+    nms_threshold: Share = 0.5
     """IoU above which non-maximum suppression drops the lower of two moments."""
 
 

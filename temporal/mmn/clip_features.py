@@ -11,10 +11,17 @@ from stvg.types import Floats, IntArray
 def normalise_features(features: Floats) -> Floats:
     """Return each row of `features` (T, D) divided by its Euclidean length; rows of zeros stay zero.
 
+    Features are finite; their squares need not be.
+
     >>> normalise_features(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():  # squares of numbers beyond 1e19 are none in 32 bits
+        largest = np.abs(features).max(axis=1, keepdims=True, initial=0)
+        features = np.where(np.isfinite(lengths), features, features / np.maximum(largest, 1))
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
     normalised: Floats = features / np.maximum(lengths, 1e-12)
     return normalised
 

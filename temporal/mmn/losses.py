@@ -13,10 +13,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from pydantic.dataclasses import dataclass as config_dataclass
 from torch import Tensor
 
-from stvg.config import STRICT
+from stvg.config import STRICT, Count, NotNegative, Positive, Share
 from temporal.mmn.network import IOU_SCALE
 
 LossMode = Literal["match", "corrected"]
@@ -32,26 +33,30 @@ class LossConfig:
 
     mode: LossMode = "match"
     """match: the official code; corrected: the paper."""
-    min_iou: float = 0.5
+    min_iou: Share = 0.5
     """tIoU up to which the target of the IoU branch is 0."""
-    max_iou: float = 1.0
+    max_iou: float = Field(default=1.0, gt=0, le=1)
     """tIoU from which the target of the IoU branch is 1."""
-    num_positives: int = 1
+    num_positives: Count = 1
     """Positive moments per sentence: those of highest tIoU."""
-    negative_iou: float = 0.5
+    negative_iou: Share = 0.5
     """tIoU below which moments of the own video are negatives."""
-    removal_iou: float = 0.5
+    removal_iou: NotNegative = 0.5
     """IoU of two moments of a video from which their sentences are not negatives of each other."""
-    tau_video: float = 0.1
+    tau_video: Positive = 0.1
     """Temperature of the loss over sentences."""
-    tau_sentence: float = 0.1
+    tau_sentence: Positive = 0.1
     """Temperature of the loss over moments."""
     negatives: Negatives = "all"
     """own_video: no negatives from other videos, as in methods before MMN."""
-    margin: float = 0.4
+    margin: NotNegative = 0.4
     """Margin subtracted from the cosine of each positive pair."""
-    contrastive_weight: float = 0.05
+    contrastive_weight: NotNegative = 0.05
     """Weight of both contrastive losses beside the IoU loss."""
+
+    def __post_init__(self) -> None:
+        if self.max_iou - self.min_iou < 1e-6:
+            raise ValueError(f"min_iou: expected less than max_iou {self.max_iou}, got {self.min_iou}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from pydantic.dataclasses import dataclass as config_dataclass
 from torch import Tensor, nn
 
-from stvg.config import STRICT
+from stvg.config import STRICT, ProperShare, Size
 from temporal.mmn.map_conv import MapConv, MapKernel
 from temporal.mmn.moment_map import MapKind, MomentMap2D, make_moment_map
 from temporal.mmn.text_encoder import QueryEmbeddings, QueryHeads, TextBackbone, TokenBatch
@@ -25,27 +24,27 @@ IOU_SCALE = 10.0
 class MMNConfig:
     """Sizes of the network; the defaults are those published for Charades-STA."""
 
-    num_pre_clips: int = 32
+    num_pre_clips: Size = 32
     """P, clips that a video's features are averaged to."""
-    num_clips: int = 16
+    num_clips: Size = 16
     """N, clips of the moment map; divides num_pre_clips."""
-    pool_kernel: int = 2
+    pool_kernel: Size = 2
     """Kernel of the average pooling from P to N clips, at stride P / N."""
-    hidden_size: int = 512
+    hidden_size: Size = 512
     """Channels of the map and its convolutions."""
-    joint_size: int = 256
+    joint_size: Size = 256
     """Width of the joint space of moments and sentences."""
     moment_map: MapKind = "pool"
     """Feature of a moment from its clips: pool, the maximum; conv, learned convolutions."""
-    pooling_counts: tuple[int, ...] = (15,)
+    pooling_counts: tuple[Size, ...] = (15,)
     """Numbers of diagonals of the map at stride 1, 2, 4, ... clips."""
-    conv_kernel: int = 5
+    conv_kernel: Size = 5
     """Side of the kernel of a map convolution, cells."""
-    conv_layers: int = 8
+    conv_layers: Size = 8
     """Number of map convolutions."""
     map_kernel: MapKernel = "active"
     """active: convolve the cells that moments reach; dense: the whole canvas. Results are equal up to rounding."""
-    feature_dropout: float = Field(default=0.0, ge=0, lt=1)
+    feature_dropout: ProperShare = 0.0
     """Share of the feature columns that training sets to zero, drawn per sequence and step; not in the paper."""
 
 

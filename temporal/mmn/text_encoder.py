@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from stvg.compute.matmul import use_onednn_linear
@@ -26,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_TOKENS = 512
 """Tokens that a sentence is cut to where its encoder sets no lower limit."""
+_SHOWN_WORDS, _SHOWN_LETTERS = 10, 100
+"""Of a sentence in a warning."""
 SHORTEST_WORD = 3
 """Letters of the shortest word that paraphrases use."""
 
@@ -101,16 +102,21 @@ class TextTokenizer:
         """Return the tokens of `sentences`, Q >= 1, padded to the longest.
 
         Raises:
-            InputError: there is no sentence. An empty one is only its special tokens: the readers of queries refuse
-                it, the control without captions asks with it.
+            InputError: there is no sentence, or the tokenizer fails. An empty sentence is only its special tokens: the
+                readers of queries refuse it, the control without captions asks with it.
         """
         if not sentences:
             raise InputError("queries: expected at least one sentence, got none")
-        encoded = self._tokenizer(
-            list(sentences), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
-        )
-        tokens = TokenBatch(encoded["input_ids"], encoded["attention_mask"].bool())
+        try:
+            encoded = self._tokenizer(
+                list(sentences), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+            )
+            tokens = TokenBatch(encoded["input_ids"], encoded["attention_mask"].bool())
+        except Exception as error:  # a tokenizer of whatever settings its folder names fails in any way
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(f"text encoder: expected a tokenizer that reads sentences, got: {reason}") from error
         self._warn_of_unknown(sentences, tokens)
+        self._warn_of_cut(sentences, tokens)
         return tokens
 
     def words(self) -> list[str]:
@@ -120,17 +126,37 @@ class TextTokenizer:
         return list(dict.fromkeys(word for word in words if word.isalpha() and len(word) >= SHORTEST_WORD))
 
     def _warn_of_unknown(self, sentences: Sequence[str], tokens: TokenBatch) -> None:
-        """Log each sentence in which every token but the special ones is the unknown token."""
+        """Log each sentence with words that come out as the unknown token, and which they are."""
         unknown_id = self._tokenizer.unk_token_id
         if unknown_id is None:
             return
-        special = [token for token in self._tokenizer.all_special_ids if token != unknown_id]
-        words = tokens.mask & ~torch.isin(tokens.ids, torch.tensor(special, dtype=tokens.ids.dtype))
-        readable = (words & (tokens.ids != unknown_id)).any(dim=1)
-        for sentence, known in zip(sentences, readable.tolist(), strict=True):
-            if sentence.strip() and not known:
-                words_read = ", ".join(repr(word) for word in sentence.split())
-                logger.warning("query %r: the text encoder knows none of its words: %s", sentence, words_read)
+        unread = tokens.ids.eq(unknown_id) & tokens.mask
+        for row in unread.any(dim=1).nonzero()[:, 0].tolist():
+            words = sentences[row].split()
+            unknown = [word for word in words if unknown_id in self._ids(word)]
+            known = "knows none of its words" if len(unknown) == len(words) else "does not know all of its words"
+            shown = ", ".join(map(repr, unknown[:_SHOWN_WORDS])) + (", ..." if unknown[_SHOWN_WORDS:] else "")
+            logger.warning("query %r: the text encoder %s: %s", _short(sentences[row]), known, shown)
+
+    def _warn_of_cut(self, sentences: Sequence[str], tokens: TokenBatch) -> None:
+        """Log each sentence whose end is not read."""
+        for row in (tokens.mask.sum(dim=1) >= self.max_tokens).nonzero()[:, 0].tolist():
+            count = len(self._ids(sentences[row], special=True))
+            if count > self.max_tokens:
+                logger.warning(
+                    "query %r: the text encoder reads %d tokens, the sentence has %d: its end does not count",
+                    _short(sentences[row]),
+                    self.max_tokens,
+                    count,
+                )
+
+    def _ids(self, text: str, special: bool = False) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=special, truncation=False, verbose=False)["input_ids"]
+        return ids
+
+
+def _short(sentence: str) -> str:
+    return sentence if len(sentence) <= _SHOWN_LETTERS else f"{sentence[: _SHOWN_LETTERS - 3]}..."
 
 
 def resolve_text_model(name: str) -> str | Path:
@@ -179,13 +205,20 @@ def load_text_tokenizer(name: str) -> TextTokenizer:
     """Return the tokenizer of the encoder `name` (see resolve_text_model).
 
     Raises:
-        InputError: it cannot be found or read.
+        InputError: it cannot be found or read, or has more tokens than its encoder.
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    tokenizer = _from_pretrained(AutoTokenizer, name)
-    positions = getattr(_from_pretrained(AutoConfig, name), "max_position_embeddings", DEFAULT_MAX_TOKENS)
-    return TextTokenizer(tokenizer, min(int(tokenizer.model_max_length), int(positions), DEFAULT_MAX_TOKENS))
+    tokenizer, config = _from_pretrained(AutoTokenizer, name), _from_pretrained(AutoConfig, name)
+    known = getattr(config, "vocab_size", None)
+    highest = max(tokenizer.get_vocab().values(), default=0)
+    if isinstance(known, int) and highest >= known:
+        raise InputError(f"text encoder {name}: expected a tokenizer of {known} tokens, as it has, got {highest + 1}")
+    positions = getattr(config, "max_position_embeddings", DEFAULT_MAX_TOKENS)
+    longest = min(tokenizer.model_max_length, positions, DEFAULT_MAX_TOKENS)
+    if longest < 1:
+        raise InputError(f"text encoder {name}: expected sentences of at least one token, got {longest} at most")
+    return TextTokenizer(tokenizer, int(longest))
 
 
 def _from_pretrained(auto_class: Any, name: str, **options: Any) -> Any:
@@ -196,7 +229,7 @@ def _from_pretrained(auto_class: Any, name: str, **options: Any) -> Any:
     try:
         with _without_progress_bar() if isinstance(where, Path) else nullcontext():
             return auto_class.from_pretrained(where, local_files_only=isinstance(where, Path), **options)
-    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+    except Exception as error:  # transformers, tokenizers and their checks of configs promise no set of exceptions
         reason = " ".join(str(error).split())
         raise InputError(f"text encoder {name}: expected a transformers encoder, got: {reason[:300]}") from error
 

@@ -26,13 +26,17 @@ def unit(row):
 
 
 def by_frames(prepared, num_clips):
-    """Every frame of a clip that a tube covers votes once for its row of features; each row voted for counts once."""
+    """Every frame of a clip that a tube covers votes once for its row of features; each row voted for counts once.
+
+    A clip without a frame of its own has the one at its start.
+    """
     frames = prepared.meta.num_frames
     edges = [round(k * frames / num_clips) for k in range(num_clips + 1)]
     sequences = np.zeros((len(prepared.tubes), num_clips, 5))
     for sequence, one, features in zip(sequences, prepared.tubes, prepared.tube_features, strict=True):
         for clip in range(num_clips):
-            inside = [f for f in range(edges[clip], edges[clip + 1]) if one.span.start <= f < one.span.stop]
+            begin = min(edges[clip], frames - 1)
+            inside = [f for f in range(begin, max(edges[clip + 1], begin + 1)) if one.span.start <= f < one.span.stop]
             rows = {(f - one.span.start) * len(features) // one.span.length for f in inside}
             if rows:
                 sequence[clip] = np.mean([unit(features[row].astype(np.float64)) for row in sorted(rows)], axis=0)
@@ -58,6 +62,11 @@ def test_people_sequences_against_a_loop_over_frames(num_frames, tubes, num_rows
     assert found.shape == (len(tubes), 8, 5)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_frames(prepared, 8), rtol=1e-5, atol=1e-6, err_msg=reason)
+
+
+def test_short_videos_have_no_blank_clips():
+    found = PeopleSequences(32).of(video(20, [tube(0, 0, 20)], [20]))
+    assert np.abs(found[0]).sum(axis=1).all()
 
 
 def test_sequences_are_zero_where_the_tube_is_absent():

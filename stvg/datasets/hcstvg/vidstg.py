@@ -52,7 +52,7 @@ def convert_split(split: str, path: Path, data: Path, sentences: Sentences = "ca
         except InputError as error:
             findings.append(Finding(split, f"annotation {number}", "annotation", str(error), left_out=True))
             continue
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             message = f"expected an annotation of VidSTG, got {type(error).__name__}: {error}"
             findings.append(Finding(split, f"annotation {number}", "annotation", message, left_out=True))
             continue

@@ -46,32 +46,32 @@ def _read(path: Path, parse: Callable[[Any], T]) -> list[T]:
 
 
 def _row(item: Mapping[str, Any]) -> AblationRow:
-    viou_at = {level: _number(item[f"viou@{level}"]) for level in (0.3, 0.5)}
-    scores = Scores("official", _number(item["m_tiou"]), _number(item["m_viou"]), viou_at, ())
-    low, high = map(_number, item["m_viou_ci"])
+    viou_at = {level: _share(item[f"viou@{level}"]) for level in (0.3, 0.5)}
+    scores = Scores("official", _share(item["m_tiou"]), _share(item["m_viou"]), viou_at, ())
+    low, high = map(_share, item["m_viou_ci"])
     return AblationRow(_text(item["temporal"]), _text(item["spatial"]), _text(item["mode"]), scores, (low, high))
 
 
 def _difference(item: Mapping[str, Any]) -> Difference:
-    low, high = map(_number, item["ci"])
-    return Difference(_text(item["a"]), _text(item["b"]), _number(item["difference"]), (low, high))
+    low, high = (_number(one, -1, 1) for one in item["ci"])
+    return Difference(_text(item["a"]), _text(item["b"]), _number(item["difference"], -1, 1), (low, high))
 
 
 def _budget(item: Mapping[str, Any]) -> tuple[str, list[tuple[str, float]]]:
     causes = [("right: m_vIoU", item["m_viou"]), *((cause.replace("_", " "), item[cause]) for cause in CAUSES)]
-    return _text(item["mode"]), [(name, round(100 * _number(share), 1)) for name, share in causes]
+    return _text(item["mode"]), [(name, round(100 * _share(share), 1)) for name, share in causes]
 
 
 def _group(item: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the property by which the queries are grouped, and the group's line of its table."""
     row = _row(item)
     scale, decimals = (100, 1) if item["by"] == "moment_share" else (1, 0)
-    ends = dict.fromkeys(f"{scale * _number(item[name], _HIGHEST):.{decimals}f}" for name in ("low", "high"))
+    ends = dict.fromkeys(f"{scale * _number(item[name], 0, _HIGHEST):.{decimals}f}" for name in ("low", "high"))
     _, cells = rows_to_cells([row])
     return _text(item["by"]), [
         " to ".join(ends),
         row.name,
-        str(int(_number(item["num_queries"], _HIGHEST))),
+        str(int(_number(item["num_queries"], 0, _HIGHEST))),
         *cells[3:],
     ]
 
@@ -83,14 +83,23 @@ def _tables(groups: list[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str
         yield title, [unit, "row", "queries", *head[3:]], [line for _, line in lines]
 
 
-def _number(value: object, highest: float = 1.0) -> float:
-    """Return a figure; all are shares or differences of shares, but for numbers of queries, people and words.
+def _share(value: object) -> float:
+    """Return a score or a part of all queries.
 
     Raises:
         ValueError: it is none.
     """
-    if not is_finite_number(value) or not -highest <= float(value) <= highest:  # type: ignore[arg-type]
-        raise ValueError(f"expected a number up to {highest:g}")
+    return _number(value, 0, 1)
+
+
+def _number(value: object, lowest: float, highest: float) -> float:
+    """Return a figure.
+
+    Raises:
+        ValueError: it is none, or lies outside.
+    """
+    if not is_finite_number(value) or not lowest <= float(value) <= highest:  # type: ignore[arg-type]
+        raise ValueError(f"expected a number from {lowest:g} to {highest:g}")
     return float(value)  # type: ignore[arg-type]
 
 

@@ -16,6 +16,7 @@ from stvg.evaluation.baselines import (
     mean_area,
     mean_confidence,
 )
+from stvg.fusion.score_fusion import FusionConfig, JointWeights, ScoreFusion
 from stvg.geometry.tubes import box_overlap
 from stvg.pipeline import WholeLocalizer
 from stvg.types import MomentMap, PreparedVideo, Query, Tube, TubeMap, VideoMeta
@@ -101,6 +102,18 @@ def test_truth_matcher_prefers_the_best_candidate():
     assert [chosen(maps) for maps in found] == [1, 2]
     assert [one.spans.tolist() for one in found[0]] == [[[0, 100]], [[12, 20]], [[0, 100]]]
     assert found[0][1].iou[0] == pytest.approx(box_overlap(tubes[1], truth["q0"]))
+
+
+def test_truth_matcher_ranks_the_boxes_that_are_answered():
+    """Held at its ends, the tube that ends early but lies well is worth more than the one that lies worse."""
+    tubes = tube(0, 0, 100, left=4.0), tube(1, 0, 15)
+    truth = {"q0": tube(0, 10, 20)}
+    fusion = ScoreFusion(FusionConfig(max_extrapolation=10), JointWeights())
+    (own,), (held,) = (TruthMatcher(truth, one).match(queries(1), video(*tubes)) for one in (None, fusion))
+    assert [one.iou[0] for one in own] == pytest.approx([6 / 14, 0.5 * 1.0])
+    assert [one.iou[0] for one in held] == pytest.approx([6 / 14, 1.0])
+    far = tube(0, 40, 60)
+    assert TruthMatcher(truth, fusion).match(queries(1), video(far))[0][0].iou[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,21 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import pytest
 import torch
 
 from stvg.config import load_config
 from stvg.errors import InputError
-from stvg.prepare.memory_cache import num_bytes
+from stvg.geometry.tubes import shift_tube
+from stvg.prepare.memory_cache import Reader, num_bytes
 from stvg.prepare.store import PreparedStore
 from stvg.recipe.build import clip_sequences
 from stvg.recipe.schema import Recipe
+from stvg.training.tasks import MomentTask
 from stvg.training.train_split import make_train_set, training_splits, usable_split
 from temporal.distributed.ranks import Ranks
 from temporal.mmn.moment_map import moment_map_mask
@@ -39,13 +42,55 @@ def reads(monkeypatch):
 
 
 def test_each_footage_is_read_once(recipe, reads):
-    make = partial(
-        make_moment_item, sequences=clip_sequences(recipe), mask=torch.from_numpy(moment_map_mask(32, (14,)))
-    )
-    made = make_train_set(recipe, recipe.temporal.training, usable_split(recipe, "train"), make)
+    made = make_items(recipe, usable_split(recipe, "train"))
     assert len(made.items) == 1
     assert len(made.items[0].texts) > 1, "the clips of one footage are one item"
     assert sum(reads.values()) == 1
+
+
+def make_items(recipe, split, **changes):
+    make = partial(
+        make_moment_item, sequences=clip_sequences(recipe), mask=torch.from_numpy(moment_map_mask(32, (14,)))
+    )
+    return make_train_set(recipe, replace(recipe.temporal.training, **changes), split, make)
+
+
+def test_moments_past_the_end_of_the_video_are_cut_or_left_out(recipe, caplog):
+    split = usable_split(recipe, "train")
+    (first, second), others = split.annotations[:2], split.annotations[2:]
+    frames = split.reader.read(first.query.video_id).meta.num_frames
+    over = replace(first, tube=shift_tube(first.tube, first.tube.span.stop - 1 - frames))
+    past = replace(second, tube=shift_tube(second.tube, second.tube.span.start - frames))
+    made = make_items(recipe, replace(split, annotations=(over, past, *others)), crops=3)
+    assert max(float(item.moments.max()) for item in [*made.items, *chain(*made.versions)]) <= 1
+    assert f"{second.query.query_id}: left out of training: frames {frames + 1} to " in caplog.text
+    assert second.query.text not in made.items[0].texts
+    with pytest.raises(InputError, match=r"train\.json: expected people in its videos where its boxes are"):
+        make_items(recipe, replace(split, annotations=(past,)))
+
+
+def test_the_first_video_with_people_gives_the_width(recipe):
+    """However many videos without anybody come first, and whichever features moments are searched in."""
+    split = usable_split(recipe, "train")
+    width = split.reader.read(split.annotations[0].query.video_id).tube_features[0].shape[1]
+    recipe = replace(recipe, temporal=replace(recipe.temporal, search="people"))
+    train = replace(split, annotations=split.annotations[:1] * 12, reader=Emptied(split.reader, 10))
+    assert MomentTask(recipe, train, split, Ranks()).model.input_size == width
+    with pytest.raises(InputError, match=r"expected people in its videos, the detector found none"):
+        MomentTask(recipe, replace(train, reader=Emptied(split.reader, 12)), split, Ranks())
+
+
+@dataclass
+class Emptied:
+    """A reader whose first `left` videos show nobody."""
+
+    reader: Reader
+    left: int
+
+    def read(self, video_id):
+        self.left -= 1
+        video = self.reader.read(video_id)
+        return replace(video, tubes=(), tube_features=()) if self.left >= 0 else video
 
 
 @pytest.mark.parametrize("gib", [0, 4], ids=["no room", "room"])

@@ -59,3 +59,8 @@ def test_keeps_float32_and_the_input():
 def test_refuses(features, num_clips):
     with pytest.raises(ValueError, match=r"features: expected \(T, D\)"):
         average_clips(features, num_clips, clamp=True)
+
+
+def test_rows_whose_squares_overflow_come_to_unit_length():
+    features = np.array([[3e30, 4e30], [3.0, 4.0]], np.float32)
+    np.testing.assert_allclose(normalise_features(features), [[0.6, 0.8], [0.6, 0.8]], rtol=1e-6)

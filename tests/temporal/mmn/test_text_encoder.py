@@ -1,4 +1,5 @@
 import logging
+import shutil
 
 import pytest
 import torch
@@ -78,19 +79,38 @@ def test_long_sentences_are_cut_to_what_the_encoder_takes(folder):
 
 
 @pytest.mark.parametrize(
-    ("sentence", "warned"),
+    ("sentence", "warning"),
     [
-        pytest.param("gnarf blub", True, id="no word is known"),
-        pytest.param("the gnarf", False, id="one is"),
-        pytest.param("the man", False, id="all are"),
+        pytest.param("gnarf blub", "knows none of its words: 'gnarf', 'blub'", id="no word is known"),
+        pytest.param("the gnarf 男", "does not know all of its words: 'gnarf', '男'", id="one is"),
+        pytest.param("the man", None, id="all are"),
     ],
 )
-def test_warns_of_sentences_without_any_known_word(folder, caplog, sentence, warned):
+def test_warns_of_words_that_are_not_known(folder, caplog, sentence, warning):
     with caplog.at_level(logging.WARNING, logger="temporal.mmn.text_encoder"):
         load_text_tokenizer(str(folder)).tokenize([*SENTENCES, sentence])
     assert [record.getMessage() for record in caplog.records] == (
-        ["query 'gnarf blub': the text encoder knows none of its words: 'gnarf', 'blub'"] if warned else []
+        [f"query {sentence!r}: the text encoder {warning}"] if warning else []
     )
+
+
+def test_warns_of_sentences_that_are_cut(folder, caplog):
+    tokenizer = load_text_tokenizer(str(folder))
+    tokenizer.tokenize(["man " * 10])  # with [CLS] and [SEP] just the 12 that the encoder reads
+    assert not caplog.records
+    tokenizer.tokenize(["man " * 40, "the man"])
+    (record,) = caplog.records
+    assert record.getMessage().endswith("reads 12 tokens, the sentence has 42: its end does not count")
+
+
+def test_a_tokenizer_of_another_encoder_is_refused(folder, tmp_path):
+    from transformers import BertTokenizerFast
+
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    BertTokenizerFast(vocab={word: index for index, word in enumerate([*WORDS, "more"])}).save_pretrained(other)
+    with pytest.raises(InputError, match="expected a tokenizer of 11 tokens, as it has, got 12"):
+        load_text_tokenizer(str(other))
 
 
 def test_refuses_nothing_to_read(folder):

@@ -1,0 +1,1 @@
+"""Developers' fuzzer: damaged and foreign files for every reader."""
