@@ -236,8 +236,8 @@ def viou(tube: Tube, truth: Tube) -> float:
 
 def test_weak_tracklets_are_linked_after_the_others() -> None:
     """The false one begins where the person is lost, so it would be taken for the person if it were as good."""
-    tracklets = [track(0, 40, 100), track(58, 100, 100), track(42, 70, 125, score=0.5)]
-    assert spans(OfflineLinker().link(footage(), tracklets)) == [(0, 70), (58, 100)]
+    tracklets = [track(0, 40, 100), track(58, 100, 100), track(42, 80, -22, speed=3, score=0.5)]
+    assert spans(OfflineLinker().link(footage(), tracklets)) == [(0, 80), (58, 100)]
     assert spans(OfflineLinker(LinkingConfig(weak_score=0.6)).link(footage(), tracklets)) == [(0, 100)]
 
 
