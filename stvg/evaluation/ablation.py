@@ -108,14 +108,15 @@ class Ablation:
         """Return the rows: the modes with the trained parts, the rest of each mode's matrix, the controls."""
         cached = self.with_cache()
         bar = tqdm(combinations(tuple(self.fusions)), desc="ablate", unit="row")
-        return [cached._row(*combination) for combination in bar]
+        return [cached.row(*combination) for combination in bar]
 
     def predict(self, mode: str) -> list[Prediction]:
         """Return the predictions of the trained parts in `mode`, one per query, a video's queries together."""
         grounder = Grounder(self.localizer, self.matcher, self.fusions[mode])
         return self._ground(grounder, self._queries(mode, self.seed))
 
-    def _row(self, temporal: str, spatial: str, mode: str) -> AblationRow:
+    def row(self, temporal: str, spatial: str, mode: str) -> AblationRow:
+        """Return one row; `mode` may be one of CONTROLS."""
         drawn = temporal == "uniform" or spatial == "random" or mode == "shuffled_captions"
         fusion = self.fusions["two_stage" if mode in CONTROLS else mode]
         draws = []

@@ -21,7 +21,8 @@ def package_path(name: str, what: str) -> Path:
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
-            f"{what} {name}: expected an installed package, found no {package!r} (pip install {package.replace('_', '-')})"
+            f"{what} {name}: expected an installed package, "
+            f"found no {package!r} (pip install {package.replace('_', '-')})"
         )
     if ".." in Path(inside).parts or Path(inside).is_absolute():
         raise InputError(f"{what} {name}: expected a path inside the package, got {inside}")

@@ -9,7 +9,7 @@ arrays and the others name it (`same_as`); such a group counts only while the na
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -154,23 +154,32 @@ class PreparedStore:
         with self._part_group(prepared.meta, source) as group:
             _write_arrays(group, prepared)
 
+    def write_all(self, videos: Iterable[PreparedVideo]) -> None:
+        """Write the split's file in one go, in place of what it held; atomic. Each video is its own source."""
+        with writing(self.path) as path, h5py.File(path, "w", libver="latest") as file:
+            for prepared in videos:
+                _write_arrays(self._new_group(file, prepared.meta, prepared.meta.video_id), prepared)
+
     @contextmanager
     def _part_group(self, meta: VideoMeta, source: str) -> Iterator[h5py.Group]:
         """Yield the group of a new part, with all attributes that do not depend on its arrays."""
         target = self.part(meta.video_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         with writing(target) as path, h5py.File(path, "w", libver="latest") as file:
-            group = file.create_group(meta.video_id)
-            group.attrs.update(
-                recipe=self.recipe,
-                source=source,
-                path=str(meta.path),
-                num_frames=meta.num_frames,
-                fps=meta.fps,
-                width=meta.width,
-                height=meta.height,
-            )
-            yield group
+            yield self._new_group(file, meta, source)
+
+    def _new_group(self, file: h5py.File, meta: VideoMeta, source: str) -> h5py.Group:
+        group = file.create_group(meta.video_id)
+        group.attrs.update(
+            recipe=self.recipe,
+            source=source,
+            path=str(meta.path),
+            num_frames=meta.num_frames,
+            fps=meta.fps,
+            width=meta.width,
+            height=meta.height,
+        )
+        return group
 
     def pack(self) -> None:
         """Join this recipe's parts into the split's file, replacing older versions of the same videos.

@@ -2,21 +2,20 @@
 
 import re
 
-_NOUNS = frozenset(
+_NOUNS = (
     "clothes glasses sunglasses pants trousers shorts jeans leggings overalls pajamas sleeves arms shoulders legs "
     "shoes boots gloves socks stairs stripes dots flowers things sticks papers books bags boxes men women people "
     "braids curls pigtails suspenders stockings sandals sneakers headphones handcuffs reins keys stools chairs "
-    "his its this always sometimes perhaps plus us cows horses dogs others ones plaits straps uniforms robes".split()
+    "his its this always sometimes perhaps plus us cows horses dogs others ones plaits straps uniforms robes"
 )
 """Words in -s that are no verbs in descriptions of people."""
-_BEFORE_NOUNS = frozenset(
-    "the a an his her their in of with on and two three both no without wearing white black red blue green yellow gray "
-    "grey brown purple pink orange dark light long short holding".split()
+_BEFORE_NOUNS = (
+    "the a an his her their in of with on and two three both no without wearing dark light long short holding"
 )
 """Words after which a word in -s is a noun."""
-_OTHER_VERBS = frozenset(
-    "is was are were has had can who that which walked turned looked pulled opened stopped took used raised put put "
-    "said sat stood ran went came held pushed picked then".split()
+_OTHER_VERBS = (
+    "is was are were has had can who that which walked turned looked pulled opened stopped took used raised put "
+    "said sat stood ran went came held pushed picked then"
 )
 """Verbs without -s, and words that begin a new clause."""
 
@@ -43,7 +42,7 @@ def split_subject(sentence: str) -> str:
 
 
 def _is_verb(word: str, before: str) -> bool:
-    if word in _OTHER_VERBS:
+    if word in _OTHER_VERBS.split():
         return before not in ("the", "a", "an")
     ends = word.endswith("s") and not word.endswith(("ss", "'s", "us")) and len(word) > 3
-    return ends and word not in _NOUNS and before not in _BEFORE_NOUNS
+    return ends and word not in _NOUNS.split() and before not in _BEFORE_NOUNS.split()

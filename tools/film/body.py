@@ -1,11 +1,12 @@
 """From acts to moving bodies: joint angles, joints in space, and COCO's joints seen by a camera."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from film.acts import ACTS, POSTURES, REST
 
+from film.acts import ACTS, POSTURES, REST
 from stvg.datasets.synthetic.rendering.actions import STAND
 from stvg.datasets.synthetic.rendering.skeleton import J, joints_of
 
@@ -125,14 +126,14 @@ def _glide(share: Curve) -> Curve:
 def _soften(share: Curve, knots: list[float]) -> Curve:
     """Return `share` slowed down at the knots, so that joints start and stop gently."""
     soft = share.copy()
-    for low, high in zip(knots, knots[1:], strict=False):
+    for low, high in pairwise(knots):
         part = (share >= low) & (share < high)
         soft[part] = low + (high - low) * _ease((share[part] - low) / (high - low))
     return soft
 
 
 def _pitched(joints: Curve, pitch: Curve) -> Curve:
-    """Lay bodies that face the camera on their backs by `pitch` degrees about the pelvis; the lowest joint stays down."""
+    """Lay bodies that face the camera on their backs by `pitch` degrees; the lowest joint stays on the floor."""
     if not np.any(np.abs(pitch) > 1):
         return joints
     c, s = np.cos(np.radians(pitch))[:, None], np.sin(np.radians(pitch))[:, None]

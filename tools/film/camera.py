@@ -11,7 +11,9 @@ SIZES = ((640, 360), (640, 360), (640, 268), (480, 270), (640, 480), (426, 320),
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
-    """`size` of the picture in pixels, `focal` pixels, `distance` to z = 0 and `height` over the floor in body heights,
+    """A pinhole camera that may pan.
+
+    `size` of the picture in pixels, `focal` pixels, `distance` to z = 0 and `height` over the floor in body heights,
     `tilt` in radians downwards, `shift` (T, 2) pixels by which the picture is moved, `pan` (T, 2) its velocity.
     """
 
@@ -40,8 +42,8 @@ class Camera:
 def draw_frame(rng: np.random.Generator) -> tuple[tuple[int, int], float, float]:
     """Draw a picture's size, the share of its height that a body takes, and the camera's distance in body heights."""
     size = SIZES[rng.integers(len(SIZES))]
-    kind = rng.choice(3, p=[0.55, 0.33, 0.12])
-    share = float(np.exp(rng.uniform(*np.log([(0.3, 0.95), (0.95, 1.9), (1.9, 3.2)][kind]))))
+    kind = rng.choice(3, p=[0.52, 0.36, 0.12])
+    share = float(np.exp(rng.uniform(*np.log([(0.38, 0.95), (0.95, 1.9), (1.9, 3.2)][kind]))))
     return size, share, float(rng.uniform(2.2, 9))
 
 
@@ -69,7 +71,7 @@ def place_camera(
 
 
 def boxes_of(points: Curve, size: tuple[int, int]) -> Curve:
-    """Return the boxes (T, 4) around bodies whose joints, crown and toes are at `points` (T, 20, 3), cut to the picture.
+    """Return the boxes (T, 4) around bodies with joints, crown and toes at `points` (T, 20, 3), cut to the picture.
 
     NaN where less than a little of a body is inside.
     """
@@ -93,7 +95,10 @@ def see_joints(
     size: tuple[int, int],
     yaw: Curve,
 ) -> Curve:
-    """Return what a pose network makes of joints `points` (T, 17, 3): x, y, confidence; `hidden` (T, 17) by somebody nearer."""
+    """Return what a pose network makes of joints `points` (T, 17, 3): x, y, confidence.
+
+    `hidden` (T, 17) says which lie behind somebody nearer.
+    """
     frames = len(points)
     scale = np.nanmax([np.nanmedian(boxes[:, 3] - boxes[:, 1]), 10.0])
     quality = rng.uniform(0.45, 0.8) * np.clip(scale / 90, 0.55, 1.0)
@@ -102,7 +107,7 @@ def see_joints(
     back = np.cos(np.radians(yaw)) < -0.2
     confidence[:, :3] -= 0.15 * back[:, None]
     x, y = points[:, :17, 0].copy(), points[:, :17, 1].copy()
-    noise = rng.uniform(0.006, 0.022) * scale
+    noise = rng.uniform(0.003, 0.013) * scale
     slow = np.cumsum(rng.normal(0, 0.25, (frames, 17, 2)), axis=0)
     slow -= slow.mean(axis=0)
     x += noise * (rng.normal(0, 0.7, (frames, 17)) + slow[..., 0].clip(-2, 2))

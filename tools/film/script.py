@@ -1,14 +1,12 @@
-"""Who does what when in a clip of the film world, and the sentences that describe it."""
+"""Write what each person of a clip of the film world does, and when."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
-from film.acts import ACTS, BOXES, PLACES, SEATS, THINGS
-from film.body import RATE, Timed
-from film.wardrobe import ALL_OVER, HAIR_WORDS, Look, dress
 
-SPEEDS = (0.55, 1.0)
-"""Body heights a second of somebody who walks."""
+from film.acts import ACTS
+from film.body import Timed
+from film.wardrobe import Look, dress
 
 
 @dataclass(slots=True)
@@ -27,16 +25,6 @@ class Person:
     leaves: float | None = None
     cursor: float = 0.0
     is_extra: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A sentence about person `who` in the seconds `start` to `stop`."""
-
-    who: int
-    start: float
-    stop: float
-    text: str
 
 
 def write_scripts(rng: np.random.Generator, seconds: float, half_width: float, depth: float) -> list[Person]:
@@ -157,7 +145,7 @@ def _append(person: Person, timed: Timed, partner: int | None, rng: np.random.Ge
     person.posture = ACTS[timed.name].after or person.posture
     person.facing = timed.face if timed.face is not None else person.facing
     person.at = timed.to if timed.to is not None else person.at
-    pause = 0.05 if rng.random() < 0.35 else rng.exponential(1.6)
+    pause = 0.05 if rng.random() < 0.32 else rng.exponential(2.4)
     person.cursor = timed.stop + float(pause)
 
 
@@ -213,196 +201,3 @@ def _outside(rng: np.random.Generator, person: Person, half_width: float, depth:
         return float(rng.uniform(-0.8, 0.8) * half_width), z - float(rng.uniform(0.3, 1.0)) * (depth - z)
     side = float(rng.choice([-1, 1]))
     return side * (half_width * (depth - z) / depth + 0.4), z
-
-
-def tell(rng: np.random.Generator, people: list[Person], seconds: float, most: int) -> list[Told]:
-    """Write up to `most` sentences, each about one person's successive acts that nobody else fits."""
-    told: list[Told] = []
-    choices = [
-        (who, first, count)
-        for who, person in enumerate(people)
-        for first in range(len(person.acts))
-        for count in (1, 2, 3)
-        if first + count <= len(person.acts)
-    ]
-    weights = np.array(
-        [(0.04 if people[who].is_extra else 1.0) * (1.0, 0.9, 0.5)[count - 1] for who, _, count in choices]
-    )
-    if not len(choices):
-        return []
-    order = rng.choice(len(choices), size=len(choices), replace=False, p=weights / weights.sum())
-    for who, first, count in (choices[i] for i in order):
-        person = people[who]
-        acts = person.acts[first : first + count]
-        start, stop = acts[0].start, acts[-1].stop
-        if len(told) >= most or start < -0.1 or stop > seconds + 0.3 or stop - start > 0.97 * seconds:
-            continue
-        if any(later.start - before.stop > 2.5 for before, later in zip(acts, acts[1:], strict=False)):
-            continue
-        names = [act.name for act in acts]
-        phrase, alike = name_person(rng, who, people)
-        if _is_twice(names, who, first, alike, people):
-            continue
-        does = [_does(rng, act.name, who, person.others[first + k], people) for k, act in enumerate(acts)]
-        told.append(Told(who, max(start, 0.0), min(stop, seconds), _sentence(rng, phrase, does)))
-    return told
-
-
-def _is_twice(names: list[str], who: int, first: int, alike: set[int], people: list[Person]) -> bool:
-    """Return whether somebody whom the phrase fits acts `names` at another time."""
-    families = [ACTS[name].extra[:1] or (name,) for name in names]
-    for index in alike | {who}:
-        own = [ACTS[act.name].extra[:1] or (act.name,) for act in people[index].acts]
-        for begin in range(len(own) - len(families) + 1):
-            exact = [act.name for act in people[index].acts[begin : begin + len(names)]] == names
-            same = exact if len(names) > 1 or families[0] == ("walk",) else own[begin : begin + 1] == families
-            if same and (index, begin) != (who, first):
-                return True
-    return False
-
-
-def _does(rng: np.random.Generator, name: str, who: int, partner: int | None, people: list[Person]) -> str:
-    """Word one act."""
-    man = people[who].look.kind == "man"
-    verbs = ACTS[name].verbs
-    if partner is None:
-        verbs = tuple(verb for verb in verbs if "{other}" not in verb) or verbs
-    verb = str(verbs[rng.integers(len(verbs))])
-    other = name_person(rng, partner, people, short=True)[0] if partner is not None else "the other person"
-    pool = PLACES if ACTS[name].where == "thing" or "lean" in name else THINGS
-    return verb.format(
-        his="his" if man else "her",
-        him="him" if man else "her",
-        thing=str(rng.choice(pool)),
-        other=other,
-        side=str(rng.choice(["left", "right"])),
-        seat=str(rng.choice(SEATS)),
-        box=str(rng.choice(BOXES)),
-        him2="him" if partner is not None and people[partner].look.kind == "man" else "her",
-    )
-
-
-def _sentence(rng: np.random.Generator, phrase: str, does: list[str]) -> str:
-    if len(does) == 1:
-        text = f"{phrase} {does[0]}"
-    elif len(does) == 2:
-        text = f"{phrase} {does[0]}{rng.choice([' and ', ', then ', ' and then ', ', and ', ', '])}{does[1]}"
-    else:
-        text = f"{phrase} {does[0]}, {does[1]}{rng.choice([', and ', ' and ', ', then ', ' and then '])}{does[2]}"
-    return text[0].upper() + text[1:] + ("." if rng.random() < 0.93 else "")
-
-
-def name_person(rng: np.random.Generator, who: int, people: list[Person], short: bool = False) -> tuple[str, set[int]]:
-    """Return a noun phrase for a person and the others whom it fits too."""
-    best: tuple[str, set[int]] = ("the person", set(range(len(people))) - {who})
-    for _ in range(1 if short else 4):
-        phrase, fits = _phrase(rng, people[who], short)
-        alike = {i for i, other in enumerate(people) if i != who and fits(other)}
-        if len(alike) <= len(best[1]):
-            best = phrase, alike
-        if not alike or rng.random() < 0.12:
-            break
-    return best
-
-
-def _phrase(rng: np.random.Generator, person: Person, short: bool):  # noqa: ANN202
-    """Return a noun phrase and the test of whom it fits."""
-    look, article = person.look, "a " if rng.random() < 0.08 else "the "
-    noun = (
-        str(rng.choice(["boy", "child", "little boy"] if look.kind == "man" else ["girl", "little girl", "child"]))
-        if look.child
-        else (
-            look.kind
-            if rng.random() < 0.92
-            else str(
-                rng.choice(
-                    [
-                        "person",
-                        "lady" if look.kind == "woman" else "guy",
-                        "girl" if look.kind == "woman" else "gentleman",
-                    ]
-                )
-            )
-        )
-    )
-    same_kind = lambda other: other.look.kind == look.kind or noun in ("person", "child")  # noqa: E731
-    draw = rng.random()
-    posture = {"sit": "sitting", "floor": "sitting", "lie": "lying", "squat": "squatting", "stand": "standing"}[
-        person.first_posture
-    ]
-    if short and draw < 0.3:
-        return f"the {noun}", same_kind
-    if draw < 0.06 and posture != "standing":
-        words = (
-            f"{posture} {noun}"
-            if rng.random() < 0.5
-            else f"{noun} {posture} on the {rng.choice(['ground', 'bed', 'grass'] if posture == 'lying' else SEATS)}"
-        )
-        return article + words, lambda o: same_kind(o) and o.first_posture == person.first_posture
-    if draw < 0.12:
-        return (
-            article + f"{rng.choice(HAIR_WORDS[look.hair])} {noun}",
-            lambda o: same_kind(o) and o.look.hair == look.hair and o.look.hat is None,
-        )
-    if draw < 0.15:
-        words = {
-            "blond": "with long blond hair",
-            "white": "with white hair",
-            "dark": "with black hair",
-            "brown": "with brown hair",
-            "red": "with red hair",
-        }[look.hair]
-        return article + f"{noun} {words}", lambda o: same_kind(o) and o.look.hair == look.hair
-    if look.hat and draw < 0.4:
-        hat = str(rng.choice(["hat", "hat", "cap", "helmet", "headscarf", "turban"]))
-        words = f"in the {look.hat} {hat}" if rng.random() < 0.5 else f"in the {hat}"
-        return article + f"{noun} {words}", lambda o: same_kind(o) and o.look.hat is not None
-    if look.shirtless and draw < 0.7:
-        return article + str(
-            rng.choice(["shirtless man", "man without a shirt", "undressed man"])
-        ), lambda o: o.look.shirtless
-    if look.pattern and draw < 0.6:
-        garment = look.top if look.top != "short sleeves" else "shirt"
-        return (
-            article + f"{noun} in the {look.pattern} {garment}",
-            lambda o: same_kind(o) and o.look.pattern is not None,
-        )
-    if draw < 0.46 and look.bottom_colour != look.top_colour:
-        words = f"{look.bottom_colour} {look.bottom if rng.random() < 0.7 else 'trousers'}"
-        if rng.random() < 0.5:
-            words = f"{look.top_colour} {look.top} and {words}"
-            return (
-                article + f"{noun} in the {words}",
-                lambda o: (
-                    same_kind(o) and (o.look.top_colour, o.look.bottom_colour) == (look.top_colour, look.bottom_colour)
-                ),
-            )
-        return article + f"{noun} in {words}", lambda o: same_kind(o) and o.look.bottom_colour == look.bottom_colour
-    if draw < 0.5 and person.acts:
-        pass
-    garment = "clothes" if (look.top in ALL_OVER and rng.random() < 0.5) or rng.random() < 0.25 else look.top
-    colour = (
-        {"gray": "grey", "yellow": "golden", "blue": "dark blue" if look.parts[1].mean() < 70 else "blue"}.get(
-            look.top_colour, look.top_colour
-        )
-        if rng.random() < 0.12
-        else look.top_colour
-    )
-    if look.shirtless:
-        return article + noun, same_kind
-    form = rng.random()
-    the = "" if garment in ("clothes", "short sleeves", "sportswear") else "the "
-    if form < 0.08:
-        words = f"{noun} in {colour}"
-    elif form < 0.14:
-        words = f"{noun} wearing {'' if not the else 'a '}{colour} {garment}"
-    elif form < 0.17:
-        words = f"{colour} {noun}"
-    else:
-        words = f"{noun} in {the}{colour} {garment}"
-    return article + words, lambda o: same_kind(o) and o.look.top_colour == look.top_colour and not o.look.shirtless
-
-
-def in_frames(seconds: float) -> int:
-    """Return the frame at `seconds`."""
-    return round(seconds * RATE)

@@ -12,26 +12,26 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from film.world import Clip, make_clip
 from tqdm import tqdm
 
 import stvg
+from film.body import RATE
+from film.world import make_clip
 from stvg.cli import ExitCode, configure_logging
 from stvg.config import load_config
-from stvg.io.hcstvg_annotations import AnnotatedClip, write_annotations
-from stvg.prepare.store import PreparedStore
+from stvg.io.files import read_json, write_json_atomically
+from stvg.io.hcstvg_annotations import AnnotatedClip, read_annotations, write_annotations
+from stvg.prepare.memory_cache import CachedReader
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import matcher_folder, prepared_store, temporal_folder
 from stvg.training.tasks import MomentTask, TubeTask
 from stvg.training.train_split import Split
 from stvg.types import Annotation, ClipSize, PreparedVideo
 from temporal.distributed.ranks import Ranks
-from temporal.training.checkpoint import best_weights
 from temporal.training.loop import train
 
 logger = logging.getLogger(__name__)
@@ -40,19 +40,8 @@ WEIGHTS = Path(stvg.__file__).parent / "weights" / "film"
 SENTENCES = 5
 """Most sentences of a clip."""
 VAL_CLIPS = 120
-_VAL_SEED = 10_000_000
-"""First seed of the clips of val; those of train begin at `seed` millions."""
-
-
-@dataclass(frozen=True)
-class StoreReader:
-    """Reads prepared videos from a store, keeping all in memory: there are few."""
-
-    videos: dict[str, PreparedVideo]
-
-    def read(self, video_id: str) -> PreparedVideo:
-        """Return a video."""
-        return self.videos[video_id]
+_TRAIN_SEED, _VAL_SEED = 1_000_000, 10_000_000
+"""First seeds of the clips of both splits."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,10 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_intermixed_args(arguments)
     configure_logging()
     recipe = load_config(Recipe, asked.config, asked.overrides)
-    first = (recipe.seed + 1) * 1_000_000
     splits = {
-        "train": _make_split(recipe, "train", first, asked.clips),
-        "val": _make_split(recipe, "val", _VAL_SEED, VAL_CLIPS),
+        "train": make_split(recipe, "train", _TRAIN_SEED, asked.clips),
+        "val": make_split(recipe, "val", _VAL_SEED, VAL_CLIPS),
     }
     for stage, task, folder in (
         ("temporal", MomentTask, temporal_folder(recipe)),
@@ -84,49 +72,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return ExitCode.DONE
 
 
-def _make_split(recipe: Recipe, name: str, first: int, count: int) -> Split:
-    """Make the clips with the seeds from `first` on; those in the store already are read from it."""
-    store = prepared_store(recipe, name)
-    path = recipe.data.annotations(name)
-    clips = list(_make_clips(first, count))
-    _fill(store, clips)
-    items = [AnnotatedClip(item, _size(clip)) for clip in clips for item in clip.annotations]
-    write_annotations(path, items, clips[0].meta.fps)
-    annotations: tuple[Annotation, ...] = tuple(item.annotation for item in items)
-    videos = {clip.meta.video_id: store.read(clip.meta.video_id) for clip in clips} if name == "val" else {}
-    reader = StoreReader(videos) if videos else _Reader(store)
-    return Split(annotations, reader, ())
+def make_split(recipe: Recipe, name: str, first: int, count: int) -> Split:
+    """Make the clips with the seeds from `first` on, unless they are there; return the split."""
+    store, path = prepared_store(recipe, name), recipe.data.annotations(name)
+    made = recipe.data.root / f"{name}.made.json"
+    made_from = {"first": first, "count": count, "recipe": store.recipe}
+    if not made.is_file() or read_json(made) != made_from:
+        items: list[AnnotatedClip] = []
+        store.write_all(_make_clips(first, count, items))
+        write_annotations(path, items, RATE)
+        write_json_atomically(made, made_from)
+    annotations = tuple(_of_clip(item) for item in read_annotations(path))
+    return Split(annotations, CachedReader(store, recipe.data.memory_bytes), ())
 
 
-@dataclass(frozen=True)
-class _Reader:
-    store: PreparedStore
-
-    def read(self, video_id: str) -> PreparedVideo:
-        return self.store.read(video_id)
+def _of_clip(item: Annotation) -> Annotation:
+    """Return the annotation with its video's name: keys of the file are CLIP#NUMBER.mp4."""
+    return replace(item, query=replace(item.query, video_id=item.query.query_id.partition("#")[0]))
 
 
-def _make_clips(first: int, count: int) -> Iterator[Clip]:
+def _make_clips(first: int, count: int, items: list[AnnotatedClip]) -> Iterator[PreparedVideo]:
+    """Yield the clips as prepared videos; their annotations are added to `items`."""
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        seeds = range(first, first + count)
-        names = [f"{seed}.mp4" for seed in seeds]
-        made = pool.map(partial(make_clip, sentences=SENTENCES), seeds, names, chunksize=16)
-        for clip in tqdm(made, total=count, desc="film world", unit="clip"):
-            if clip is not None:
-                yield clip
+        made = pool.map(_make_one, range(first, first + count), chunksize=8)
+        for one in tqdm(made, total=count, desc="film world", unit="clip"):
+            if one is not None:
+                video, annotations = one
+                size = ClipSize(video.meta.width, video.meta.height, video.meta.num_frames)
+                items += [AnnotatedClip(annotation, size) for annotation in annotations]
+                yield video
 
 
-def _fill(store: PreparedStore, clips: Sequence[Clip]) -> None:
-    """Put the clips into the store as prepared videos."""
-    for clip in tqdm(clips, desc="describe", unit="clip"):
-        store.write_part(clip.prepared(), source=clip.meta.video_id)
-    store.pack()
-
-
-def _size(clip: Clip) -> ClipSize:
-    return ClipSize(clip.meta.width, clip.meta.height, clip.meta.num_frames)
+def _make_one(seed: int) -> tuple[PreparedVideo, tuple[Annotation, ...]] | None:
+    clip = make_clip(seed, str(seed), SENTENCES)
+    return None if clip is None else (clip.prepared(), clip.annotations)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
     sys.exit(main())

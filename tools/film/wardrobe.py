@@ -39,6 +39,7 @@ HAIR = {
     "blond": ((190, 155, 100), (165, 130, 80), (210, 180, 130)),
     "white": ((205, 203, 200), (170, 168, 165)),
     "red": ((120, 55, 35),),
+    "bald": ((225, 180, 150),),
 }
 HAIR_WORDS = {
     "dark": ("black-haired", "dark-haired"),
@@ -68,6 +69,12 @@ TOPS = {
         "windbreaker",
         "top",
         "sportswear",
+        "trench coat",
+        "leather jacket",
+        "military uniform",
+        "overcoat",
+        "pajamas",
+        "cloak",
     ),
     "woman": (
         "clothes",
@@ -89,11 +96,18 @@ TOPS = {
         "robe",
         "sportswear",
         "scarf",
+        "trench coat",
+        "gown",
+        "shawl",
+        "apron",
+        "leather jacket",
+        "pajamas",
+        "evening dress",
     ),
 }
-LONG = ("coat", "dress", "robe", "windbreaker", "cape")
-SHORT_SLEEVES = ("T-shirt", "vest", "short sleeves", "jersey", "top", "dress", "sportswear")
-ALL_OVER = ("clothes", "suit", "uniform", "dress", "robe", "sportswear")
+LONG = ("coat", "dress", "robe", "windbreaker", "cape", "trench coat", "overcoat", "cloak", "gown", "evening dress")
+SHORT_SLEEVES = ("T-shirt", "vest", "short sleeves", "jersey", "top", "dress", "sportswear", "evening dress")
+ALL_OVER = (*LONG[-2:], "clothes", "suit", "uniform", "dress", "robe", "sportswear", "military uniform", "pajamas")
 PATTERNS = ("striped", "plaid", "patterned", "flowered", "floral", "spotted", "checkered")
 
 
@@ -140,13 +154,13 @@ def dress(rng: np.random.Generator) -> Look:
     )
     bottom_colour = top_colour if all_over and bottom != "shorts" else _draw(rng, BOTTOM_COLOURS)
     shirtless = kind == "man" and rng.random() < 0.03
-    hair = str(rng.choice(list(HAIR), p=[0.5, 0.22, 0.12, 0.11, 0.05]))
+    hair = str(rng.choice(list(HAIR), p=[0.48, 0.22, 0.12, 0.11, 0.04, 0.03]))
     hat = _draw(rng, TOP_COLOURS) if rng.random() < 0.2 else None
     skin = np.array(SKIN[rng.choice(5, p=[0.3, 0.3, 0.2, 0.1, 0.1])], float)
     shade, below = _shade(rng, top_colour), _shade(rng, bottom_colour)
     if bottom_colour == top_colour and all_over:
         below = shade * rng.uniform(0.85, 1.15)
-    hairs = HAIR[hair]
+    hairs = HAIR[hair] if hair != "bald" else (tuple(int(value) for value in skin),)
     head = np.array(hairs[rng.integers(len(hairs))], float) if hat is None else _shade(rng, hat)
     torso = skin if shirtless else shade
     sleeves = skin if shirtless or (top in SHORT_SLEEVES and rng.random() < 0.75) else shade
@@ -164,7 +178,7 @@ def dress(rng: np.random.Generator) -> Look:
             second[2], mix[2] = other, mix[1]
     elif rng.random() < 0.4:  # an open jacket, a tie, a print, straps
         second[1], mix[1] = other, rng.uniform(0.05, 0.3)
-    second[0], mix[0] = skin, rng.uniform(0.1, 0.6) if hat is None else rng.uniform(0.1, 0.5)
+    second[0], mix[0] = skin, rng.uniform(0.0, 0.35)
     return Look(kind, child, top, top_colour, bottom, bottom_colour, hair, hat, shirtless, pattern, parts, second, mix)
 
 
@@ -178,8 +192,8 @@ def seen_pixels(
 ) -> npt.NDArray[np.uint8]:
     """Return what a camera shows on the parts: (frames, 6, points, 3) uint8 RGB.
 
-    `world` holds the light (gain (3,), lift (1,), noise (1,)) and the background's colours (k, 3); `wrong` (frames, 6) is the share of
-    points that miss the part.
+    `world` holds the light and the background as draw_light returns them; `wrong` (frames, 6) is the share of points
+    that miss the part.
     """
     shape = (frames, 6, points)
     second = rng.random(shape) < look.mix[:, None]
@@ -209,6 +223,6 @@ def draw_light(rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
         "lift": np.array([abs(rng.normal(0, 14))]),
         "noise": np.array([rng.uniform(1, 9)]),
         "saturation": np.array([rng.uniform(0.45, 1.15)]),
-        "contrast": np.array([rng.uniform(0.08, 0.3)]),
+        "contrast": np.array([rng.uniform(0.05, 0.22)]),
         "background": background.clip(5, 250),
     }

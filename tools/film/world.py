@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from film.acts import ACTS
 from film.body import RATE, move
 from film.camera import boxes_of, draw_frame, place_camera, see_joints
-from film.script import Person, Told, tell, write_scripts
+from film.script import Person, write_scripts
+from film.sentences import Told, tell
 from film.wardrobe import draw_light, seen_pixels
-
 from spatial.features.descriptors.part_colours import POINTS, colours_of_points
 from spatial.features.descriptors.pose_columns import PersonMeasures, describe_people
 from stvg.types import Annotation, PreparedVideo, Query, Tube, VideoMeta
@@ -82,7 +83,7 @@ def make_clip(seed: int, name: str, sentences: int = 4) -> Clip | None:
     return Clip(meta, tuple(tubes[i] for i in order), tuple(measures[i] for i in order), tuple(annotations))
 
 
-def _watch(rng: np.random.Generator, person: Person, camera, frames: int):  # noqa: ANN001, ANN202
+def _watch(rng: np.random.Generator, person: Person, camera, frames: int):
     """Return the joints (T, 20, 3) of a person in the picture, the boxes (T, 4), NaN where unseen, and the yaw."""
     facing = (
         person.acts[0].face if person.enters is not None and person.acts and person.acts[0].face is not None else None
@@ -106,7 +107,7 @@ def _first_facing(rng: np.random.Generator, person: Person) -> float:
     return float(rng.uniform(-80, 80) if rng.random() < 0.7 else rng.uniform(-180, 180))
 
 
-def _hidden(seen):  # noqa: ANN001, ANN202
+def _hidden(seen):
     """Return for each person which joints (T, 17) lie inside the box of somebody nearer."""
     found = []
     for index, (points, _, _) in enumerate(seen):
@@ -128,7 +129,7 @@ def _hidden(seen):  # noqa: ANN001, ANN202
     return found
 
 
-def _runs(rng: np.random.Generator, boxes) -> list[tuple[int, int]]:  # noqa: ANN001
+def _runs(rng: np.random.Generator, boxes) -> list[tuple[int, int]]:
     """Return the stretches of frames that become tubes; a few tubes break."""
     there = np.concatenate([[False], ~np.isnan(boxes[:, 0]), [False]])
     edges = np.flatnonzero(np.diff(there.astype(int)))
@@ -140,7 +141,7 @@ def _runs(rng: np.random.Generator, boxes) -> list[tuple[int, int]]:  # noqa: AN
     return runs
 
 
-def _tube(rng: np.random.Generator, number: int, start: int, boxes, hidden, extra: bool) -> Tube:  # noqa: ANN001
+def _tube(rng: np.random.Generator, number: int, start: int, boxes, hidden, extra: bool) -> Tube:
     height = boxes[:, 3:4] - boxes[:, 1:2]
     slow = np.cumsum(rng.normal(0, 0.3, boxes.shape), axis=0)
     slow = (slow - slow.mean(axis=0)).clip(-2, 2)
@@ -162,7 +163,7 @@ def _junk(rng: np.random.Generator, number: int, frames: int, size: tuple[int, i
     return Tube(number, start, boxes, rng.normal(0.4, 0.08, length).clip(0.05, 0.7), np.ones(length, bool))
 
 
-def _measure(rng: np.random.Generator, tube: Tube, joints, person: Person, light, pan) -> PersonMeasures:  # noqa: ANN001
+def _measure(rng: np.random.Generator, tube: Tube, joints, person: Person, light, pan) -> PersonMeasures:
     rows = np.arange(0, len(tube.boxes_xyxy), STEP)
     at, look = joints[rows], person.look
     sure = np.stack([at[:, list(part), 2].mean(axis=1) for part in _PART_JOINTS], axis=1)
@@ -179,7 +180,7 @@ def _measure(rng: np.random.Generator, tube: Tube, joints, person: Person, light
     return PersonMeasures(*as_float)
 
 
-def _annotate(told: Told, boxes, name: str, number: int) -> Annotation | None:  # noqa: ANN001
+def _annotate(told: Told, boxes, name: str, number: int) -> Annotation | None:
     """Return the annotation of a sentence, None where its person is not seen nearly all the time."""
     start, stop = round(told.start * RATE), min(round(told.stop * RATE), len(boxes))
     part = boxes[start:stop]
@@ -191,7 +192,7 @@ def _annotate(told: Told, boxes, name: str, number: int) -> Annotation | None:  
     index = np.maximum.accumulate(np.where(seen, np.arange(len(part)), 0))
     length = len(part)
     tube = Tube(0, start + first, part[index], np.ones(length), np.ones(length, bool))
-    return Annotation(Query(f"{name}#{number}", name, told.text), tube)
+    return Annotation(Query(f"{name}#{number}.mp4", name, told.text), tube)
 
 
 __all__ = ["ACTS", "Clip", "make_clip"]

@@ -53,7 +53,7 @@ class JointFinder:
         self._path, self._input, self._side, self._threads = path, inputs[0].name, int(shape[1]), threads
 
     def find(self, pictures: Image, samples: TubeSamples) -> FloatArray:
-        """Return the joints of a person at each row: (R, 17, 3) float32, x and y in image pixels, and the confidence."""
+        """Return a person's joints at each row: (R, 17, 3) float32, x and y in image pixels, and the confidence."""
         with ThreadPoolExecutor(self._threads) as pool:
             found = list(pool.map(lambda row: self._find_one(pictures, samples, row), range(len(samples.index))))
         return np.stack(found).astype(np.float32)
@@ -94,7 +94,7 @@ def _part_points(boxes: FloatArray, joints: FloatArray) -> FloatArray:
     across, along = (np.arange(POINTS) * 7 % POINTS + 0.5) / POINTS, grid
     left, right = xy[:, SHOULDERS[0]], xy[:, SHOULDERS[1]]
     has_hips = sure[:, HIPS].all(axis=1)[:, None]
-    x1, _, x2, y2 = boxes.astype(np.float64).T
+    y2 = boxes[:, 3].astype(np.float64)
     below = np.stack([(left + right)[:, 0] / 2, np.maximum(y2, (left + right)[:, 1] / 2 + 2)], axis=1)
     low_left = np.where(has_hips, xy[:, HIPS[0]], below + (left - right) / 2)
     low_right = np.where(has_hips, xy[:, HIPS[1]], below - (left - right) / 2)

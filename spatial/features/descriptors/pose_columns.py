@@ -44,8 +44,8 @@ class PersonMeasures:
 def describe_people(people: Sequence[PersonMeasures], size: tuple[int, int], clip_s: float) -> tuple[FloatArray, ...]:
     """Return the columns of each person, (R, POSE_DIM) float32, about in [-1, 1].
 
-    `size` is width and height of the images in pixels, `clip_s` the seconds of the whole video. Groups of columns: place
-    of the joints relative to the shoulders, in body heights, 34; their confidence 17; their velocities 34; velocity of
+    `size` is width and height of the images in pixels, `clip_s` the seconds of the whole video. Groups of columns:
+    place of the joints relative to the shoulders, in body heights, 34; their confidence 17; their velocities 34; velocity of
     the box without the camera's 8; angles and distances of limbs 26; colours of parts 138 and how light each part is
     beside those of the others 6; place, size and presence 18; nearness to others 9.
     """
@@ -200,8 +200,10 @@ def _place(
     count = len(x1)
     rows = [_row_at(other, person.seconds) for other in people]
     present = np.stack([there for there, _ in rows])
-    heights = np.stack([other.boxes_xyxy[at, 3] - other.boxes_xyxy[at, 1] for other, (_, at) in zip(people, rows)])
-    middles = np.stack([other.boxes_xyxy[at, ::2].mean(axis=1) for other, (_, at) in zip(people, rows)])
+    heights = np.stack(
+        [other.boxes_xyxy[at, 3] - other.boxes_xyxy[at, 1] for other, (_, at) in zip(people, rows, strict=True)]
+    )
+    middles = np.stack([other.boxes_xyxy[at, ::2].mean(axis=1) for other, (_, at) in zip(people, rows, strict=True)])
     own_height, own_middle = y2 - y1, (x1 + x2) / 2
     number = np.maximum(present.sum(axis=0), 1)
     largest = np.where(present, heights, 0).max(axis=0).clip(min=1)
