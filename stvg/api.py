@@ -25,13 +25,13 @@ from stvg.errors import InputError, NobodyFoundError
 from stvg.fusion.ranking import Ranking
 from stvg.fusion.score_fusion import MODES
 from stvg.io.files import key_problem, refuse_overwriting
-from stvg.io.submission import write_submission
+from stvg.io.submission import size_of, write_submission
 from stvg.pipeline import MATCH, NOBODY, Follow, Grounder, Preparer, WholeLocalizer, follow_nothing
 from stvg.prepare.memory_cache import RECENT_BYTES, VideoCache
 from stvg.recipe.build import build_fusion, build_grounder, build_preparer, load_localizer
 from stvg.recipe.schema import DetectorConfig, Recipe
 from stvg.recipe.workspace import video_fingerprint
-from stvg.types import ClipSize, Prediction, PreparedVideo, Query, Tube, VideoMeta
+from stvg.types import Prediction, PreparedVideo, Query, Tube, VideoMeta
 from stvg.viewer.entry import ReportEntry, SplitResults
 from stvg.viewer.overlay import write_overlay
 from stvg.viewer.page.write import write_report
@@ -72,14 +72,15 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> "Grounded
     overlay, results = out / f"{video.stem}_overlay.mp4", out / "results.json"
     for target in (overlay, results):
         refuse_overwriting(target, [video])
+    if not video.exists():  # before the stages are loaded, which may be missing too
+        raise InputError(f"{video}: expected a video file, found no such file")
     try:
         found = load(recipe)(video, text)
     except NobodyFoundError:
         return None
     found.save(overlay)
     prediction = Prediction(video.name, video.name, found.tube, found.score)
-    size = ClipSize(found.video.width, found.video.height, found.video.num_frames)
-    write_submission(results, [prediction], {video.name: size})
+    write_submission(results, [prediction], {video.name: size_of(found.video)})
     return found
 
 

@@ -1,4 +1,4 @@
-"""The command `stvg WORD ...`: its words, shared options, one-line errors, exit codes."""
+"""The command line `stvg`: its words, shared options, errors, exit codes."""
 
 import argparse
 import logging
@@ -178,9 +178,20 @@ def report_failures(failures: Sequence[_Failed]) -> ExitCode:
     return ExitCode.SOME_FAILED if failures else ExitCode.DONE
 
 
+class _LogLine(logging.Formatter):
+    """Formats a message as "12:34:56 message", with the word "warning" before one that must not be overlooked."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """Return the line."""
+        mark = "warning: " if record.levelno >= logging.WARNING else ""
+        return f"{self.formatTime(record, '%H:%M:%S')} {mark}{record.message}"
+
+
 def configure_logging() -> None:
     """Write the log to stderr from INFO on, a line per message; for command lines and the processes they start."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LogLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def run(main: Callable[[], int]) -> NoReturn:

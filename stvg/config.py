@@ -1,4 +1,4 @@
-"""Configuration: a YAML file mirrors a frozen dataclass, line by line; `key=value` on the command line overrides it.
+"""Read YAML files and key=value overrides into frozen config dataclasses.
 
 Each configurable part keeps its own dataclass beside its code, made with
 
@@ -165,6 +165,12 @@ def parse_config(schema: type[T], values: Any, source: str, overrides: Sequence[
             raise InputError(f"{source}: unknown key {key}{_near(key, schema)}") from error
         if first["type"] in ("missing", "missing_argument"):
             raise InputError(f"{source}: missing key {key}") from error
+        if first["type"] == "union_tag_not_found":
+            raise InputError(f"{source}: missing key {key}.kind") from error
+        if first["type"] == "union_tag_invalid":
+            kinds, kind = first["ctx"]["expected_tags"].replace("'", ""), first["ctx"]["tag"]
+            near = "".join(f"; did you mean {one}?" for one in get_close_matches(kind, kinds.split(", "), 1))
+            raise InputError(f"{source}: {key}.kind: expected one of {kinds}, got {kind!r}{near}") from error
         raise InputError(f"{source}: {key}: {first['msg']}, got {first['input']!r}") from error
 
 

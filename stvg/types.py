@@ -22,20 +22,20 @@ Image = npt.NDArray[np.uint8]
 """An RGB image, (H, W, 3) uint8."""
 
 
-def _frozen(name: str, value: npt.ArrayLike, dtype: npt.DTypeLike, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
-    """Return `value` as a read-only array of `dtype`; None in `shape` allows any length.
+def _freeze(item: object, name: str, dtype: npt.DTypeLike, shape: tuple[int | None, ...]) -> None:
+    """Make a field of a frozen item a read-only array of `dtype`; None in `shape` allows any length.
 
     Raises:
         ValueError: where the shape differs, naming the field, the expected and the found shape.
     """
-    array = np.array(value, dtype=dtype)
+    array = np.array(getattr(item, name), dtype=dtype)
     if array.size == 0 and array.ndim != len(shape):
         array = array.reshape([n or 0 for n in shape])
     if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
         expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
         raise ValueError(f"{name}: expected shape {expected}, got {array.shape}")
     array.setflags(write=False)
-    return array
+    object.__setattr__(item, name, array)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ class Detections:
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "boxes_xyxy", _frozen("boxes_xyxy", self.boxes_xyxy, np.float32, (None, 4)))
-        object.__setattr__(self, "scores", _frozen("scores", self.scores, np.float32, (len(self.boxes_xyxy),)))
+        _freeze(self, "boxes_xyxy", np.float32, (None, 4))
+        _freeze(self, "scores", np.float32, (len(self.boxes_xyxy),))
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -114,15 +114,15 @@ class Tube:
     observed: BoolArray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "boxes_xyxy", _frozen("boxes_xyxy", self.boxes_xyxy, np.float32, (None, 4)))
+        _freeze(self, "boxes_xyxy", np.float32, (None, 4))
         length = len(self.boxes_xyxy)
         if length == 0 or self.start_frame < 0:
             raise ValueError(
                 f"tube {self.tube_id}: expected at least one box from a frame >= 0 on, "
                 f"got {length} boxes from frame {self.start_frame}"
             )
-        object.__setattr__(self, "scores", _frozen("scores", self.scores, np.float32, (length,)))
-        object.__setattr__(self, "observed", _frozen("observed", self.observed, np.bool_, (length,)))
+        _freeze(self, "scores", np.float32, (length,))
+        _freeze(self, "observed", np.bool_, (length,))
 
     @property
     def span(self) -> FrameSpan:
@@ -150,8 +150,8 @@ class MomentMap:
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "spans", _frozen("spans", self.spans, np.int64, (None, 2)))
-        object.__setattr__(self, "scores", _frozen("scores", self.scores, np.float32, (len(self.spans),)))
+        _freeze(self, "spans", np.int64, (None, 2))
+        _freeze(self, "scores", np.float32, (len(self.spans),))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,9 +168,9 @@ class TubeMap:
     contrastive: FloatArray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "spans", _frozen("spans", self.spans, np.int64, (None, 2)))
+        _freeze(self, "spans", np.int64, (None, 2))
         for name in ("iou", "contrastive"):
-            object.__setattr__(self, name, _frozen(name, getattr(self, name), np.float32, (len(self.spans),)))
+            _freeze(self, name, np.float32, (len(self.spans),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +256,9 @@ class VideoFrames:
 
     def shot_spans(self) -> list[FrameSpan]:
         """Return the frames of each shot that has a kept frame."""
-        edges = np.array([0, *self.cuts, self.meta.num_frames])
-        starts = [
-            int(edges[np.searchsorted(edges, self.frames[shot.start], side="right") - 1]) for shot in self.shots()
-        ]
-        return [FrameSpan(start, int(edges[np.searchsorted(edges, start, side="right")])) for start in starts]
+        edges = [0, *self.cuts, self.meta.num_frames]
+        firsts = (self.frames[shot.start] for shot in self.shots())
+        return [FrameSpan(edges[k - 1], edges[k]) for k in np.searchsorted(edges, list(firsts), side="right")]
 
     def shot_of(self) -> IntArray:
         """Return the number of each kept frame's shot, (N,) int64; shots without a kept frame count too."""

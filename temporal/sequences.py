@@ -1,4 +1,4 @@
-"""Clip sequences that the temporal stage searches: the whole video, or one per person.
+"""Make the clip sequences to search: the whole video, or each person.
 
 With one sequence per person a moment's score is the best over its sequences, so that "the man in red sits down" does
 not match a clip in which the man in red stands and somebody else sits.

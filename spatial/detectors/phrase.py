@@ -3,27 +3,26 @@
 The weights of LLMDet are MM-Grounding DINO's in form, those of OWL-ViT have the form of OWLv2's.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from spatial.detectors.base import BatchConfig, BatchDetector, NotANumberError, RawPeople
+from spatial.detectors.base import NotANumberError, RawPeople
+from spatial.detectors.transformers import PretrainedConfig, PretrainedDetector, load_pretrained
 from stvg.compute.device import usable
 from stvg.config import STRICT
 from stvg.errors import InputError
-from stvg.types import Image
 
 _MODEL_TYPES = ("grounding-dino", "mm-grounding-dino", "owlv2", "owlvit")
 """Values of `model_type` in the configs of models that this detector runs."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class PhraseConfig(BatchConfig):
+class PhraseConfig(PretrainedConfig):
     """People from a zero-shot detector of transformers."""
 
     kind: Literal["phrase"] = "phrase"
-    name: str
-    """A model's name on the hub, such as IDEA-Research/grounding-dino-tiny, or a folder that save_pretrained wrote."""
     phrase: str = "person."
     """What to find, in lower or upper case; a full stop ends a phrase, and boxes of several phrases count alike."""
 
@@ -36,7 +35,7 @@ class PhraseConfig(BatchConfig):
         return PhraseDetector(self, usable(device))
 
 
-class PhraseDetector(BatchDetector):
+class PhraseDetector(PretrainedDetector):
     """Runs AutoModelForZeroShotObjectDetection over the frames of a video on `device`.
 
     Raises:
@@ -44,28 +43,20 @@ class PhraseDetector(BatchDetector):
     """
 
     def __init__(self, config: PhraseConfig, device: str) -> None:
-        import torch
-
-        super().__init__(config, config.name, config.batch_size)
-        self._config, self._device, self._dtype = config, device, torch.float16 if config.half else torch.float32
         self._labels = _labels(config.phrase)
-        self._processor, model = _load(config.name)
-        self._model = model.to(device=device, dtype=self._dtype).eval()
+        super().__init__(config, *load_pretrained("phrase", config.name, "a zero-shot detector", _load), device)
 
-    def _find(self, images: Image) -> list[RawPeople]:
-        """Return what the phrases name in (n, h, w, 3) pictures, as the model's own processor reads them."""
+    def _texts(self, count: int) -> dict[str, Any]:
+        return {"text": [self._labels] * count}
+
+    def _people(self, outputs: Any, sizes: Sequence[tuple[int, ...]]) -> list[RawPeople]:
         import torch
 
-        labels = [self._labels] * len(images)
-        inputs = self._processor(images=list(images), text=labels, return_tensors="pt").to(self._device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
-        with torch.inference_mode():
-            outputs = self._model(**inputs)
         # Where a text is shorter than the model's longest, logits are -inf; the threshold would drop NaN silently.
         if not (outputs.logits < torch.inf).all() or not torch.isfinite(outputs.pred_boxes).all():
             raise NotANumberError
         results = self._processor.post_process_grounded_object_detection(
-            outputs, threshold=self._config.threshold, target_sizes=[images.shape[1:3]] * len(images)
+            outputs, threshold=self._threshold, target_sizes=sizes
         )
         return [RawPeople(*(one[key].float().cpu().numpy() for key in ("boxes", "scores"))) for one in results]
 
@@ -89,25 +80,17 @@ def _load(name: str) -> tuple[Any, Any]:
     """Return processor and model.
 
     Raises:
-        InputError: neither a folder nor a model that the hub gives, or a model of another kind.
+        InputError: a model of another kind.
     """
-    try:
-        from transformers import (
-            MODEL_FOR_OBJECT_DETECTION_MAPPING,
-            AutoConfig,
-            AutoModelForZeroShotObjectDetection,
-            AutoProcessor,
-        )
-    except ImportError as error:
-        raise InputError("detector phrase: expected the package transformers: pip install transformers") from error
-    try:
-        config = AutoConfig.from_pretrained(name)
-        if config.model_type in _MODEL_TYPES:
-            return AutoProcessor.from_pretrained(name), AutoModelForZeroShotObjectDetection.from_pretrained(name)
-    except (OSError, ValueError, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"detector {name}: expected a folder or hub name of a zero-shot detector, got: {reason}"
-        ) from error
+    from transformers import (
+        MODEL_FOR_OBJECT_DETECTION_MAPPING,
+        AutoConfig,
+        AutoModelForZeroShotObjectDetection,
+        AutoProcessor,
+    )
+
+    config = AutoConfig.from_pretrained(name)
+    if config.model_type in _MODEL_TYPES:
+        return AutoProcessor.from_pretrained(name), AutoModelForZeroShotObjectDetection.from_pretrained(name)
     other = "; detector.kind=transformers runs it" if type(config) in MODEL_FOR_OBJECT_DETECTION_MAPPING else ""
     raise InputError(f"detector {name}: expected one of {', '.join(_MODEL_TYPES)}, got {config.model_type}{other}")

@@ -1,6 +1,8 @@
 """Detect people with transformers: RT-DETR, RT-DETRv2, D-FINE, DETR and others."""
 
-from typing import Any, Literal
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
 
 from pydantic.dataclasses import dataclass
 
@@ -10,14 +12,22 @@ from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
 
+Loaded = TypeVar("Loaded")
+
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class TransformersConfig(BatchConfig):
+class PretrainedConfig(BatchConfig):
+    """What the configs of detectors of transformers share."""
+
+    name: str
+    """A model's name on the hub, such as PekingU/rtdetr_v2_r18vd, or a folder that save_pretrained wrote."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class TransformersConfig(PretrainedConfig):
     """People from a detector of transformers."""
 
     kind: Literal["transformers"] = "transformers"
-    name: str
-    """A model's name on the hub, such as PekingU/rtdetr_v2_r18vd, or a folder that save_pretrained wrote."""
     person_label: str = "person"
     """The class's name in the model's id2label, in any case."""
 
@@ -30,7 +40,41 @@ class TransformersConfig(BatchConfig):
         return TransformersDetector(self, usable(device))
 
 
-class TransformersDetector(BatchDetector):
+class PretrainedDetector(BatchDetector):
+    """Runs a model of transformers with its own processor; a subclass reads people from the outputs."""
+
+    def __init__(self, config: PretrainedConfig, processor: Any, model: Any, device: str) -> None:
+        import torch
+
+        super().__init__(config, config.name, config.batch_size)
+        self._threshold, self._device = config.threshold, device
+        self._dtype = torch.float16 if config.half else torch.float32
+        self._processor, self._model = processor, model.to(device=device, dtype=self._dtype).eval()
+
+    def _find(self, images: Image) -> list[RawPeople]:
+        """Return the people of (n, h, w, 3) pictures, as the model's own processor reads them."""
+        import torch
+
+        inputs = self._processor(images=list(images), return_tensors="pt", **self._texts(len(images))).to(self._device)
+        inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
+        with torch.inference_mode():
+            outputs = self._model(**inputs)
+        return self._people(outputs, [images.shape[1:3]] * len(images))
+
+    def _texts(self, count: int) -> dict[str, Any]:
+        """Return what the processor gets beside `count` pictures."""
+        return {}
+
+    @abstractmethod
+    def _people(self, outputs: Any, sizes: Sequence[tuple[int, ...]]) -> list[RawPeople]:
+        """Return the people in the model's outputs, for pictures of these heights and widths.
+
+        Raises:
+            NotANumberError: an output that is not finite.
+        """
+
+
+class TransformersDetector(PretrainedDetector):
     """Runs AutoModelForObjectDetection over the frames of a video on `device`.
 
     Raises:
@@ -38,49 +82,40 @@ class TransformersDetector(BatchDetector):
     """
 
     def __init__(self, config: TransformersConfig, device: str) -> None:
-        import torch
-
-        super().__init__(config, config.name, config.batch_size)
-        self._config, self._device, self._dtype = config, device, torch.float16 if config.half else torch.float32
-        self._processor, model = _load(config.name)
-        self._model = model.to(device=device, dtype=self._dtype).eval()
+        super().__init__(config, *load_pretrained("transformers", config.name, "an object detector", _load), device)
         self._person = _person_id(self._model.config.id2label, config.person_label, config.name)
 
-    def _find(self, images: Image) -> list[RawPeople]:
-        """Return the people of (n, h, w, 3) pictures, as the model's own processor reads them."""
+    def _people(self, outputs: Any, sizes: Sequence[tuple[int, ...]]) -> list[RawPeople]:
         import torch
 
-        inputs = self._processor(images=list(images), return_tensors="pt").to(self._device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
-        with torch.inference_mode():
-            outputs = self._model(**inputs)
         if not torch.isfinite(outputs.logits).all():  # the threshold would drop NaN without a word
             raise NotANumberError
-        results = self._processor.post_process_object_detection(
-            outputs, threshold=self._config.threshold, target_sizes=[images.shape[1:3]] * len(images)
-        )
+        results = self._processor.post_process_object_detection(outputs, threshold=self._threshold, target_sizes=sizes)
         return [people_of(result["labels"], result["boxes"], result["scores"], self._person) for result in results]
 
 
-def _load(name: str) -> tuple[Any, Any]:
-    """Return image processor and model.
+def load_pretrained(kind: str, name: str, expected: str, load: Callable[[str], Loaded]) -> Loaded:
+    """Return what `load` makes of a hub name or folder, by transformers, for the detector `kind`.
 
     Raises:
-        InputError: neither a folder nor a model that the hub gives.
+        InputError: no transformers, or no model of that name that is as `expected`.
     """
     try:
-        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        import transformers  # noqa: F401
     except ImportError as error:
-        raise InputError(
-            "detector transformers: expected the package transformers: pip install transformers"
-        ) from error
+        raise InputError(f"detector {kind}: expected the package transformers: pip install transformers") from error
     try:
-        return AutoImageProcessor.from_pretrained(name), AutoModelForObjectDetection.from_pretrained(name)
+        return load(name)
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(
-            f"detector {name}: expected a folder or hub name of an object detector, got: {reason}"
-        ) from error
+        raise InputError(f"detector {name}: expected a folder or hub name of {expected}, got: {reason}") from error
+
+
+def _load(name: str) -> tuple[Any, Any]:
+    """Return image processor and model."""
+    from transformers import AutoImageProcessor, AutoModelForObjectDetection
+
+    return AutoImageProcessor.from_pretrained(name), AutoModelForObjectDetection.from_pretrained(name)
 
 
 def _person_id(id2label: dict[int, str], label: str, name: str) -> int:

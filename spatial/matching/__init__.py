@@ -1,1 +1,1 @@
-"""Matching of person tubes with sentences."""
+"""Matching of tubes with sentences, with its training items and losses."""

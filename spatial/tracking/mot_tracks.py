@@ -11,6 +11,7 @@ from spatial.detectors.postprocess import BoxFilterConfig
 from spatial.tracking.tracker import BidirectionalTracker
 from spatial.tracking.tracklet_linker import OfflineLinker
 from stvg.errors import InputError
+from stvg.geometry.boxes import warn_of_fractions
 from stvg.io.files import refuse_overwriting
 from stvg.io.mot_text import MotRows, read_mot, write_mot
 from stvg.io.video import read_footage
@@ -24,13 +25,13 @@ _PICTURE_SIDE = 320
 
 
 def track_file(
-    detections: Path, out: Path, video: Path | None, *, fps: float, stride: int, threshold: float, min_side: float
+    detections: Path, out: Path, video: Path | None, *, fps: float, stride: int, keep: BoxFilterConfig
 ) -> int:
     """Track and link the detections of the file, write the tubes to `out`, and return how many there are.
 
     With the video its cuts, frame rate and size are known, and people's appearance; else `fps` counts, there are no
     cuts, motion alone tells people apart, and boxes are not clipped on the right and at the bottom. Only every
-    `stride`-th frame's detections are used, from the first on.
+    `stride`-th frame's detections are used, from the first on, of these the boxes that `keep` lets through.
 
     Raises:
         InputError: files that cannot be read or written, an `out` that is read too, a row past the video's end, an
@@ -40,9 +41,9 @@ def track_file(
         raise InputError(f"arguments: expected fps > 0 and stride >= 1, got {fps} and {stride}")
     refuse_overwriting(out, [detections, *([video] if video else [])])
     rows = read_mot(detections)
+    warn_of_fractions(detections, rows.boxes_xyxy)
     frames = read_footage(video, video.name, stride, _PICTURE_SIDE) if video else _blank(rows, detections, fps, stride)
-    kept = BoxFilterConfig(threshold=threshold, min_side=min_side)
-    items = detections_in(rows, frames, detections, kept)
+    items = detections_in(rows, frames, detections, keep)
     tubes = OfflineLinker().link(frames, BidirectionalTracker().track(frames, items))
     write_mot(out, tube_rows(tubes))
     logger.info("%s: %d detections, %d tubes", detections, len(rows), len(tubes))

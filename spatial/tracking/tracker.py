@@ -1,4 +1,4 @@
-"""Track detections by running an online tracker over each shot in both directions.
+"""Run an online tracker over each shot in both directions.
 
 The trackers are those of the package `trackers`. They know neither shot cuts nor original frame numbers: here each shot
 gets fresh ones at the rate of the sampled frames, and their tracks become tubes on original frame numbers. An online

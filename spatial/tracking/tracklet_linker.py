@@ -1,4 +1,4 @@
-"""Link the tracklets of a whole video into the gap-free tubes that a query chooses from.
+"""Link the tracklets of a whole video into gap-free candidate tubes.
 
 An online tracker decides frame by frame; here both sides of every gap are known, and everybody's appearance. Tracklets
 are cut where people stand so close that their identities could have been switched. Then the sure links are made, then

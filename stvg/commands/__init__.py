@@ -1,1 +1,1 @@
-"""What the command lines do: each module one piece of work from paths to paths."""
+"""Parse the options of each command; workflows and training do the work."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from stvg.cli import ExitCode, recipe_parser
 from stvg.errors import InputError
 from stvg.evaluation.metrics import PROTOCOLS, score, summarise
+from stvg.geometry.boxes import warn_of_fractions
 from stvg.io.files import read_json, refuse_overwriting, write_json_atomically
-from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries
-from stvg.io.submission import find_problems, read_submission
-from stvg.types import ClipSize
+from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries, read_sizes
+from stvg.io.submission import find_problems, read_submission, usable_boxes
 
 logger = logging.getLogger(__name__)
 _EVALUATE = "Score a submission against HC-STVG annotations: m_tIoU, m_vIoU, vIoU@0.3, vIoU@0.5."
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_overwriting(asked.json, [asked.annotations, asked.predictions])
     clips = read_annotated_clips(asked.annotations, on_bad_item="skip" if asked.skip_bad_items else "raise")
     predictions = read_submission(asked.predictions)
+    warn_of_fractions(asked.predictions, [box for one in predictions for box in one.tube.boxes_xyxy])
     logger.info("scoring %d predictions for %d queries", len(predictions), len(clips))
     if predictions and not {one.query_id for one in predictions} & {clip.annotation.query.query_id for clip in clips}:
         raise InputError(
@@ -50,10 +51,12 @@ def main_validate(arguments: Sequence[str] | None = None) -> int:
     """Check a submission, print its problems."""
     asked = _validate_parser().parse_args(arguments)
     queries = read_queries(asked.queries)
-    sizes = _sizes(asked.queries)
+    sizes = read_sizes(asked.queries)
     if not sizes:
         logger.info("%s tells no image sizes: boxes beyond the right and lower border go unnoticed", asked.queries)
-    problems = find_problems(read_json(asked.predictions), queries, sizes)
+    submission = read_json(asked.predictions)
+    warn_of_fractions(asked.predictions, list(usable_boxes(submission)))
+    problems = find_problems(submission, queries, sizes)
     for problem in problems:
         print(problem)
     print(f"{len(problems)} problems in {asked.predictions}, {len(queries)} queries")
@@ -75,13 +78,6 @@ def main_mmn(arguments: Sequence[str] | None = None) -> int:
     recipe = load_config(BenchmarkRecipe, asked.config, asked.overrides)
     print(evaluated_to_text(evaluate_benchmark(recipe, asked.checkpoint, asked.split, asked.json)))
     return ExitCode.DONE
-
-
-def _sizes(path: Path) -> dict[str, ClipSize]:
-    """Return the sizes of the videos where the file of queries is one of annotations."""
-    if any(isinstance(item, str) for item in read_json(path).values()):
-        return {}
-    return {clip.annotation.query.video_id: clip.size for clip in read_annotated_clips(path)}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from stvg.datasets.hcstvg.layout import PrepareRequest
     from stvg.prepare.workers import local_workers
     from stvg.recipe.schema import Recipe
-    from stvg.training.plan import plan
+    from stvg.workflows.hcstvg_plan import plan
     from stvg.workflows.hcstvg_run import reproduce
 
     out = asked.out or Path("runs") / asked.dataset

@@ -15,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.video is not None:
         refuse(asked, ["--fps"], "without --video, which tells its own")
 
+    from spatial.detectors.postprocess import BoxFilterConfig
     from spatial.tracking.mot_tracks import track_file
 
     count = track_file(
@@ -23,22 +24,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked.video,
         fps=_FPS if asked.fps is None else asked.fps,
         stride=asked.stride,
-        threshold=asked.threshold,
-        min_side=asked.min_side,
+        keep=BoxFilterConfig(threshold=asked.threshold, min_side=asked.min_side),
     )
     print(f"{count} tubes: {asked.out}")
     return ExitCode.DONE
 
 
 def _parser() -> argparse.ArgumentParser:
+    from spatial.detectors.postprocess import BoxFilterConfig
+
+    kept = BoxFilterConfig()
     parser = argparse.ArgumentParser("stvg track", description=__doc__)
     parser.add_argument("--detections", type=Path, required=True, metavar="F", help="frame,id,x,y,w,h,score lines")
     parser.add_argument("--out", type=Path, required=True, metavar="F", help="the tubes, id 1 the longest")
     parser.add_argument("--video", type=Path, metavar="V", help="for appearance, shot cuts, frame rate, picture size")
     parser.add_argument("--fps", type=float, help=f"frames/s where no video is given (default: {_FPS})")
     parser.add_argument("--stride", type=int, default=1, help="use every n-th frame only (default: %(default)s)")
-    parser.add_argument("--threshold", type=float, default=0.2, help="least detection score (default: %(default)s)")
-    parser.add_argument(
-        "--min-side", type=float, default=8.0, help="least side of a box, pixels (default: %(default)s)"
-    )
+    for option, value, what in (
+        ("--threshold", kept.threshold, "least detection score"),
+        ("--min-side", kept.min_side, "least side of a box, pixels"),
+    ):
+        parser.add_argument(option, type=float, default=value, help=f"{what} (default: %(default)s)")
     return parser

@@ -2,8 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Literal
 
 from stvg.cli import ExitCode, recipe_parser, report_failures
+from stvg.errors import InputError
 
 _TEMPORAL = """Train the temporal stage, an MMN over the moments of videos.
 
@@ -16,28 +18,22 @@ _MMN = "Train an MMN on a benchmark of temporal grounding, from features that ot
 
 def main_temporal(arguments: Sequence[str] | None = None) -> int:
     """Train the temporal stage, then fit the joint weights if both stages are trained."""
-    asked = training_parser(_TEMPORAL, "stvg train temporal").parse_intermixed_args(arguments)
-
-    from stvg.config import load_config
-    from stvg.recipe.schema import Recipe
-    from stvg.training.stages import fit_fusion, train_temporal
-
-    recipe = load_config(Recipe, asked.config, asked.overrides)
-    failures = train_temporal(recipe, asked.resume)
-    fit_fusion(recipe)
-    return report_failures(failures)
+    return _train("temporal", training_parser(_TEMPORAL, "stvg train temporal").parse_intermixed_args(arguments))
 
 
 def main_matcher(arguments: Sequence[str] | None = None) -> int:
     """Train the matcher, then fit the joint weights if both stages are trained."""
-    asked = training_parser(_MATCHER, "stvg train matcher").parse_intermixed_args(arguments)
+    return _train("matcher", training_parser(_MATCHER, "stvg train matcher").parse_intermixed_args(arguments))
 
-    from stvg.config import load_config
-    from stvg.recipe.schema import Recipe
-    from stvg.training.stages import fit_fusion, train_matcher
 
-    recipe = load_config(Recipe, asked.config, asked.overrides)
-    failures = train_matcher(recipe, asked.resume)
+def _train(stage: Literal["temporal", "matcher"], asked: argparse.Namespace) -> int:
+    from stvg.recipe.schema import BenchmarkRecipe, load_temporal_recipe
+    from stvg.training.stages import fit_fusion, train_matcher, train_temporal
+
+    recipe = load_temporal_recipe(asked.config, asked.overrides)
+    if isinstance(recipe, BenchmarkRecipe):
+        raise InputError(f"{asked.config}: expected a recipe of the pipeline, got a benchmark's; run stvg mmn train")
+    failures = (train_temporal if stage == "temporal" else train_matcher)(recipe, asked.resume)
     fit_fusion(recipe)
     return report_failures(failures)
 

@@ -24,7 +24,7 @@ from stvg.evaluation.baselines import (
     mean_confidence,
 )
 from stvg.evaluation.bootstrap import bootstrap_interval, paired_bootstrap_interval
-from stvg.evaluation.metrics import score
+from stvg.evaluation.metrics import means_to_json, score
 from stvg.fusion.score_fusion import ScoreFusion
 from stvg.interfaces import MomentLocalizer, TubeMatcher
 from stvg.pipeline import Grounder, WholeLocalizer
@@ -55,17 +55,8 @@ class AblationRow:
 
     def to_json(self) -> dict[str, object]:
         """Return the row as the plain data of ablation.json."""
-        s = self.scores
-        return {
-            "temporal": self.temporal,
-            "spatial": self.spatial,
-            "mode": self.mode,
-            "m_tiou": s.m_tiou,
-            "m_viou": s.m_viou,
-            "viou@0.3": s.viou_at[0.3],
-            "viou@0.5": s.viou_at[0.5],
-            "m_viou_ci": list(self.m_viou_ci),
-        }
+        parts = {"temporal": self.temporal, "spatial": self.spatial, "mode": self.mode}
+        return {**parts, **means_to_json(self.scores), "m_viou_ci": list(self.m_viou_ci)}
 
 
 @dataclass(frozen=True, slots=True)

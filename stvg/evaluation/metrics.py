@@ -60,6 +60,10 @@ def score(
     extra = len(answers.keys() - {item.query.query_id for item in annotations})
     if extra:
         logger.warning("%d predictions answer no query to be scored and are passed over", extra)
+    unanswered = [item.query.query_id for item in annotations if item.query.query_id not in answers]
+    if unanswered:
+        message = "%d of %d queries have no prediction and score 0, the first of them %s"
+        logger.warning(message, len(unanswered), len(annotations), unanswered[0])
     per_query = tuple(_query_score(item, answers, protocol, num_frames or {}) for item in annotations)
     viou = np.array([entry.viou for entry in per_query])
     return Scores(
@@ -73,13 +77,13 @@ def score(
 
 def summarise(scores: Scores) -> dict[str, str | int | float]:
     """Return the figures as plain data, under the names that evaluate.py promises; fractions in [0, 1]."""
-    return {
-        "protocol": scores.protocol,
-        "num_queries": len(scores.per_query),
-        "m_tiou": scores.m_tiou,
-        "m_viou": scores.m_viou,
-        **{f"viou@{threshold}": share for threshold, share in scores.viou_at.items()},
-    }
+    return {"protocol": scores.protocol, "num_queries": len(scores.per_query), **means_to_json(scores)}
+
+
+def means_to_json(scores: Scores) -> dict[str, float]:
+    """Return the means alone, m_tiou, m_viou and viou@THRESHOLD, as fractions in [0, 1]."""
+    shares = {f"viou@{threshold}": share for threshold, share in scores.viou_at.items()}
+    return {"m_tiou": scores.m_tiou, "m_viou": scores.m_viou, **shares}
 
 
 def official(truth: Tube, found: Tube) -> tuple[float, float]:

@@ -3,10 +3,14 @@
 Computed and returned in float64, whatever the input's dtype.
 """
 
+import logging
+
 import numpy as np
 import numpy.typing as npt
 
 from stvg.types import Float64Array
+
+logger = logging.getLogger(__name__)
 
 
 def xywh_to_xyxy(boxes_xywh: npt.ArrayLike) -> Float64Array:
@@ -107,6 +111,13 @@ def pairwise_iou(boxes_a: npt.ArrayLike, boxes_b: npt.ArrayLike, plus_one: bool 
     if first.ndim != 2 or second.ndim != 2:
         raise ValueError(f"boxes_a, boxes_b: expected shapes (N, 4) and (M, 4), got {first.shape} and {second.shape}")
     return elementwise_iou(first[:, None], second[None, :], plus_one)
+
+
+def warn_of_fractions(where: object, boxes_xyxy: npt.ArrayLike) -> None:
+    """Log a warning if boxes (N, 4) of `where`, a file, all lie in 0..1, as shares of a picture do; N may be 0."""
+    boxes = _boxes("boxes_xyxy", boxes_xyxy)
+    if boxes.size and boxes.max() <= 1:
+        logger.warning("%s: expected boxes in pixels, found all coordinates in 0..1, as shares of the picture", where)
 
 
 def _boxes(name: str, value: npt.ArrayLike) -> Float64Array:

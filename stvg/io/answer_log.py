@@ -1,4 +1,4 @@
-"""Log answers while a split is grounded, so that a killed run resumes.
+"""Log answers of a split, so that a killed run resumes.
 
 `.NAME.answers` beside the submission NAME holds one JSON object per line: first the setting that the answers depend on,
 then an answer each. A resumed run ends with the same bytes. A line that a killed run left unfinished is dropped, and

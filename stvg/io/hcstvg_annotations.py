@@ -94,6 +94,17 @@ def read_queries(path: Path) -> tuple[Query, ...]:
     return tuple(queries)
 
 
+def read_sizes(path: Path) -> dict[str, ClipSize]:
+    """Return what an annotation file says of its videos, by key; test queries say nothing.
+
+    Raises:
+        InputError: as read_annotated_clips.
+    """
+    if any(isinstance(item, str) for item in _read_items(path).values()):
+        return {}
+    return {clip.annotation.query.video_id: clip.size for clip in read_annotated_clips(path)}
+
+
 def write_annotations(
     path: Path, clips: Sequence[AnnotatedClip], fps: float, caption_key: Literal["caption", "English"] = "caption"
 ) -> None:

@@ -16,7 +16,7 @@ from stvg.errors import InputError
 from stvg.geometry.boxes import clip_boxes
 from stvg.geometry.spans import from_inclusive, to_inclusive
 from stvg.io.files import fits_float32, is_finite_number, key_problem, read_json, write_json_atomically
-from stvg.types import ClipSize, Prediction, Query, Tube
+from stvg.types import ClipSize, Prediction, Query, Tube, VideoMeta
 
 BOX_DECIMALS = 2
 """Decimals of a pixel that are written: an IoU changes by less than 0.001 even for a box of 20 pixels."""
@@ -34,6 +34,11 @@ class Problem:
         frame = "" if self.frame is None else f": frame {self.frame}"
         video = self.video if self.video.isprintable() else repr(self.video)  # a key may hold the end of a line
         return f"{video}{frame}: {self.message}"
+
+
+def size_of(meta: VideoMeta) -> ClipSize:
+    """Return the size of a video file."""
+    return ClipSize(meta.width, meta.height, meta.num_frames)
 
 
 def write_submission(
@@ -108,6 +113,16 @@ def find_problems(
         if query.query_id not in submission:
             problems.append(Problem(query.query_id, None, "expected an answer to every query, got none (missing)"))
     return problems
+
+
+def usable_boxes(submission: object) -> Iterator[list[float]]:
+    """Yield the boxes of a submission (plain JSON data) that are four finite numbers, whatever else is wrong."""
+    items = submission.values() if isinstance(submission, dict) else ()
+    for item in items:
+        bbox = item.get("bbox") if isinstance(item, dict) else None
+        for box in bbox.values() if isinstance(bbox, dict) else ():
+            if isinstance(box, list) and len(box) == 4 and all(is_finite_number(value) for value in box):
+                yield box
 
 
 def to_item(prediction: Prediction, size: ClipSize | None) -> dict[str, Any]:

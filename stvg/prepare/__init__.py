@@ -1,1 +1,1 @@
-"""Preparation of many videos: decoding, tubes, features, storage."""
+"""Prepare many videos; keep them in HDF5 stores and in memory."""

@@ -1,4 +1,4 @@
-"""Keep prepared videos, and the stages' maps of them, in memory."""
+"""Cache prepared videos and the maps of both stages in memory."""
 
 from collections import OrderedDict
 from collections.abc import Sequence

@@ -77,31 +77,19 @@ def prepare_videos(
         InputError: another run fills this store, the disk is full, or the preparer cannot be made, say for want of a
             model file.
     """
-    with locked(store.path):
-        return _prepare_locked(videos, store, make_preparer, workers, retry_failed, overwrite, fingerprint)
-
-
-def _prepare_locked(
-    videos: Mapping[str, Path],
-    store: PreparedStore,
-    make_preparer: Callable[[], Preparer],
-    workers: Workers,
-    retry_failed: bool,
-    overwrite: bool,
-    fingerprint: Callable[[Path], str],
-) -> list[Failure]:
     started = time.monotonic()
-    for target in (store.parts, store.path, store.failed):
-        remove_leftovers(target)
-    sources, failures = _sources(videos, fingerprint)
-    done, failed = store.sources(), store.failures()
-    finished = {key for key, source in sources.items() if done.get(key) == source and not overwrite}
-    known = {key: failed[key, source] for key, source in sources.items() if (key, source) in failed}
-    given_up = {key: reason for key, reason in known.items() if not (retry_failed or overwrite)}
-    failures += [Failure(key, reason) for key, reason in given_up.items() if key not in finished]
-    jobs = _jobs({key: source for key, source in sources.items() if key not in finished | given_up.keys()}, videos)
-    found = _run(jobs, store, make_preparer, workers)
-    store.pack()
+    with locked(store.path):
+        for target in (store.parts, store.path, store.failed):
+            remove_leftovers(target)
+        sources, failures = _sources(videos, fingerprint)
+        done, failed = store.sources(), store.failures()
+        finished = {key for key, source in sources.items() if done.get(key) == source and not overwrite}
+        known = {key: failed[key, source] for key, source in sources.items() if (key, source) in failed}
+        given_up = {key: reason for key, reason in known.items() if not (retry_failed or overwrite)}
+        failures += [Failure(key, reason) for key, reason in given_up.items() if key not in finished]
+        jobs = _jobs({key: source for key, source in sources.items() if key not in finished | given_up.keys()}, videos)
+        found = _run(jobs, store, make_preparer, workers)
+        store.pack()
     logger.info(
         "prepared %d of %d videos into %s in %.1f s (%d were there, %d had failed before)",
         len(videos) - len(failures) - len(found),

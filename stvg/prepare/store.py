@@ -1,4 +1,4 @@
-"""Store prepared videos, one HDF5 file per split.
+"""Store prepared videos on disk, one HDF5 file per split.
 
 Workers never share a file: each writes `NAME.parts/<video id>.h5` beside and renames it, so that a killed run loses no
 finished video and leaves nothing half-written; `pack` then joins the parts into `NAME.h5` and removes them. A video's

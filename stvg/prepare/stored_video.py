@@ -1,4 +1,4 @@
-"""Read the HDF5 group of a prepared video, every item of it checked.
+"""Read and check one prepared video of an HDF5 store.
 
 A file may be damaged, foreign, or promise more than it holds: whatever is wrong with it becomes one InputError that
 names the file and the item.

@@ -82,7 +82,11 @@ def load_network(
     Raises:
         InputError: as stvg.recipe.build.build_grounder.
     """
-    checkpoint = read_checkpoint(weights_file(recipe, stage), stage.command)
+    path = weights_file(recipe, stage)
+    if not path.is_file() and isinstance(recipe, Recipe):
+        demo = "stvg demo trains both stages of configs/demo.yaml on synthetic videos"
+        raise InputError(f"{path}: expected trained weights, found none; run {stage.command} ({demo})")
+    checkpoint = read_checkpoint(path, stage.command)
     checkpoint.check(describe_network(recipe, stage, checkpoint.input_size))
     network, sentences = build_network(stage, checkpoint.input_size, recipe.device, vectors)
     checkpoint.load_into(network)

@@ -1,4 +1,4 @@
-"""The whole recipe of a run: what one YAML file of configs/ says, from the data to the fusion."""
+"""Schema of a recipe: what one YAML file of configs/ says."""
 
 from collections.abc import Sequence
 from dataclasses import field

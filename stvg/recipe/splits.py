@@ -1,4 +1,4 @@
-"""The videos of a split: their files, preparing them, reading them prepared."""
+"""Prepare the videos of a split, and read them prepared."""
 
 import logging
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Paths and stores in a recipe's output folder."""
+"""Name the files and stores in a recipe's output folder."""
 
 import hashlib
 import json

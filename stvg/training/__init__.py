@@ -1,1 +1,1 @@
-"""Training of both stages and of the joint weights."""
+"""Train both stages and the joint weights; the loop is temporal/training."""

@@ -13,7 +13,7 @@ from stvg.io.files import refuse_overwriting, write_json_atomically
 from stvg.recipe.build_benchmark import clip_reader, feature_file, load_ranker, make_ranker
 from stvg.recipe.schema import BenchmarkRecipe
 from stvg.recipe.workspace import temporal_folder as folder_of
-from stvg.training.setup import StageTask, training_alone
+from stvg.training.base_task import StageTask, training_alone
 from stvg.training.train_split import TrainSet
 from temporal.benchmarks.annotations import MomentAnnotations, read_moments
 from temporal.benchmarks.features import ClipReader

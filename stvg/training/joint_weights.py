@@ -1,4 +1,4 @@
-"""Fit the weights of the joint mode by a grid search on val."""
+"""Fit the weights of the joint mode by grid search."""
 
 import itertools
 from collections.abc import Sequence

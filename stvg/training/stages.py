@@ -1,4 +1,4 @@
-"""Train the stages of a recipe and fit the joint weights."""
+"""Train the stages of a recipe; fit the joint weights."""
 
 import logging
 import multiprocessing
@@ -15,8 +15,8 @@ from stvg.prepare.memory_cache import without_features
 from stvg.recipe.build import load_stages
 from stvg.recipe.schema import Recipe, StageConfig
 from stvg.recipe.workspace import fusion_file, matcher_folder, temporal_folder
+from stvg.training.base_task import training_alone
 from stvg.training.joint_weights import FusionSample, fit_joint_weights, write_fitted_weights
-from stvg.training.setup import training_alone
 from stvg.training.tasks import MomentTask, TubeTask
 from stvg.training.train_split import left_out, training_splits, usable_split
 from stvg.types import Failure

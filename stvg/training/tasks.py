@@ -1,4 +1,4 @@
-"""Training tasks of the two stages: their items, loss and score on val."""
+"""Training tasks of both stages: items, loss, score on val."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from stvg.prepare.memory_cache import Reader
 from stvg.recipe.build import build_fusion, clip_sequences
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import matcher_folder, prepared_store, temporal_folder
-from stvg.training.setup import StageTask
+from stvg.training.base_task import StageTask
 from stvg.training.train_split import Split, make_train_set
 from stvg.types import Annotation, FrameSpan, PreparedVideo
 from temporal.distributed.ranks import Ranks

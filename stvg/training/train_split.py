@@ -1,4 +1,4 @@
-"""Training items of both stages, made from the train split."""
+"""Make training items of both stages from the train split's prepared videos."""
 
 import hashlib
 import logging

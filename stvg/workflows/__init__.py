@@ -1,1 +1,1 @@
-"""What the commands do with a split, a data set or the app; each writes its files."""
+"""The work of commands: over a split, a data set, the app."""

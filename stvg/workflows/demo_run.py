@@ -1,4 +1,4 @@
-"""Run every step on a synthetic data set, from making it to its report."""
+"""Run every step on a synthetic data set, report included."""
 
 import logging
 import sys
@@ -12,16 +12,16 @@ from spatial.detectors.onnx import OnnxConfig
 from stvg.config import load_config, override
 from stvg.datasets.synthetic.make import make_world
 from stvg.evaluation.bootstrap import bootstrap_interval
-from stvg.evaluation.metrics import score, summarise
+from stvg.evaluation.metrics import means_to_json, score, summarise
 from stvg.evaluation.tables import SCORE_HEAD, align, difference_to_text, rows_to_text, score_cells
 from stvg.io.files import write_json_atomically
 from stvg.io.hcstvg_annotations import read_annotations
-from stvg.io.submission import read_submission, write_submission
+from stvg.io.submission import read_submission, size_of, write_submission
 from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import prepare_files, prepare_wherever, video_paths
 from stvg.training.stages import train_both
-from stvg.types import Annotation, ClipSize, Prediction, Scores
+from stvg.types import Annotation, Prediction, Scores
 from stvg.viewer.page.results import read_results
 from stvg.viewer.page.write import write_report
 from stvg.workflows.ablate_split import Ablated, ablate
@@ -44,16 +44,8 @@ class DetectorRow:
 
     def to_json(self) -> dict[str, object]:
         """Return the row as plain data."""
-        s = self.scores
-        return {
-            "detections": self.detections,
-            "num_queries": len(s.per_query),
-            "m_tiou": s.m_tiou,
-            "m_viou": s.m_viou,
-            "viou@0.3": s.viou_at[0.3],
-            "viou@0.5": s.viou_at[0.5],
-            "m_viou_ci": list(self.m_viou_ci),
-        }
+        of_row = {"detections": self.detections, "num_queries": len(self.scores.per_query)}
+        return {**of_row, **means_to_json(self.scores), "m_viou_ci": list(self.m_viou_ci)}
 
 
 def run_demo(
@@ -165,7 +157,7 @@ def _ground_with(recipe: Recipe, annotations: tuple[Annotation, ...], out: Path)
     for item in annotations:
         if item.query.video_id not in failed:
             video = reader.read(item.query.video_id)
-            sizes[item.query.video_id] = ClipSize(video.meta.width, video.meta.height, video.meta.num_frames)
+            sizes[item.query.video_id] = size_of(video.meta)
             predictions.append(grounder.ground([item.query], video)[0].prediction)
     write_submission(out, predictions, sizes)
     return read_submission(out)

@@ -1,4 +1,4 @@
-"""Ground every query of a split, with a log of the answers and a manifest beside the results."""
+"""Ground every query of a split; resume, log answers, write the manifest."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ from stvg.datasets.hcstvg.fallback import centre_answer, likely_size
 from stvg.datasets.hcstvg.index import index_path, read_index
 from stvg.errors import InputError
 from stvg.io.answer_log import AnswerLog, LoggedAnswer, answer_log
-from stvg.io.files import read_json, refuse_overwriting, remove_leftovers, write_json_atomically
-from stvg.io.hcstvg_annotations import read_annotated_clips, read_queries
+from stvg.io.files import refuse_overwriting, remove_leftovers, write_json_atomically
+from stvg.io.hcstvg_annotations import read_queries, read_sizes
 from stvg.io.locks import locked
 from stvg.io.manifest import commit, file_hash, make_manifest, manifest_path
-from stvg.io.submission import to_item, write_items
+from stvg.io.submission import size_of, to_item, write_items
 from stvg.pipeline import NOBODY, Grounder
 from stvg.prepare.memory_cache import RECENT_BYTES, CachedReader, Reader
 from stvg.prepare.runner import PrepareOptions
@@ -28,7 +28,7 @@ from stvg.recipe.build import build_grounder
 from stvg.recipe.schema import Recipe
 from stvg.recipe.splits import prepare_wherever, video_paths
 from stvg.recipe.workspace import fusion_file, weights_file
-from stvg.types import ClipSize, Failure, Query, VideoMeta
+from stvg.types import ClipSize, Failure, Query
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def ground_split(
                 answered.answer(query)
             problems = [*failures, *answered.problems]
             if fallback:
-                sizes = {**_annotated_sizes(annotations), **answered.sizes}
+                sizes = {**read_sizes(annotations), **answered.sizes}
                 sizes |= {key: size for key, size in _indexed_sizes(videos).items() if key not in sizes}
                 problems = answered.fall_back(queries, sizes, problems)
             items = {
@@ -113,7 +113,7 @@ class _Answered:
         if query.video_id in self._unreadable:
             return
         video = self._reader.read(query.video_id)
-        size = self.sizes[query.video_id] = _size(video.meta)
+        size = self.sizes[query.video_id] = size_of(video.meta)
         source_id = self.sources[query.video_id] = video.source_id or ""
         found = self._log.get(query.query_id, query.text, source_id)
         if found is None:
@@ -155,18 +155,7 @@ def _setting(recipe: Recipe, files: Mapping[str, Path]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _annotated_sizes(annotations: Path) -> dict[str, ClipSize]:
-    """Return what a file of annotations says of its videos; test queries say nothing."""
-    if not isinstance(next(iter(read_json(annotations).values())), dict):
-        return {}
-    return {clip.annotation.query.video_id: clip.size for clip in read_annotated_clips(annotations)}
-
-
 def _indexed_sizes(videos: Path) -> dict[str, ClipSize]:
     """Return what the index of the data set beside the folder of videos says, where there is one."""
     path = index_path(videos.parent)
     return read_index(path).sizes() if path.is_file() else {}
-
-
-def _size(meta: VideoMeta) -> ClipSize:
-    return ClipSize(meta.width, meta.height, meta.num_frames)

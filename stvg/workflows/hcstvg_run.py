@@ -1,4 +1,4 @@
-"""Run every step on HC-STVG, from the authors' folder to a checked submission."""
+"""Run every step on HC-STVG, from raw data to checked submission."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Clip features of videos from one HDF5 file in the format of 2D-TAN.
+"""Read clip features of videos from 2D-TAN's HDF5 files.
 
 The file is opened once in each process that reads it. Source of the form: `get_vid_feat` of MCG-NJU/MMN
 (mmn/data/datasets/utils.py), which opens it anew for every video.

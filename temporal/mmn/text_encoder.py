@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from stvg.compute.matmul import use_onednn_linear
 from stvg.errors import InputError
@@ -41,13 +40,6 @@ class TokenBatch:
     def to(self, device: torch.device | str) -> "TokenBatch":
         """Return the batch on `device`."""
         return TokenBatch(self.ids.to(device), self.mask.to(device))
-
-
-def join_tokens(batches: Sequence[TokenBatch]) -> TokenBatch:
-    """Return the sentences of all `batches`, padded to the widest."""
-    ids = [row for batch in batches for row in batch.ids]
-    masks = [row for batch in batches for row in batch.mask]
-    return TokenBatch(pad_sequence(ids, batch_first=True), pad_sequence(masks, batch_first=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from stvg.errors import InputError
-from temporal.mmn.network import MMN
-from temporal.training.checkpoint import Shape, weight_problems
+from temporal.training.checkpoint import Shape
 
 _PREFIXES = (
     ("featpool.conv.", "clip_pool.conv."),
@@ -71,19 +70,6 @@ def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if unexpected:
         raise InputError(f"weights: unexpected names {', '.join(sorted(unexpected))}")
     return renamed
-
-
-def load_official(model: MMN, state: Mapping[str, Tensor]) -> None:
-    """Copy an official state dict into `model`, which has a text backbone of the same kind.
-
-    Raises:
-        InputError: any name missing or unexpected, or of another shape; all of them are listed.
-    """
-    renamed, own = from_official(state), model.state_dict()
-    problems = weight_problems({name: tuple(value.shape) for name, value in own.items()}, renamed)
-    if problems:
-        raise InputError(f"weights: {'; '.join(problems)}")
-    model.load_state_dict(renamed)
 
 
 def official_shapes(sizes: Mapping[str, Any]) -> dict[str, Shape]:

@@ -1,1 +1,1 @@
-"""Training loop, items, optimiser and checkpoints."""
+"""Training loop of every MMN, with optimiser, checkpoints and resuming."""

@@ -1,4 +1,4 @@
-"""Store of training clips: in memory up to a limit, then in a temporary file."""
+"""Keep training clips in memory up to a limit, then on disk."""
 
 import tempfile
 import weakref

@@ -1,4 +1,4 @@
-"""Embed the maps and sentences of a training batch, over one rank or several."""
+"""Embed the maps and sentences of a training batch across ranks."""
 
 from collections.abc import Sequence
 from typing import Protocol

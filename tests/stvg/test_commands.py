@@ -145,3 +145,21 @@ def test_where_they_have_an_effect_they_are_taken(command, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     done = command(words, *arguments)
     assert (done.code, done.stderr.startswith("error: none.yaml: expected a readable config file")) == (2, True)
+
+
+@pytest.mark.parametrize("stage", ["temporal", "matcher"])
+def test_a_recipe_of_a_benchmark_is_sent_to_its_command(command, stage):
+    done = command("train", stage, "--config", ROOT / "configs" / "temporal" / "charades_vgg.yaml")
+    assert done.code == 2
+    assert done.stderr.endswith("expected a recipe of the pipeline, got a benchmark's; run stvg mmn train\n")
+
+
+def test_a_missing_video_is_told_before_missing_weights_and_these_with_a_way_to_get_some(command, tmp_path):
+    video = tmp_path / "v.mp4"
+    recipe = ["--config", ROOT / "configs" / "demo.yaml", f"output.root={tmp_path / 'none'}"]
+    asked = ["ground", *recipe, "--video", video, "--query", "A man.", "--out", tmp_path / "o"]
+    assert command(*asked).stderr == f"error: {video}: expected a video file, found no such file\n"
+    video.touch()
+    done = command(*asked)
+    assert done.code == 2
+    assert "expected trained weights, found none; run stvg train temporal (stvg demo trains" in done.stderr

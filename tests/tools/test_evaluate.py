@@ -56,7 +56,18 @@ def test_scores(files, protocol, m_viou):
     assert scores["num_queries"] == 2
     assert scores["m_viou"] == pytest.approx(m_viou / 2), "the second query has no answer"
     assert f"m_viou       {m_viou / 2:.4f}" in done.stdout
+    missing = "warning: 1 of 2 queries have no prediction and score 0, the first of them 56_y.mp4\n"
+    assert [line[9:] for line in done.stderr.splitlines(keepends=True) if "warning" in line] == [missing]
     assert "Traceback" not in done.stderr
+
+
+def test_boxes_that_are_shares_of_the_picture_are_noticed(files):
+    found = json.loads(files["predictions"].read_text())
+    found[KEY]["bbox"] = {frame: [0.1, 0.2, 0.5, 1.0] for frame in found[KEY]["bbox"]}
+    files["predictions"].write_text(json.dumps(found))
+    done = evaluate("--predictions", files["predictions"], "--annotations", files["annotations"])
+    assert done.returncode == 0
+    assert "predictions.json: expected boxes in pixels, found all coordinates in 0..1" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,16 @@ def test_the_detections_are_not_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "det.txt").read_text() == "1,-1,100,50,40,100,0.9\n"
 
 
+def test_boxes_that_are_shares_of_the_picture_are_noticed(tmp_path: Path) -> None:
+    (tmp_path / "det.txt").write_text("1,-1,0.1,0.2,0.3,0.8,0.9\n2,-1,0.1,0.2,0.3,0.8,0.9\n")
+    result = track("--detections", tmp_path / "det.txt", "--out", tmp_path / "out.txt")
+    assert "det.txt: expected boxes in pixels, found all coordinates in 0..1" in result.stderr
+
+
 def test_no_detections_give_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "det.txt").touch()
-    assert track("--detections", tmp_path / "det.txt", "--out", tmp_path / "out.txt").returncode == 0
+    result = track("--detections", tmp_path / "det.txt", "--out", tmp_path / "out.txt")
+    assert (result.returncode, "0..1" in result.stderr) == (0, False)
     assert (tmp_path / "out.txt").read_text() == ""
 
 

@@ -31,6 +31,14 @@ def test_a_good_submission(tmp_path):
     assert done.stdout.startswith("0 problems in ")
 
 
+def test_boxes_that_are_shares_of_the_picture_are_noticed(tmp_path):
+    shares = {**GOOD, "bbox": {"12": [0, 0.25, 0.5, 1], "13": [0.1, 0.25, 0.5, 1], "14": "no box"}}
+    done = validate(tmp_path, {KEY: shares, "x": 1}, {KEY: "The man sits."})
+    assert "warning: " in done.stderr
+    assert "results.json: expected boxes in pixels, found all coordinates in 0..1" in done.stderr
+    assert "0..1" not in validate(tmp_path, {KEY: GOOD}, {KEY: "The man sits."}).stderr
+
+
 def test_every_problem_has_its_line(tmp_path):
     bad = {"st_frame": 12, "ed_frame": 14, "bbox": {"12": [9, 2, 3, 4], "14": [1, 2, float("nan"), 4]}}
     done = validate(tmp_path, {KEY: bad, "extra.mp4": GOOD}, {KEY: "The man sits.", "4_y.mp4": "He stands."})

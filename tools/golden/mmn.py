@@ -6,10 +6,12 @@ the MMN over tubes and shares most functions.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from golden.file import Array, Figure, GoldenFile
 from stvg.errors import InputError
@@ -19,8 +21,9 @@ from temporal.mmn.clip_features import average_clips, normalise_features
 from temporal.mmn.losses import LossConfig, Losses, mmn_losses
 from temporal.mmn.moment_map import cell_spans_s, span_iou
 from temporal.mmn.network import MMN, Embeddings, MMNConfig, cosines, iou_scores, lay_out, make_mmn
-from temporal.mmn.text_encoder import TextBackbone, TokenBatch, join_tokens
-from temporal.official.weight_names import load_official, our_name
+from temporal.mmn.text_encoder import TextBackbone, TokenBatch
+from temporal.official.weight_names import from_official, our_name
+from temporal.training.checkpoint import weight_problems
 from temporal.training.config import TrainingConfig
 from temporal.training.optimizer import clip_and_step, make_optimizer
 
@@ -227,3 +230,23 @@ def _train_losses(golden: GoldenFile, embeddings: Embeddings, mask: Tensor) -> L
         torch.cat([golden.tensor(f"moment/{video}") for video in videos]),
         golden_loss_config(golden),
     )
+
+
+def load_official(model: MMN, state: Mapping[str, Tensor]) -> None:
+    """Copy an official state dict into `model`, which has a text backbone of the same kind.
+
+    Raises:
+        InputError: any name missing or unexpected, or of another shape; all of them are listed.
+    """
+    renamed, own = from_official(state), model.state_dict()
+    problems = weight_problems({name: tuple(value.shape) for name, value in own.items()}, renamed)
+    if problems:
+        raise InputError(f"weights: {'; '.join(problems)}")
+    model.load_state_dict(renamed)
+
+
+def join_tokens(batches: Sequence[TokenBatch]) -> TokenBatch:
+    """Return the sentences of all `batches`, padded to the widest."""
+    ids = [row for batch in batches for row in batch.ids]
+    masks = [row for batch in batches for row in batch.mask]
+    return TokenBatch(pad_sequence(ids, batch_first=True), pad_sequence(masks, batch_first=True))

@@ -1,1 +1,1 @@
-"""The data kit: HC-STVG (and VidSTG) as their authors publish them, checked and laid out as recipes expect them."""
+"""Check HC-STVG and VidSTG, and lay them out for recipes."""

@@ -1,4 +1,4 @@
-"""Answers for videos that cannot be read: the centre box over the whole clip, for the size that is most likely.
+"""Answer unreadable videos by a centre box over the whole clip.
 
 A submission must answer every query, also where the video is missing. Then nothing is known of its pixels, and what is
 taken for its size and length is, in this order:

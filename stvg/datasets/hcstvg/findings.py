@@ -1,4 +1,4 @@
-"""What a check of a data set found: report.json for programs, report.md for people."""
+"""Write what a check found: report.json and report.md."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The index of a data set, `index.json` beside its annotations: every video with its file and what is in it.
+"""Read and write index.json: every video with its file and size.
 
 It holds no times and no places but links, so two copies of the same data have the same index; its SHA-256 names the
 data that a result was made from (stvg.io.manifest).

@@ -1,4 +1,4 @@
-"""The items of a split's file, each looked at by itself, so that all that is wrong is found at once."""
+"""Check each item of a split's file by itself."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Check a data set as its authors publish it, and lay it out as recipes expect it: by links, not copies."""
+"""Check a published data set and lay it out by links."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The data sets that the kit knows: where their authors publish them, and where their files are in a folder.
+"""Know the data sets: where published, and where their files are.
 
 Nothing is downloaded here: the data sets have terms of their own, and their videos come from films.
 """

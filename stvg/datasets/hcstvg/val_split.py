@@ -1,4 +1,7 @@
-"""A val split cut out of train, for HC-STVG v1, which has none: without it the checkpoint would be chosen on test."""
+"""Cut a val split out of train by whole films, for v1.
+
+HC-STVG v1 has no val: without it the checkpoint would be chosen on test.
+"""
 
 from collections import Counter
 from collections.abc import Mapping

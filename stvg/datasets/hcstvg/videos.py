@@ -1,4 +1,4 @@
-"""The videos of a data set: which file is which key's, and what is in it."""
+"""Find and check each key's video file."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

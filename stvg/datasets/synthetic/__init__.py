@@ -1,1 +1,1 @@
-"""The demo world: a small, rendered HC-STVG with captions, truth and public detections."""
+"""The demo world: a small drawn HC-STVG with captions and truth."""

@@ -1,4 +1,4 @@
-"""Public detections: what a fair people detector would say of a clip, the true boxes with a model of its errors.
+"""Simulate public detections: true boxes with the errors of a detector.
 
 As MOTChallenge ships them: every person of the clip alike, no identities, rows of a frame in random order.
 """

@@ -1,4 +1,4 @@
-"""Make the demo world: a small HC-STVG whose clips are planned, rendered, encoded and annotated here.
+"""Make the demo world: plan, draw, encode and annotate its clips.
 
 As in HC-STVG, one video carries several clips, each under its own key: in train twelve clips share one footage, in val
 four. They describe its people and moments, each pair once and then again in other words. In test every clip has footage

@@ -4,12 +4,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from spatial.detectors import base, postprocess
 from spatial.detectors.base import BatchDetector, NotANumberError, RawPeople, forward_only, load_strictly, watch_heads
 from spatial.detectors.detectron2 import Detectron2Config
 from spatial.detectors.mmdet import MmdetConfig
@@ -163,3 +165,17 @@ def test_a_missing_package_is_one_line_that_says_what_to_install(
     with pytest.raises(InputError, match=rf"^detector {package}: expected .*{command}") as caught:
         config.build("cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_the_documented_example_is_a_detector() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "detectors.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0]
+    assert sum(1 for line in code.splitlines() if line.strip()) <= 15
+    person = np.array([[4.0, 2.0, 24.0, 42.0]]), np.array([0.75])
+    names: dict[str, Any] = {**vars(base), **vars(postprocess), "Literal": Literal, "Path": Path, "Image": object}
+    names |= {"load": lambda path: lambda image: person}
+    exec(code, names)  # noqa: S102 (our own page)
+    images = np.zeros((3, 45, 80, 3), dtype=np.uint8)
+    video = VideoFrames(VideoMeta("v.mp4", Path("v.mp4"), 3, 10.0, 160, 90), np.arange(3), images, 0.5, ())
+    found = names["MineConfig"](path=Path("m")).build("cpu").detect(video)
+    assert [(one.boxes_xyxy.tolist(), one.scores.tolist()) for one in found] == [([[8, 4, 48, 84]], [0.75])] * 3

@@ -19,6 +19,7 @@ import torch
 
 from spatial.detectors.onnx import OnnxConfig
 from spatial.detectors.onnx_decoders import DECODERS
+from spatial.detectors.postprocess import BoxFilterConfig
 from spatial.mmn_stvg.files import FeatureFiles, TubeFolders
 from spatial.tracking.mot_tracks import track_file
 from stvg.config import load_config
@@ -156,7 +157,7 @@ def last_pt(path, folder):
 
 
 def mot_track(path, folder):
-    track_file(path, folder / "tubes.txt", None, fps=10, stride=1, threshold=0.2, min_side=8)
+    track_file(path, folder / "tubes.txt", None, fps=10, stride=1, keep=BoxFilterConfig())
 
 
 def mot_read(path, folder):

@@ -44,6 +44,23 @@ def test_overrides_of_the_two_roots(path):
         assert recipe.data.annotations("test").parent == Path("w")
 
 
+KINDS = "file, onnx, hog, phrase, transformers, torchvision, mmdet, detectron2"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"detector": {"kind": "hogg"}}, f"detector.kind: expected one of {KINDS}, got 'hogg'; did you mean hog?"),
+        ({"detector": {"kind": "a%b"}}, f"detector.kind: expected one of {KINDS}, got 'a%b'"),
+        ({"detector": {"path": "a.onnx"}}, "missing key detector.kind"),
+    ],
+)
+def test_another_kind_is_answered_with_those_there_are(values, message):
+    with pytest.raises(InputError) as error:
+        parse_config(Recipe, SMALLEST | values, "r.yaml")
+    assert str(error.value) == f"r.yaml: {message}"
+
+
 GOLDEN = Path(__file__).parents[4] / "shared" / "golden"
 
 
@@ -168,7 +185,7 @@ def test_published_recipes_are_those_of_the_official_code(config, golden):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"detector": {"kind": "magic"}}, "detector: .*magic"),
+        ({"detector": {"kind": "magic"}}, r"detector\.kind: expected one of .*, got 'magic'"),
         ({"detector": {"kind": "hog", "folder": "x"}}, "unknown key detector.folder"),
         ({"device": "gpu"}, "device: .*'cpu' or 'cuda'"),
         ({"video": {"stride": 0}}, "video.stride: .*greater than or equal to 1"),

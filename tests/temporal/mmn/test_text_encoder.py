@@ -3,12 +3,12 @@ import logging
 import pytest
 import torch
 
+from golden.mmn import join_tokens
 from stvg.errors import InputError
 from temporal.mmn.text_encoder import (
     QueryHeads,
     TextBackbone,
     TokenBatch,
-    join_tokens,
     load_text_backbone,
     load_text_tokenizer,
     resolve_text_model,

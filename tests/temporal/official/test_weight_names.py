@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from golden.mmn import load_official
 from stvg.errors import InputError
 from temporal.mmn.network import MMNConfig, make_mmn
-from temporal.official.weight_names import from_official, load_official, our_name
+from temporal.official.weight_names import from_official, our_name
 
 OURS_TO_OFFICIAL = {
     "clip_pool.": "featpool.",

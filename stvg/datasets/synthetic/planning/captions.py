@@ -1,4 +1,4 @@
-"""Write sentences in the manner of HC-STVG, such as "The man in the red shirt walks to the sofa" and so on.
+"""Write captions in the manner of HC-STVG, in familiar or novel words.
 
 Every wording belongs to one of two lexicons. The familiar one writes all captions of train and val and about half of
 those of test. The novel one, never seen in training, has other words for people, clothes, colours and actions and other
@@ -18,26 +18,10 @@ from stvg.datasets.synthetic.planning.scene import ActionName
 Lexicon = dict[str, tuple[str, ...]]
 
 FAMILIAR_WORDS: Lexicon = {
-    "man": ("man",),
-    "woman": ("woman",),
-    "clothes": ("clothes",),
-    "shirt": ("shirt",),
-    "jacket": ("jacket",),
-    "coat": ("coat",),
-    "vest": ("vest",),
-    "dress": ("dress",),
+    **{word: (word,) for word in ("man", "woman", "clothes", "shirt", "jacket", "coat", "vest", "dress")},
     "trousers": ("trousers", "pants"),
-    "skirt": ("skirt",),
-    "hat": ("hat",),
-    "red": ("red",),
-    "blue": ("blue",),
-    "green": ("green",),
-    "yellow": ("yellow",),
-    "white": ("white",),
-    "black": ("black",),
-    "purple": ("purple",),
-    "orange": ("orange",),
-    "in": ("in",),
+    **{word: (word,) for word in ("skirt", "hat", "red", "blue", "green", "yellow", "white", "black", "purple")},
+    **{word: (word,) for word in ("orange", "in")},
     "walk left": ("walk to the left",),
     "walk right": ("walk to the right",),
     "walk": ("walk a few steps", "take a few steps"),

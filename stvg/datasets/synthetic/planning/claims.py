@@ -1,4 +1,4 @@
-"""What a caption claims, as data: a noun phrase about clothes and a sequence of steps; where a scene bears it out."""
+"""Check what a caption claims of a person against a scene."""
 
 from dataclasses import dataclass
 from typing import Literal

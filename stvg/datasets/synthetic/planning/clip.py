@@ -1,4 +1,4 @@
-"""Plan one clip of the demo world: a scene, one person in it, one span, and the sentence that only they fit.
+"""Plan one clip: scene, person, span, and the sentence that fits.
 
 How the rules are kept: the scene is made first, with nobody chosen. Its people form groups that a noun phrase cannot
 tell apart, and people of different groups share planted sequences of acts at different times. Every planted sequence
@@ -76,11 +76,6 @@ class _Cast:
     planted: list[tuple[FrameSpan, FrameSpan]]
     scene: Scene
     phrases: tuple[NounPhrase, ...]
-
-
-def plan_clip(seed: int, split: Split) -> PlannedClip:
-    """Plan the only clip of the footage of this seed; see plan_clips."""
-    return plan_clips(seed, split, 1)[0]
 
 
 def plan_clips(seed: int, split: Split, count: int) -> tuple[PlannedClip, ...]:

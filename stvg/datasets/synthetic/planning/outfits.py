@@ -1,4 +1,4 @@
-"""Dress the people of a scene so that some cannot be told apart by what a caption says of their clothes."""
+"""Dress people so that some share what captions say of clothes."""
 
 from dataclasses import dataclass
 from random import Random

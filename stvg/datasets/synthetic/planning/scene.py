@@ -1,4 +1,4 @@
-"""A scene's script: who is where, looks how and does what when. The planner writes it, the renderer draws it."""
+"""Define a scene's data: people, acts, furniture, camera."""
 
 from dataclasses import dataclass
 from typing import Literal

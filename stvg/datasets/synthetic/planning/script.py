@@ -1,4 +1,4 @@
-"""Write what each person of a scene does over the whole clip: planted sequences, and free acts around them.
+"""Write what each person does over the whole clip.
 
 Everyone's script comes from the same distribution: two planted sequences anywhere in the clip, and free acts wherever
 there is time left. Whoever is described later, nothing here knows it.

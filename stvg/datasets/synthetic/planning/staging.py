@@ -1,4 +1,4 @@
-"""Decide where everybody stands and walks, what furniture there is and what the camera sees."""
+"""Decide positions, walks, furniture and what the camera sees."""
 
 from dataclasses import dataclass
 from random import Random

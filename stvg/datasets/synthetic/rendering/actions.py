@@ -1,4 +1,4 @@
-"""What a body does in each of the fifteen actions: curves of joint angles over time."""
+"""Joint angles over time of each of the fifteen actions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

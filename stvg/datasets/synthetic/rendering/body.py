@@ -1,4 +1,4 @@
-"""A clothed body as shaded outlines: polygons for all frames of an actor, from its skeleton on the screen."""
+"""Draw clothed bodies as shaded outlines around their skeletons."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""From a scene's script to its frames, with the truth about every person in them."""
+"""Draw the frames of a scene, with the true boxes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Furniture: simple shaded pieces drawn into the room's picture and into its depth map."""
+"""Draw furniture into the room's picture and depth map."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Heads: small shaded pictures of an ellipsoid with face, hair and hat, for each direction of the look."""
+"""Draw heads with face, hair and hat for each direction."""
 
 from functools import cache
 

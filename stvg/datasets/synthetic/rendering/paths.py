@@ -1,4 +1,4 @@
-"""Where an actor stands, looks and sits, and what it holds, frame by frame."""
+"""Compute where an actor stands, looks and sits, by frame."""
 
 from dataclasses import dataclass
 

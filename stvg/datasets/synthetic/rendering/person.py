@@ -1,4 +1,4 @@
-"""Drawing one person: choose the exact colours of an outfit, order the body's parts by depth, paint and shade them."""
+"""Draw one person: colours, order of body parts, shading."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The room: wall, floor, light and furniture, painted once per scene at the camera's greatest zoom."""
+"""Paint the room once per scene: wall, floor, light, furniture."""
 
 from dataclasses import dataclass
 

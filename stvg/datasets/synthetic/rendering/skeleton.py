@@ -1,4 +1,4 @@
-"""From a script to moving skeletons: joint angles per frame, then joints in space, for all frames of an actor at once.
+"""Compute the joints of all frames of an actor from its script.
 
 Lengths are in body heights (1 is from sole to crown). Angles are in degrees: an arm's elevation is 0 hanging, 90
 horizontal, 180 up; its azimuth is 0 forward, 90 outward; a thigh's angle is positive forward, a knee's flexed.

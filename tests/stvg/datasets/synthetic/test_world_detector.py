@@ -12,7 +12,7 @@ import pytest
 
 from spatial.detectors.onnx import OnnxConfig, OnnxDetector
 from spatial.tracking.tracker import TrackingConfig
-from stvg.datasets.synthetic.planning.clip import plan_clip
+from stvg.datasets.synthetic.planning.clip import plan_clips
 from stvg.datasets.synthetic.planning.scene import Actor, Scene
 from stvg.datasets.synthetic.rendering.frames import RenderedFrame, render_scene
 from stvg.types import Detections, VideoFrames, VideoMeta
@@ -42,7 +42,7 @@ class Seen:
 def all_frames() -> list[Seen]:
     """Every 20th frame, and every 5th in which someone is half hidden, as few are."""
     detector = OnnxDetector(OnnxConfig(path=NANODET, threshold=0.05))
-    return [seen for seed in SEEDS for seen in look_at(plan_clip(seed, "test").scene, detector)]
+    return [seen for seed in SEEDS for seen in look_at(plan_clips(seed, "test", 1)[0].scene, detector)]
 
 
 @pytest.fixture

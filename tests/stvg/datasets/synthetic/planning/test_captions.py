@@ -19,7 +19,7 @@ from stvg.datasets.synthetic.planning.captions import (
     write_caption,
 )
 from stvg.datasets.synthetic.planning.claims import Garment, NounPhrase, Step
-from stvg.datasets.synthetic.planning.clip import PlannedClip, Split, plan_clip
+from stvg.datasets.synthetic.planning.clip import PlannedClip, Split, plan_clips
 
 LOOKED_AT = (
     "walking taking going coming turning sitting standing getting raising waving bending picking putting pointing "
@@ -39,7 +39,7 @@ MAN = NounPhrase("man", (Garment("top", "shirt", "red"),))
 @cache
 def clips(split: Split) -> list[PlannedClip]:
     begin = {"train": 0, "val": 1000, "test": 2000}[split]
-    return [plan_clip(seed, split) for seed in range(begin, begin + 200)]
+    return [plan_clips(seed, split, 1)[0] for seed in range(begin, begin + 200)]
 
 
 @pytest.mark.parametrize(

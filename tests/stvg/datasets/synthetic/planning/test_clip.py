@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest, chisquare, ks_2samp
 
 from stvg.datasets.synthetic.planning.claims import Step, fits_phrase, occurrences
-from stvg.datasets.synthetic.planning.clip import PlannedClip, plan_clip
+from stvg.datasets.synthetic.planning.clip import PlannedClip, plan_clips
 from stvg.datasets.synthetic.planning.scene import Actor, Scene
 from stvg.types import FrameSpan
 
@@ -18,7 +18,7 @@ SEEDS = {"train": range(400), "test": range(5000, 5300)}
 
 @cache
 def clips() -> list[PlannedClip]:
-    return [plan_clip(seed, split) for split, seeds in SEEDS.items() for seed in seeds]
+    return [plan_clips(seed, split, 1)[0] for split, seeds in SEEDS.items() for seed in seeds]
 
 
 def naive_reading(steps: tuple[Step, ...], actor: Actor) -> list[FrameSpan]:
@@ -34,9 +34,9 @@ def overlap(a: FrameSpan, b: FrameSpan) -> bool:
 
 
 def test_same_seed_same_clip() -> None:
-    assert plan_clip(3, "train") == plan_clip(3, "train")
-    assert plan_clip(3, "train").scene == plan_clip(3, "test").scene
-    assert plan_clip(3, "train") != plan_clip(4, "train")
+    assert plan_clips(3, "train", 1)[0] == plan_clips(3, "train", 1)[0]
+    assert plan_clips(3, "train", 1)[0].scene == plan_clips(3, "test", 1)[0].scene
+    assert plan_clips(3, "train", 1)[0] != plan_clips(4, "train", 1)[0]
 
 
 def test_twins_are_frequent() -> None:

@@ -1,4 +1,4 @@
-"""What a reproduction will take: sizes of the data, disk and time, from videos prepared here and now as a sample."""
+"""Estimate time and disk of a reproduction from a few prepared videos."""
 
 import shutil
 import time
@@ -15,7 +15,7 @@ from stvg.prepare.store import PreparedStore
 from stvg.recipe.build import build_preparer
 from stvg.recipe.schema import Recipe
 from stvg.recipe.workspace import prepared_store
-from stvg.training.cost import training_cost
+from stvg.training.step_time import training_cost
 
 
 @dataclass(frozen=True, slots=True)

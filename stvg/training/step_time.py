@@ -1,4 +1,4 @@
-"""Time one training step of a stage on random inputs, and the size of all its items."""
+"""Time a training step on random inputs; size of all items."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Output-folder lock, and the part of a training task that all stages share."""
+"""Base of the training tasks: network, lock, paraphrases, resume settings."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
