@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from spatial.features.descriptors.crops import TubeSamples, sample_tube
+from spatial.features.descriptors.crops import TubeSamples, every, sample_tube
 from spatial.features.descriptors.joints import JointFinder, part_colours
 from spatial.features.descriptors.motion import FlowFields, flow_fields
 from spatial.features.descriptors.pose_columns import POSE_DIM, PersonMeasures, describe_people
@@ -27,6 +27,8 @@ class PoseConfig:
     """Which extractor this is."""
     path: Path = Path("runs/models/movenet_thunder.onnx")
     """MoveNet as an ONNX file; `stvg models` fetches it."""
+    rate: float = Field(default=5.0, gt=0)
+    """Crops of a person that are described per second, as near as a whole stride of the frames looked at comes."""
     flow_width: int = Field(default=160, ge=32)
     """Width of the images between which the camera's motion is measured, in pixels."""
     threads: int = Field(default=1, ge=1)
@@ -58,12 +60,13 @@ class PoseFeatures:
     def extract(self, video: VideoFrames, tubes: Sequence[Tube]) -> tuple[FloatArray, tuple[FloatArray, ...]]:
         """Return clip features (N, clip_dim), a row per sampled frame, and for each tube (T_k, tube_dim) rows.
 
-        A tube has one row for each image it covers, at least one. All float32 and finite.
+        A tube has `rate` rows per second that it lasts, at least one. All float32 and finite.
 
         Raises:
             ValueError: the video has no pictures.
         """
-        samples = [sample_tube(video, tube) for tube in tubes]
+        step = max(1, round(video.sampled_fps / self._config.rate))
+        samples = [every(sample_tube(video, tube), step) for tube in tubes]
         fields = flow_fields(video, samples, self._config.flow_width)
         people = self.measure(video, tubes, samples, fields)
         size = video.pictures.shape[2], video.pictures.shape[1]

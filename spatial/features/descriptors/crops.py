@@ -39,6 +39,11 @@ def sample_tube(video: VideoFrames, tube: Tube) -> TubeSamples:
     return TubeSamples(index.astype(np.int64), fit_boxes(tube.boxes_xyxy[rows] * video.scale, width, height))
 
 
+def every(samples: TubeSamples, step: int) -> TubeSamples:
+    """Return every `step`-th row, from the first on."""
+    return TubeSamples(samples.index[::step], samples.boxes_xyxy[::step])
+
+
 def fit_boxes(boxes_xyxy: FloatArray, width: int, height: int) -> FloatArray:
     """Return `boxes_xyxy` (N, 4) cut to a `width` x `height` image, finite, every side at least MIN_SIDE.
 

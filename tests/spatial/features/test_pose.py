@@ -38,6 +38,8 @@ def test_a_video_and_its_tubes_are_described(model):
     assert [one.shape for one in rows] == [(6, POSE_DIM), (1, POSE_DIM)]
     assert all(np.isfinite(one).all() for one in (clip, *rows))
     assert features.tube_dim == POSE_DIM
+    half = PoseConfig(path=model, rate=2.5).build("cpu").extract(video, tubes)[1]
+    assert [len(one) for one in half] == [3, 1]
 
 
 def test_a_video_without_people_is_described(model):
