@@ -6,9 +6,11 @@ The weights of LLMDet are MM-Grounding DINO's in form, those of OWL-ViT have the
 from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError
 
 from spatial.detectors.base import BatchConfig, BatchDetector, NotANumberError, RawPeople
 from stvg.compute.device import usable
+from stvg.compute.pretrained import hub_options, refuse_odd_weights
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
@@ -101,10 +103,15 @@ def _load(name: str) -> tuple[Any, Any]:
     except ImportError as error:
         raise InputError("detector phrase: expected the package transformers: pip install transformers") from error
     try:
-        config = AutoConfig.from_pretrained(name)
+        config = AutoConfig.from_pretrained(name, **hub_options(name))
         if config.model_type in _MODEL_TYPES:
-            return AutoProcessor.from_pretrained(name), AutoModelForZeroShotObjectDetection.from_pretrained(name)
-    except (OSError, ValueError, ImportError) as error:
+            processor = AutoProcessor.from_pretrained(name, **hub_options(name))
+            model = AutoModelForZeroShotObjectDetection.from_pretrained(name, **hub_options(name))
+            refuse_odd_weights(model.state_dict(), f"detector {name}")
+            return processor, model
+    except InputError:
+        raise
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"detector {name}: expected a folder or hub name of a zero-shot detector, got: {reason}"
