@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from spatial.detectors.postprocess import BoxFilterConfig, clean_detections
+from stvg.compute.pretrained import refuse_odd_weights
 from stvg.config import STRICT, Count
 from stvg.errors import InputError
 from stvg.types import Detections, Image, VideoFrames
@@ -167,9 +168,7 @@ def load_strictly(model: nn.Module, state: object, source: str) -> None:
     tensors = {
         name: torch.as_tensor(value) for name, value in state.items() if isinstance(value, torch.Tensor | np.ndarray)
     }
-    bad = [name for name, value in tensors.items() if not bool(value.isfinite().all())]
-    if bad:
-        raise InputError(f"{source}: expected finite weights, found NaN or infinity in {', '.join(bad[:3])}")
+    refuse_odd_weights(tensors, source)
     try:
         missing, unexpected = model.load_state_dict(tensors, strict=False)
     except RuntimeError as error:  # shapes

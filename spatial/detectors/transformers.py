@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError
 
 from spatial.detectors.base import BatchConfig, BatchDetector, NotANumberError, RawPeople, people_of
 from stvg.compute.device import usable
+from stvg.compute.pretrained import hub_options, refuse_odd_weights
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
@@ -105,6 +107,7 @@ def load_pretrained(kind: str, name: str, expected: str, load: Callable[[str], L
     except ImportError as error:
         raise InputError(f"detector {kind}: expected the package transformers: pip install transformers") from error
     try:
+<<<<<<< HEAD
         return load(name)
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())
@@ -116,6 +119,17 @@ def _load(name: str) -> tuple[Any, Any]:
     from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
     return AutoImageProcessor.from_pretrained(name), AutoModelForObjectDetection.from_pretrained(name)
+=======
+        processor = AutoImageProcessor.from_pretrained(name, **hub_options(name))
+        model = AutoModelForObjectDetection.from_pretrained(name, **hub_options(name))
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"detector {name}: expected a folder or hub name of an object detector, got: {reason}"
+        ) from error
+    refuse_odd_weights(model.state_dict(), f"detector {name}")
+    return processor, model
+>>>>>>> fuzz17
 
 
 def _person_id(id2label: dict[int, str], label: str, name: str) -> int:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError
 
 from spatial.features.descriptors.crops import cut_crops, sample_tube
 from spatial.features.descriptors.motion import (
@@ -17,6 +18,7 @@ from spatial.features.descriptors.motion import (
 from spatial.features.descriptors.scene import CAMERA_MOTION_DIM, scene_motion
 from spatial.features.descriptors.shape import body_height
 from stvg.compute.device import usable
+from stvg.compute.pretrained import hub_options, refuse_odd_weights
 from stvg.config import STRICT, Count, NotNegative, Pixels, Positive
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image, Tube, VideoFrames
@@ -115,12 +117,13 @@ def load_image_encoder(model: str) -> "tuple[torch.nn.Module, Any]":
             "features image_encoder: expected the package transformers, run: pip install transformers"
         ) from error
     try:
-        whole = AutoModel.from_pretrained(model)
-        processor = AutoImageProcessor.from_pretrained(model)
-    except (OSError, ValueError) as error:
+        whole = AutoModel.from_pretrained(model, **hub_options(model))
+        processor = AutoImageProcessor.from_pretrained(model, **hub_options(model))
+    except (OSError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"features.model {model}: expected a transformers vision model, got: {reason}") from error
     encoder: torch.nn.Module = getattr(whole, "vision_model", whole)
+    refuse_odd_weights(encoder.state_dict(), f"features.model {model}")
     if getattr(encoder, "main_input_name", "pixel_values") != "pixel_values":
         raise InputError(f"features.model {model}: expected a model that takes images, got {type(whole).__name__}")
     return encoder, processor

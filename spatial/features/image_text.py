@@ -10,9 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
+from safetensors import SafetensorError
 
 from spatial.features.descriptors.crops import cut_crops, sample_tube
 from stvg.compute.device import usable
+from stvg.compute.pretrained import hub_options, refuse_odd_weights
 from stvg.config import STRICT, Count, NotNegative
 from stvg.errors import InputError
 from stvg.types import FloatArray, Image, Tube, VideoFrames
@@ -115,11 +117,11 @@ def load_image_text_model(model: str, device: str) -> ImageTextModel:
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
         parts = (
-            AutoModel.from_pretrained(model),
-            AutoImageProcessor.from_pretrained(model),
-            AutoTokenizer.from_pretrained(model),
+            AutoModel.from_pretrained(model, **hub_options(model)),
+            AutoImageProcessor.from_pretrained(model, **hub_options(model)),
+            AutoTokenizer.from_pretrained(model, **hub_options(model)),
         )
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split()).partition(". ")[0][:200]
         raise InputError(
             f"features.model {model}: expected a CLIP-like model, from a folder or from the hub, got: {reason}; where "
@@ -131,6 +133,7 @@ def load_image_text_model(model: str, device: str) -> ImageTextModel:
             f"features.model {model}: expected a model that embeds pictures and sentences alike, "
             f"got {type(parts[0]).__name__}"
         )
+    refuse_odd_weights(parts[0].state_dict(), f"features.model {model}")
     return ImageTextModel(*parts, device=device)
 
 

@@ -21,7 +21,7 @@ from stvg.types import FloatArray, Tube, VideoFrames
 class PoseConfig:
     """Features of joints, part colours and place: what drawn and filmed people share."""
 
-    not_described: ClassVar[tuple[str, ...]] = ("path", "threads")
+    not_described: ClassVar[tuple[str, ...]] = ("path", "threads", "rate")
     """Keys that do not tell one network's features from another's."""
     kind: Literal["pose"] = "pose"
     """Which extractor this is."""

@@ -7,8 +7,10 @@ from typing import Literal
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from stvg.compute.pretrained import hub_options, refuse_odd_weights
 from stvg.errors import InputError
 from stvg.pickles.torch_file import read_torch_file
 from stvg.types import FloatArray, Image
@@ -62,8 +64,9 @@ def _from_transformers(model: str, device: str) -> VideoEncoder:
     try:
         from transformers import AutoImageProcessor, AutoModel
 
-        network, processor = AutoModel.from_pretrained(model), AutoImageProcessor.from_pretrained(model)
-    except (OSError, ValueError, ImportError) as error:
+        network = AutoModel.from_pretrained(model, **hub_options(model))
+        processor = AutoImageProcessor.from_pretrained(model, **hub_options(model))
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"features.model {model}: expected a video network of transformers, got: {reason}") from error
     vision = getattr(network.config, "vision_config", network.config)
@@ -73,6 +76,7 @@ def _from_transformers(model: str, device: str) -> VideoEncoder:
             f"features.model {model}: expected a network that takes clips, got {type(network).__name__}; "
             "for one of still pictures say features.kind=image_encoder"
         )
+    refuse_odd_weights(network.state_dict(), f"features.model {model}")
     network = network.eval().to(device)
 
     def run(clips: Tensor) -> Tensor:
@@ -109,6 +113,7 @@ def _from_torchvision(model: str, weights: Path | None, device: str) -> VideoEnc
     except Exception as error:  # the network, a damaged file, other names: torch promises no set of exceptions
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"features.weights: expected weights of {model} at {source}, got: {reason}") from error
+    refuse_odd_weights(network.state_dict(), f"features.weights: {source}")
     setattr(network, next(name for name in _HEADS if hasattr(network, name)), nn.Identity())
     wanted = published.transforms()
     side = int(wanted.crop_size[0])

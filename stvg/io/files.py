@@ -74,7 +74,11 @@ def writing(path: Path) -> Iterator[Path]:
         raise InputError(f"{path}: expected a folder that can be written to, got {path.parent} without permission")
     beside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
+        beside.touch()
+        mode = beside.stat().st_mode  # of a new file under this umask; some libraries write theirs for the owner alone
         yield beside
+        if beside.stat().st_mode != mode:
+            beside.chmod(mode)
         beside.replace(path)
     except Exception as error:
         if is_disk_full(error, path.parent):

@@ -166,7 +166,7 @@ def parse_item(where: str, key: str, item: object) -> AnnotatedClip:
     if not isinstance(item, dict):
         raise InputError(f"{where}: expected an object with bbox, st_frame and so on, got {_short(item)}")
     size = _size(where, item)
-    caption_key = next((name for name in CAPTION_KEYS if name in item), CAPTION_KEYS[0])
+    caption_key = next((name for name in CAPTION_KEYS if item.get(name) is not None), CAPTION_KEYS[0])
     query = parse_query(f"{where}: {caption_key}", key, item.get(caption_key))
     boxes_xyxy = _boxes_xyxy(where, item.get("bbox"), size)
     first = _whole_number(f"{where}: st_frame", item.get("st_frame"))

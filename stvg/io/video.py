@@ -1,7 +1,8 @@
 """Read video files with PyAV: metadata, frames, frames for detection.
 
-A frame's number is its place in presentation order, 0-based. Rotation side data (phones) is applied first, so width,
-height and boxes are those of the picture that a player shows. Errors in a file are InputErrors of one line.
+A frame's number is its place in presentation order, 0-based. The file's word on how pictures are turned and mirrored
+(phones) is applied first, so width, height and boxes are those of the picture that a player shows. Errors in a file are
+InputErrors of one line.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
 
 from stvg.errors import InputError
@@ -50,12 +52,22 @@ class _Source:
         return seen if abs(seen / float(rate) - 1) > _RATE_OFF else float(rate)
 
     @property
+    def start_s(self) -> float:
+        """The time in seconds at which the video stream begins; of a part cut out of a film this can be any."""
+        return float((self.stream.start_time or 0) * self.stream.time_base)
+
+    @property
     def promised_s(self) -> float | None:
-        """The length in seconds that the header claims for the video stream; None where it does not say."""
+        """The length in seconds that the header claims for the video stream; None where it does not say.
+
+        Matroska's duration counts from 0, not from the first stamp.
+        """
         if self.stream.duration:
             return float(self.stream.duration * self.stream.time_base)
-        alone = len(self.container.streams) == 1
-        return self.container.duration / av.time_base if alone and self.container.duration else None
+        if len(self.container.streams) != 1 or not self.container.duration:
+            return None
+        before_s = self.start_s if "matroska" in self.container.format.name else 0.0
+        return float(self.container.duration / av.time_base - before_s)
 
 
 def read_meta(path: Path, video_id: str) -> VideoMeta:
@@ -188,7 +200,7 @@ def _check_end(source: _Source, times_s: Sequence[float | None]) -> None:
     """Raise InputError where the last frame comes clearly before the end that the header promises."""
     promised_s = source.promised_s
     last_s = max((time_s for time_s in times_s if time_s is not None), default=0.0)
-    start_s = float((source.stream.start_time or 0) * source.stream.time_base)
+    start_s = source.start_s
     if promised_s is not None and last_s - start_s + _SHORT_BY_S < promised_s - 1 / source.fps(times_s):
         raise InputError(
             f"{source.path}: expected {promised_s:.2f} s of video, the file ends after frame {len(times_s)} "
@@ -211,21 +223,26 @@ def _time_s(item: Any) -> float | None:
     return float(item.pts * item.time_base) if item.pts is not None else None
 
 
-def _quarter_turns(frame: Any) -> int:
-    """Return by how many quarter turns, counter-clockwise, the decoded picture must be rotated for display."""
-    return int(round(frame.rotation / 90) % 4)
+def _turns(frame: Any) -> tuple[bool, bool, bool]:
+    """Return how the decoded picture must be turned: transposed, then mirrored left-right, then top-bottom."""
+    found = frame.side_data.get(Type.DISPLAYMATRIX)
+    if found is None:
+        return False, False, False
+    # Places move from (x, y) to (a x + c y, b x + d y); phones turn by quarters, selfie cameras mirror.
+    a, b, _, c, d = np.frombuffer(bytes(found), np.int32)[:5].tolist()
+    return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
 
 
 def _shown_size(frame: Any) -> tuple[int, int]:
-    """Return height and width of the picture after rotation."""
-    if _quarter_turns(frame) % 2:
-        return frame.width, frame.height
-    return frame.height, frame.width
+    """Return height and width of the picture as it is shown."""
+    return (frame.width, frame.height) if _turns(frame)[0] else (frame.height, frame.width)
 
 
 def _to_rgb(frame: Any, size: tuple[int, int], reformatter: VideoReformatter, upright: bool = True) -> Image:
-    """Return the frame as RGB, scaled to `size` (width, height before rotation), turned upright if asked for."""
+    """Return the frame as RGB, scaled to `size` (width, height before it is turned), turned upright if asked for."""
     scaled = reformatter.reformat(frame, width=size[0], height=size[1], format="rgb24", interpolation="AREA")
     image: Any = scaled.to_ndarray()
-    turns = _quarter_turns(frame) if upright else 0
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    transposed, mirrored, upside_down = _turns(frame) if upright else (False, False, False)
+    image = image.transpose(1, 0, 2) if transposed else image
+    image = image[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+    return np.ascontiguousarray(image)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from stvg.compute.matmul import use_onednn_linear
+from stvg.compute.pretrained import hub_options, refuse_odd_weights
 from stvg.errors import InputError
 from stvg.io.files import refuse_pointer
 from stvg.io.packages import PREFIX, package_path
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_TOKENS = 512
 """Tokens that a sentence is cut to where its encoder sets no lower limit."""
+_HIGHEST, _MOST_LAYERS, _WIDEST = 1e9, 1000, 1 << 16
+"""Numbers of an encoder's config beyond these are mistakes, and would fill memory."""
 _SHOWN_WORDS, _SHOWN_LETTERS = 10, 100
 """Of a sentence in a warning."""
 SHORTEST_WORD = 3
@@ -188,10 +191,9 @@ def load_text_backbone(name: str) -> TextBackbone:
     """
     from transformers import AutoModel
 
+    _read_config(name)
     encoder = _from_pretrained(AutoModel, name, dtype=torch.float32)
-    bad = [key for key, value in encoder.state_dict().items() if not bool(value.isfinite().all())]
-    if bad:
-        raise InputError(f"text encoder {name}: expected finite weights, found NaN or infinity in {', '.join(bad[:3])}")
+    refuse_odd_weights(encoder.state_dict(), f"text encoder {name}")
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     hidden_size = getattr(encoder.config, "hidden_size", None)
@@ -207,9 +209,9 @@ def load_text_tokenizer(name: str) -> TextTokenizer:
     Raises:
         InputError: it cannot be found or read, or has more tokens than its encoder.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    tokenizer, config = _from_pretrained(AutoTokenizer, name), _from_pretrained(AutoConfig, name)
+    config, tokenizer = _read_config(name), _from_pretrained(AutoTokenizer, name)
     known = getattr(config, "vocab_size", None)
     highest = max(tokenizer.get_vocab().values(), default=0)
     if isinstance(known, int) and highest >= known:
@@ -221,6 +223,24 @@ def load_text_tokenizer(name: str) -> TextTokenizer:
     return TextTokenizer(tokenizer, int(longest))
 
 
+def _read_config(name: str) -> Any:
+    """Return an encoder's config, whose numbers are finite and whose sizes no more than any encoder has.
+
+    Raises:
+        InputError: it cannot be found or read, or has other numbers.
+    """
+    from transformers import AutoConfig
+
+    config = _from_pretrained(AutoConfig, name)
+    limits = {"num_hidden_layers": _MOST_LAYERS, "hidden_size": _WIDEST}
+    sizes = {key: getattr(config, key, None) for key in limits}
+    for key, value in {**config.to_dict(), **sizes}.items():
+        highest = 1.0 if "dropout" in key else limits.get(key, _HIGHEST)
+        if isinstance(value, (int, float)) and not -_HIGHEST <= value <= highest:
+            raise InputError(f"text encoder {name}: config: {key}: expected a number up to {highest:g}, got {value!r}")
+    return config
+
+
 def _from_pretrained(auto_class: Any, name: str, **options: Any) -> Any:
     """Call `auto_class.from_pretrained`, offline for folders; failures become one line."""
     where = resolve_text_model(name)
@@ -228,7 +248,7 @@ def _from_pretrained(auto_class: Any, name: str, **options: Any) -> Any:
         refuse_pointer(path)
     try:
         with _without_progress_bar() if isinstance(where, Path) else nullcontext():
-            return auto_class.from_pretrained(where, local_files_only=isinstance(where, Path), **options)
+            return auto_class.from_pretrained(where, **hub_options(where), **options)
     except Exception as error:  # transformers, tokenizers and their checks of configs promise no set of exceptions
         reason = " ".join(str(error).split())
         raise InputError(f"text encoder {name}: expected a transformers encoder, got: {reason[:300]}") from error

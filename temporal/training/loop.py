@@ -111,8 +111,8 @@ def train(
     where several trainings share a terminal.
 
     Raises:
-        InputError: `resume` with a checkpoint of another config or other data, or one that cannot be read; or a loss
-            that is not finite: no weights are written after it.
+        InputError: `resume` with a checkpoint of another config or other data, one that cannot be read, or without its
+            best weights; or a loss that is not finite: no weights are written after it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(task, task.items(), config, folder, ranks or Ranks())
@@ -122,6 +122,13 @@ def train(
     last, agreement = folder / "last.pt", _agreement(run)
     resumed = resume and last.is_file()
     first, best = restore(last, agreement, task.model, optimizer, scheduler) if resumed else (0, -math.inf)
+    if best > -math.inf and not best_weights(folder).is_file():
+        raise InputError(
+            f"{best_weights(folder)}: expected the best weights of the training to resume, found none; "
+            f"without --resume it begins anew"
+        )
+    if not resume and last.is_file() and run.ranks.is_first:
+        logger.warning("%s: the training that is there is replaced (--resume would take it up)", folder)
     if first >= config.epochs:
         if run.ranks.is_first:
             logger.info("%s is trained to the end, best val score %.4f: nothing to do", folder, best)

@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -133,3 +134,16 @@ def test_numbers_that_do_not_fit_a_float_are_not_finite():
     assert not is_finite_number(10**400)
     assert not is_finite_number(float("inf"))
     assert is_finite_number(-3)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_outputs_have_the_permissions_of_new_files(tmp_path, mask):
+    """Also where a library writes its file for the owner alone, as safetensors does."""
+    before = os.umask(mask)
+    try:
+        with writing(tmp_path / "out.bin") as beside:
+            os.close(os.open(beside, os.O_CREAT | os.O_WRONLY, 0o600))
+            beside.chmod(0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.bin").stat().st_mode & 0o777 == 0o666 & ~mask

@@ -56,6 +56,8 @@ def test_v2_item(tmp_path):
     (clip,) = read_annotated_clips(write(tmp_path / "v2.json", {KEY: item}))
     assert clip.annotation.query.text == "He sits."
     assert (clip.size.width, clip.size.height) == (64, 60)
+    (clip,) = read_annotated_clips(write(tmp_path / "v2.json", {KEY: {**item, "caption": None}}))
+    assert clip.annotation.query.text == "He sits."
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,29 @@ def test_real_clips(name: str, num_frames: int, size: tuple[int, int]) -> None:
     assert footage.meta == read_meta(CLIPS / name, name)
     assert (footage.meta.num_frames, footage.meta.width, footage.meta.height) == (num_frames, *size)
     assert footage.cuts == ()
+
+
+def test_a_mirrored_picture_is_mirrored_not_turned(tmp_path: Path) -> None:
+    """A display matrix of selfie cameras, put in place of the one that turns nothing."""
+    path = write(tmp_path / "v.mp4", numbered(8))
+    plain = np.stack(list(stream_images(path)))
+    one, minus = (1 << 16).to_bytes(4, "big"), ((1 << 32) - (1 << 16)).to_bytes(4, "big")
+    last = bytes(12) + (1 << 30).to_bytes(4, "big")
+    data = path.read_bytes()
+    start = data.index(one + bytes(12) + one + last, data.index(b"tkhd"))
+    path.write_bytes(data[:start] + minus + data[start + 4 :])
+    np.testing.assert_array_equal(np.stack(list(stream_images(path))), plain[:, :, ::-1])
+    assert read_footage(path, "v", 1, 640).images.shape == plain.shape
+
+
+def test_a_part_of_a_film_may_begin_at_any_time(tmp_path: Path) -> None:
+    """Matroska's duration counts from 0, as in what ffmpeg -c copy -f segment leaves."""
+    whole, part = write(tmp_path / "v.mp4", numbered(20)), tmp_path / "part.mkv"
+    with av.open(str(whole)) as source, av.open(str(part), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                later = int(5 / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts + later, packet.dts + later, stream
+                target.mux(packet)
+    assert read_meta(part, "v").num_frames == 20

@@ -1,4 +1,6 @@
+import json
 import logging
+import math
 import shutil
 
 import pytest
@@ -101,6 +103,22 @@ def test_warns_of_sentences_that_are_cut(folder, caplog):
     tokenizer.tokenize(["man " * 40, "the man"])
     (record,) = caplog.records
     assert record.getMessage().endswith("reads 12 tokens, the sentence has 42: its end does not count")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("layers", 10**19), ("layers", 10**6), ("dropout", math.nan), ("dropout", 1.5), ("max_position_embeddings", 1e30)],
+)
+def test_configs_with_odd_numbers_are_refused(folder, tmp_path, key, value):
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    config = json.loads((folder / "config.json").read_text())
+    names = {"layers": ("n_layers", "num_hidden_layers"), "dropout": ("dropout", "hidden_dropout_prob")}.get(key, [key])
+    config[next(name for name in names if name in config)] = value
+    (other / "config.json").write_text(json.dumps(config))
+    for load in (load_text_backbone, load_text_tokenizer):
+        with pytest.raises(InputError, match=r"text encoder .*: expected|text encoder .*: config: \w+: expected"):
+            load(str(other))
 
 
 def test_a_tokenizer_of_another_encoder_is_refused(folder, tmp_path):

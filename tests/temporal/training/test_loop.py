@@ -343,3 +343,12 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     with pytest.raises(InputError, match=f"^{tmp_path}: epoch 1, step [123]: expected a finite loss, got nan"):
         loop.train(task, CONFIG, tmp_path)
     assert not (tmp_path / "last.pt").exists()
+
+
+def test_a_training_whose_best_weights_are_gone_is_not_resumed(tmp_path, caplog):
+    train(make_task(tmp_path)[0]).unlink()
+    with pytest.raises(InputError, match=r"best\.safetensors: expected the best weights of the training to resume"):
+        train(make_task(tmp_path)[0], resume=True)
+    assert "is replaced" not in caplog.text
+    train(make_task(tmp_path)[0])
+    assert f"{tmp_path}: the training that is there is replaced (--resume would take it up)" in caplog.text
