@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
-from safetensors import SafetensorError
 
 from spatial.detectors.base import NotANumberError, RawPeople
 from spatial.detectors.transformers import PretrainedConfig, PretrainedDetector, load_pretrained
 from stvg.compute.device import usable
-from stvg.compute.pretrained import hub_options, refuse_odd_weights
+from stvg.compute.pretrained import hub_options
 from stvg.config import STRICT
 from stvg.errors import InputError
 
@@ -84,7 +83,6 @@ def _load(name: str) -> tuple[Any, Any]:
     Raises:
         InputError: a model of another kind.
     """
-<<<<<<< HEAD
     from transformers import (
         MODEL_FOR_OBJECT_DETECTION_MAPPING,
         AutoConfig,
@@ -92,33 +90,10 @@ def _load(name: str) -> tuple[Any, Any]:
         AutoProcessor,
     )
 
-    config = AutoConfig.from_pretrained(name)
+    options = hub_options(name)
+    config = AutoConfig.from_pretrained(name, **options)
     if config.model_type in _MODEL_TYPES:
-        return AutoProcessor.from_pretrained(name), AutoModelForZeroShotObjectDetection.from_pretrained(name)
-=======
-    try:
-        from transformers import (
-            MODEL_FOR_OBJECT_DETECTION_MAPPING,
-            AutoConfig,
-            AutoModelForZeroShotObjectDetection,
-            AutoProcessor,
-        )
-    except ImportError as error:
-        raise InputError("detector phrase: expected the package transformers: pip install transformers") from error
-    try:
-        config = AutoConfig.from_pretrained(name, **hub_options(name))
-        if config.model_type in _MODEL_TYPES:
-            processor = AutoProcessor.from_pretrained(name, **hub_options(name))
-            model = AutoModelForZeroShotObjectDetection.from_pretrained(name, **hub_options(name))
-            refuse_odd_weights(model.state_dict(), f"detector {name}")
-            return processor, model
-    except InputError:
-        raise
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"detector {name}: expected a folder or hub name of a zero-shot detector, got: {reason}"
-        ) from error
->>>>>>> fuzz17
+        processor = AutoProcessor.from_pretrained(name, **options)
+        return processor, AutoModelForZeroShotObjectDetection.from_pretrained(name, **options)
     other = "; detector.kind=transformers runs it" if type(config) in MODEL_FOR_OBJECT_DETECTION_MAPPING else ""
     raise InputError(f"detector {name}: expected one of {', '.join(_MODEL_TYPES)}, got {config.model_type}{other}")

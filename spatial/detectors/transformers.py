@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
@@ -13,8 +13,6 @@ from stvg.compute.pretrained import hub_options, refuse_odd_weights
 from stvg.config import STRICT
 from stvg.errors import InputError
 from stvg.types import Image
-
-Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -96,40 +94,32 @@ class TransformersDetector(PretrainedDetector):
         return [people_of(result["labels"], result["boxes"], result["scores"], self._person) for result in results]
 
 
-def load_pretrained(kind: str, name: str, expected: str, load: Callable[[str], Loaded]) -> Loaded:
-    """Return what `load` makes of a hub name or folder, by transformers, for the detector `kind`.
+def load_pretrained(kind: str, name: str, expected: str, load: Callable[[str], tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Return the processor and model that `load` makes of a hub name or folder, for the detector `kind`.
 
     Raises:
-        InputError: no transformers, or no model of that name that is as `expected`.
+        InputError: no transformers, or no model of that name that is as `expected`, with finite weights.
     """
     try:
         import transformers  # noqa: F401
     except ImportError as error:
         raise InputError(f"detector {kind}: expected the package transformers: pip install transformers") from error
     try:
-<<<<<<< HEAD
-        return load(name)
-    except (OSError, ValueError, ImportError) as error:
+        processor, model = load(name)
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"detector {name}: expected a folder or hub name of {expected}, got: {reason}") from error
+    refuse_odd_weights(model.state_dict(), f"detector {name}")
+    return processor, model
 
 
 def _load(name: str) -> tuple[Any, Any]:
     """Return image processor and model."""
     from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
-    return AutoImageProcessor.from_pretrained(name), AutoModelForObjectDetection.from_pretrained(name)
-=======
-        processor = AutoImageProcessor.from_pretrained(name, **hub_options(name))
-        model = AutoModelForObjectDetection.from_pretrained(name, **hub_options(name))
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"detector {name}: expected a folder or hub name of an object detector, got: {reason}"
-        ) from error
-    refuse_odd_weights(model.state_dict(), f"detector {name}")
-    return processor, model
->>>>>>> fuzz17
+    options = hub_options(name)
+    processor = AutoImageProcessor.from_pretrained(name, **options)
+    return processor, AutoModelForObjectDetection.from_pretrained(name, **options)
 
 
 def _person_id(id2label: dict[int, str], label: str, name: str) -> int:

@@ -35,7 +35,9 @@ def hub_answers() -> bool:
     """
     if getproxies().keys() & {"https", "all"} or os.environ.get("HF_HUB_OFFLINE"):
         return True
-    address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    from huggingface_hub.constants import ENDPOINT
+
+    address = urlsplit(ENDPOINT)
     port = address.port or (80 if address.scheme == "http" else 443)
     try:
         with socket.create_connection((address.hostname or "", port), timeout=_WAIT_S):
