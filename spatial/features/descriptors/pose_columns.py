@@ -46,8 +46,8 @@ def describe_people(people: Sequence[PersonMeasures], size: tuple[int, int], cli
 
     `size` is width and height of the images in pixels, `clip_s` the seconds of the whole video. Groups of columns:
     place of the joints relative to the shoulders, in body heights, 34; their confidence 17; their velocities 34;
-    velocity of the box without the camera's 8; angles and distances of limbs 26; colours of parts 138 and how light each part is
-    beside those of the others 6; place, size and presence 18; nearness to others 9.
+    velocity of the box without the camera's 8; angles and distances of limbs 26; colours of parts 138 and how light
+    each part is beside those of the others 6; place, size and presence 18; nearness to others 9.
     """
     bodies = [_Body.of(person) for person in people]
     lightness = [person.colours[:, :, LIGHTNESS].mean(axis=0) for person in people]
