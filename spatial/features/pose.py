@@ -83,7 +83,7 @@ class PoseFeatures:
         joints = self._joints.find(video.pictures, samples)
         frames = video.frames[samples.index]
         row = np.clip(frames - tube.start_frame, 0, tube.span.length - 1)
-        middle = (samples.boxes_xyxy[:, :2] + samples.boxes_xyxy[:, 2:]) / 2
+        middle = np.asarray((samples.boxes_xyxy[:, :2] + samples.boxes_xyxy[:, 2:]) / 2, dtype=np.float32)
         return PersonMeasures(
             seconds=np.asarray(frames / video.meta.fps, dtype=np.float32),
             boxes_xyxy=samples.boxes_xyxy,

@@ -5,7 +5,7 @@ A frame's number is its place in presentation order, 0-based. The file's word on
 InputErrors of one line.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +131,7 @@ def read_footage(path: Path, video_id: str, stride: int, max_side: int) -> Video
     return VideoFrames(meta, frames, images, images.shape[1] / height, shot_detection.find_cuts(np.stack(tiny)))
 
 
-def stream_images(path: Path) -> Iterator[Image]:
+def stream_images(path: Path) -> Generator[Image, None, None]:
     """Yield every frame of the video at `path` in full size, (H, W, 3) uint8 RGB, holding one at a time.
 
     Raises:

@@ -117,44 +117,13 @@ def build_app(service: AppService, uploads: Path) -> Any:
 
 def _build_form(service: AppService, gradio: Any) -> Any:
     """Return the form, whose first event asks."""
-    choices = service.choices()
-    first = choices[0] if choices else None
     with gradio.Blocks(title="stvg", analytics_enabled=False, delete_cache=(600, UPLOAD_SECONDS)) as form:
         gradio.Markdown("# Who, when and where\nA video and a sentence about one person in it.")
         with gradio.Row():
             with gradio.Column(scale=1, min_width=280):
-                chosen = gradio.Dropdown(choices, value=first, label="Video", elem_id="video", visible=bool(choices))
-                uploaded = gradio.File(
-                    label=f"{'or upload' if choices else 'Upload'} one, up to {service.limits.megabytes} MB",
-                    elem_id="upload",
-                    file_types=list(SUFFIXES),
-                    type="filepath",
-                    height=150,
-                )
-                shown = gradio.HTML(preview(service, first, None), elem_id="preview")
+                chosen, uploaded, shown = _lay_out_video(service, gradio)
             with gradio.Column(scale=2, min_width=320):
-                text = gradio.Textbox(
-                    label="Sentence",
-                    placeholder=EXAMPLES[0],
-                    lines=2,
-                    max_length=service.limits.letters,
-                    elem_id="sentence",
-                )
-                examples = gradio.Dataset(
-                    components=[gradio.Textbox(visible=False)],
-                    samples=[[example] for example in EXAMPLES],
-                    label="For example",
-                    elem_id="examples",
-                )
-                with gradio.Row():
-                    modes = [(MODE_LABELS[mode], mode) for mode in MODES]
-                    mode = gradio.Radio(modes, value=MODES[0], label="How to decide", elem_id="mode", min_width=300)
-                    detectors = list(service.grounders)
-                    detector = gradio.Dropdown(
-                        detectors, value=detectors[0], label="Who can be meant", elem_id="detector", min_width=240
-                    )
-                button = gradio.Button("Find", variant="primary", elem_id="find")
-                line = gradio.HTML(elem_id="line")
+                text, examples, mode, detector, button, line = _lay_out_sentence(service, gradio)
         page = gradio.HTML(elem_id="page")
         asking = {"fn": _asker(service, gradio), "inputs": [chosen, uploaded, text, mode, detector]}
         for event in (button.click, text.submit):
@@ -166,24 +135,50 @@ def _build_form(service: AppService, gradio: Any) -> Any:
                 concurrency_id="stages",
                 api_name=False,
             )
-        examples.click(lambda row: row[0], examples, text, show_progress="hidden", api_name=False)
+        quiet = {"show_progress": "hidden", "api_name": False}
+        examples.click(lambda row: row[0], examples, text, **quiet)
         # A choice from the list is meant, whatever was uploaded before.
-        chosen.input(
-            lambda name: (None, preview(service, name, None)),
-            chosen,
-            [uploaded, shown],
-            show_progress="hidden",
-            api_name=False,
-        )
+        chosen.input(lambda name: (None, preview(service, name, None)), chosen, [uploaded, shown], **quiet)
         for event in (uploaded.upload, uploaded.clear):
-            event(
-                lambda name, file: preview(service, name, file),
-                [chosen, uploaded],
-                shown,
-                show_progress="hidden",
-                api_name=False,
-            )
+            event(lambda name, file: preview(service, name, file), [chosen, uploaded], shown, **quiet)
     return form
+
+
+def _lay_out_video(service: AppService, gradio: Any) -> tuple[Any, Any, Any]:
+    """Return the list of videos, the place to upload one and the preview."""
+    choices = service.choices()
+    first = choices[0] if choices else None
+    chosen = gradio.Dropdown(choices, value=first, label="Video", elem_id="video", visible=bool(choices))
+    uploaded = gradio.File(
+        label=f"{'or upload' if choices else 'Upload'} one, up to {service.limits.megabytes} MB",
+        elem_id="upload",
+        file_types=list(SUFFIXES),
+        type="filepath",
+        height=150,
+    )
+    return chosen, uploaded, gradio.HTML(preview(service, first, None), elem_id="preview")
+
+
+def _lay_out_sentence(service: AppService, gradio: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Return the sentence's field, the examples, how to decide, who can be meant, the button and the line below."""
+    text = gradio.Textbox(
+        label="Sentence", placeholder=EXAMPLES[0], lines=2, max_length=service.limits.letters, elem_id="sentence"
+    )
+    examples = gradio.Dataset(
+        components=[gradio.Textbox(visible=False)],
+        samples=[[example] for example in EXAMPLES],
+        label="For example",
+        elem_id="examples",
+    )
+    with gradio.Row():
+        modes = [(MODE_LABELS[mode], mode) for mode in MODES]
+        mode = gradio.Radio(modes, value=service.mode, label="How to decide", elem_id="mode", min_width=300)
+        detectors = list(service.grounders)
+        detector = gradio.Dropdown(
+            detectors, value=detectors[0], label="Who can be meant", elem_id="detector", min_width=240
+        )
+    button = gradio.Button("Find", variant="primary", elem_id="find")
+    return text, examples, mode, detector, button, gradio.HTML(elem_id="line")
 
 
 def _asker(service: AppService, gradio: Any) -> Any:

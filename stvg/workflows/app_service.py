@@ -21,6 +21,7 @@ from stvg.api import GroundedVideo, VideoGrounder, check_sentence, load
 from stvg.config import load_config
 from stvg.errors import InputError
 from stvg.fusion.ranking import Ranking
+from stvg.fusion.score_fusion import Mode
 from stvg.io.frame_sampling import VideoConfig
 from stvg.io.video import read_meta
 from stvg.pipeline import Follow, follow_nothing
@@ -63,13 +64,20 @@ class Limits:
 class AppService:
     """Answers sentences about videos with any of several detectors; unfit input is refused with one line.
 
-    `grounders` by the detector's name; `videos` is the folder whose videos can be chosen; pages go under `work`.
+    `grounders` by the detector's name; `videos` is the folder whose videos can be chosen; pages go under `work`; `mode`
+    is how the form decides unless somebody chooses another way.
     """
 
     def __init__(
-        self, grounders: Mapping[str, VideoGrounder], videos: Path, work: Path, limits: Limits, sampling: VideoConfig
+        self,
+        grounders: Mapping[str, VideoGrounder],
+        videos: Path,
+        work: Path,
+        limits: Limits,
+        sampling: VideoConfig,
+        mode: Mode,
     ):
-        self.grounders, self.videos, self.limits = grounders, videos, limits
+        self.grounders, self.videos, self.limits, self.mode = grounders, videos, limits, mode
         self.work, self._sampling = work, sampling
         self._answers: list[Path] = []
         self._pages: dict[tuple[Path, int, int], Path] = {}  # by file, time and size, its latest page
@@ -212,7 +220,7 @@ def make_service(
         grounder.load_models()  # what is missing is said now, not to who asks first
         earlier = labels[:place].count(labels[place])
         grounders[f"{labels[place]} ({earlier + 1})" if earlier else labels[place]] = grounder
-    return AppService(grounders, recipe.data.videos, work, limits or Limits(), recipe.video)
+    return AppService(grounders, recipe.data.videos, work, limits or Limits(), recipe.video, recipe.fusion.mode)
 
 
 def serve(app: Any, uploads: Path, host: str, port: int) -> None:

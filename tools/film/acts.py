@@ -1,10 +1,11 @@
 """What people do in the film world: keyframes of joint angles and the words for each act, read from acts.yaml."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 Pose = dict[str, float]
 Where = Literal["here", "left", "right", "near", "far", "other", "thing", "in", "out"]
@@ -28,7 +29,7 @@ POSTURES: dict[str, Pose] = {
 """Legs and trunk of each posture; `pitch` lays the whole body on its back."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Act:
     """An act: keyframes (share of its time, pose; `A` is replaced by the acting arm), words, and what it needs.
 
@@ -56,17 +57,15 @@ class Act:
 
 
 def _read_acts(values: dict[str, dict[str, Any]]) -> dict[str, Act]:
-    """Return the acts of the file: lists become tuples, keyframes (share of the time, pose)."""
-    acts = {}
+    """Return the acts of the file, where the angles of a keyframe stand beside its share of the time, `at`."""
+    given = {}
     for name, value in values.items():
-        keys = tuple(
+        keys = [
             (key["at"], {joint: angle for joint, angle in key.items() if joint != "at"})
-            for key in value.pop("keys", ())
-        )
-        swing = tuple(tuple(one) for one in value.pop("swing", ()))
-        plain = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
-        acts[name] = Act(keys=keys, swing=swing, **plain)
-    return acts
+            for key in value.get("keys", ())
+        ]
+        given[name] = value | {"keys": keys}
+    return TypeAdapter(dict[str, Act]).validate_python(given)
 
 
 _FILE = yaml.safe_load((Path(__file__).parent / "acts.yaml").read_text(encoding="utf-8"))

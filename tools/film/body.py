@@ -4,17 +4,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from film.acts import ACTS, POSTURES, REST
+from film.acts import ACTS, POSTURES, REST, Pose
 from stvg.datasets.synthetic.rendering.actions import STAND
 from stvg.datasets.synthetic.rendering.skeleton import J, joints_of
+from stvg.types import BoolArray, Float64Array
 
-Curve = npt.NDArray[np.float64]
 RATE = 10.0
 """Frames a second in which bodies move."""
 NAMES = (*STAND, "pitch")
-FIRST: dict[str, float] = dict(STAND) | {"pitch": 0.0} | REST
+FIRST: Pose = dict(STAND) | {"pitch": 0.0} | REST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +31,7 @@ class Timed:
 
 def move(
     acts: list[Timed], posture: str, start: tuple[float, float], facing: float, frames: int, rng: np.random.Generator
-) -> tuple[Curve, Curve, Curve]:
+) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Return joints (T, 18, 3) about the floor point, floor points (T, 2) and yaw (T,) of a person's acts."""
     time = np.arange(frames) / RATE
     base = FIRST | POSTURES[posture]
@@ -64,7 +63,14 @@ def move(
     return _turned(_pitched(joints, angles["pitch"]), yaw, angles["look"]), floor, yaw
 
 
-def _play(act: Timed, angles: dict[str, Curve], floor: Curve, yaw: Curve, time: Curve, strength: float) -> None:
+def _play(
+    act: Timed,
+    angles: dict[str, Float64Array],
+    floor: Float64Array,
+    yaw: Float64Array,
+    time: Float64Array,
+    strength: float,
+) -> None:
     """Write an act into the curves; what it leaves behind holds until the end."""
     kind = ACTS[act.name]
     inside, later = (time >= act.start) & (time < act.stop), time >= act.stop
@@ -82,7 +88,7 @@ def _play(act: Timed, angles: dict[str, Curve], floor: Curve, yaw: Curve, time: 
     elif "step" in kind.extra:
         _gait(angles, inside, share, 1.0, False)
     at_start = {name: float(angles[name][max(int(np.searchsorted(time, act.start)) - 1, 0)]) for name in NAMES}
-    keys = [(0.0, {})] + [
+    keys: list[tuple[float, Pose]] = [(0.0, {})] + [
         (when, {name.replace("A_", f"{act.hand}_"): value for name, value in pose.items()}) for when, pose in kind.keys
     ]
     for name in {name for _, pose in keys for name in pose}:
@@ -101,7 +107,7 @@ def _play(act: Timed, angles: dict[str, Curve], floor: Curve, yaw: Curve, time: 
         )
 
 
-def _gait(angles: dict[str, Curve], inside: npt.NDArray[np.bool_], share: Curve, steps: float, running: bool) -> None:
+def _gait(angles: dict[str, Float64Array], inside: BoolArray, share: Float64Array, steps: float, running: bool) -> None:
     ramp = inside * np.clip(8 * np.minimum(share, 1 - share), 0, 1)
     phase, much = 2 * np.pi * steps / 2 * share, (1.5 if running else 1.0)
     for side, sign in (("l", 1.0), ("r", -1.0)):
@@ -114,16 +120,16 @@ def _gait(angles: dict[str, Curve], inside: npt.NDArray[np.bool_], share: Curve,
     angles["lean"] = angles["lean"] + ramp * (12 if running else 3)
 
 
-def _ease(share: Curve) -> Curve:
+def _ease(share: Float64Array) -> Float64Array:
     return share * share * (3 - 2 * share)
 
 
-def _glide(share: Curve) -> Curve:
+def _glide(share: Float64Array) -> Float64Array:
     """Return a walk's progress: nearly even, slower at both ends."""
     return 0.7 * share + 0.3 * _ease(share)
 
 
-def _soften(share: Curve, knots: list[float]) -> Curve:
+def _soften(share: Float64Array, knots: list[float]) -> Float64Array:
     """Return `share` slowed down at the knots, so that joints start and stop gently."""
     soft = share.copy()
     for low, high in pairwise(knots):
@@ -132,7 +138,7 @@ def _soften(share: Curve, knots: list[float]) -> Curve:
     return soft
 
 
-def _pitched(joints: Curve, pitch: Curve) -> Curve:
+def _pitched(joints: Float64Array, pitch: Float64Array) -> Float64Array:
     """Lay bodies that face the camera on their backs by `pitch` degrees; the lowest joint stays on the floor."""
     if not np.any(np.abs(pitch) > 1):
         return joints
@@ -146,7 +152,7 @@ def _pitched(joints: Curve, pitch: Curve) -> Curve:
     return np.where(lying, turned, joints)
 
 
-def _turned(joints: Curve, yaw: Curve, look: Curve) -> Curve:
+def _turned(joints: Float64Array, yaw: Float64Array, look: Float64Array) -> Float64Array:
     """Return COCO's 17 joints (T, 17, 3) and the crown, in the camera's axes: right, up, near."""
     head, neck = joints[:, J["head"]], joints[:, J["neck"]]
     up = head - neck

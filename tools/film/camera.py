@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Curve = npt.NDArray[np.float64]
+from stvg.types import BoolArray, Float64Array
+
 SIZES = ((640, 360), (640, 360), (640, 268), (480, 270), (640, 480), (426, 320), (340, 256))
 
 
@@ -22,10 +22,10 @@ class Camera:
     distance: float
     height: float
     tilt: float
-    shift: Curve
-    pan: Curve
+    shift: Float64Array
+    pan: Float64Array
 
-    def project(self, joints: Curve, floor: Curve, tall: float) -> Curve:
+    def project(self, joints: Float64Array, floor: Float64Array, tall: float) -> Float64Array:
         """Return the pixels (T, J, 2) of joints (T, J, 3) about floor points (T, 2), and depth as a third column."""
         points = joints * tall
         right = points[..., 0] + floor[:, None, 0]
@@ -66,11 +66,17 @@ def place_camera(
     if rng.random() < 0.4:
         shift += np.cumsum(rng.normal(0, 0.6, (frames, 2)), axis=0)
     return Camera(
-        size, focal, distance, height, tilt, shift, np.gradient(shift, axis=0) * rate if frames > 1 else shift * 0
+        size,
+        focal,
+        distance,
+        height,
+        tilt,
+        shift,
+        np.asarray(np.gradient(shift, axis=0)) * rate if frames > 1 else shift * 0,
     )
 
 
-def boxes_of(points: Curve, size: tuple[int, int]) -> Curve:
+def boxes_of(points: Float64Array, size: tuple[int, int]) -> Float64Array:
     """Return the boxes (T, 4) around bodies with joints, crown and toes at `points` (T, 20, 3), cut to the picture.
 
     NaN where less than a little of a body is inside.
@@ -89,12 +95,12 @@ def boxes_of(points: Curve, size: tuple[int, int]) -> Curve:
 
 def see_joints(
     rng: np.random.Generator,
-    points: Curve,
-    boxes: Curve,
-    hidden: npt.NDArray[np.bool_],
+    points: Float64Array,
+    boxes: Float64Array,
+    hidden: BoolArray,
     size: tuple[int, int],
-    yaw: Curve,
-) -> Curve:
+    yaw: Float64Array,
+) -> Float64Array:
     """Return what a pose network makes of joints `points` (T, 17, 3): x, y, confidence.
 
     `hidden` (T, 17) says which lie behind somebody nearer.

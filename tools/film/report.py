@@ -20,7 +20,7 @@ from stvg.config import load_config
 from stvg.evaluation.ablation import Ablation
 from stvg.evaluation.breakdown import query_properties
 from stvg.evaluation.error_analysis import CAUSES, error_shares
-from stvg.fusion.score_fusion import MODES
+from stvg.fusion.score_fusion import MODES, ScoreFusion
 from stvg.io.files import write_text_atomically
 from stvg.io.hcstvg_annotations import read_annotations
 from stvg.prepare.memory_cache import CachedReader, Reader
@@ -111,7 +111,7 @@ def _with_weights(recipe: Recipe, folder: Path | None) -> Recipe:
 def _scores(recipe: Recipe, truth: Sequence[Annotation], reader: Reader) -> Mapping[str, Float64Array]:
     """Return tIoU and vIoU (Q, 2) of each row, and the causes of error (Q, 4) of each mode."""
     localizer, matcher = load_stages(recipe)
-    fusions = {mode: build_fusion(recipe, mode) for mode in MODES}
+    fusions: dict[str, ScoreFusion] = {mode: build_fusion(recipe, mode) for mode in MODES}
     mask = localizer.model.mask
     ablation = Ablation(
         truth, reader, localizer, matcher, fusions, moment_cells(mask.numpy()), len(mask), recipe.seed

@@ -69,57 +69,16 @@ def _act(
     entering = person.enters is not None and not person.acts
     if entering:
         person.cursor = float(person.enters or 0.0)
-    names = [name for name, act in ACTS.items() if person.posture in act.before and act.weight > 0]
-    names = ["enter"] if entering else [n for n in names if n != "enter"]
-    last = person.acts[-1].name if person.acts else ""
-    weights = np.array(
-        [0.0 if n == last or (n == "exit" and (person.cursor < 0.25 * seconds)) else ACTS[n].weight for n in names]
-    )
-    if person.is_extra and not entering:
-        weights = weights * np.array(
-            [0.0 if ACTS[n].needs_other or ACTS[n].where in ("other", "near") else 1.0 for n in names]
-        )
-    partners = [
-        i
-        for i, p in enumerate(people)
-        if p is not person
-        and not p.is_extra
-        and p.leaves is None
-        and (p.enters is None or p.acts)
-        and p.cursor < person.cursor + 2.5
-    ]
-    if not partners:
-        weights = weights * np.array([0.0 if ACTS[n].needs_other else 1.0 for n in names])
-    if weights.sum() <= 0:
+    partners = [i for i, other in enumerate(people) if other is not person and _is_free(other, person.cursor)]
+    name = _choose(rng, person, entering, bool(partners), seconds)
+    if name is None:
         person.cursor += 1.0
         return
-    name = str(names[rng.choice(len(names), p=weights / weights.sum())])
-    kind = ACTS[name]
+    kind, start = ACTS[name], person.cursor
     partner = int(rng.choice(partners)) if partners and (kind.needs_other or rng.random() < 0.3) else None
-    start = max(person.cursor, 0.0 if entering else person.cursor)
     if kind.needs_other and kind.where == "here" and partner is not None:
-        other = people[partner]
-        start = max(start, other.cursor)
-        gap = person.at[0] - other.at[0], person.at[1] - other.at[1]
-        distance = float(np.hypot(*gap))
-        if distance > kind.distance * 1.4:
-            if person.posture != "stand":
-                person.cursor += 0.5
-                return
-            side = np.sign(gap[0]) or 1.0
-            goal = (other.at[0] + side * kind.distance, other.at[1] + float(rng.normal(0, 0.08)))
-            start = _walk(rng, person, "walk_other", start, goal, partner)
-            if start > seconds - 0.5:
-                return
-        toward = float(np.degrees(np.arctan2(other.at[0] - person.at[0], other.at[1] - person.at[1] + 1e-6)))
-        length = float(rng.uniform(*kind.seconds))
-        _append(person, Timed(name, start, start + length, _hand(rng), None, toward), partner, rng)
-        if kind.reply:
-            back = toward + 180 if other.posture in ("stand",) else None
-            reply = Timed(kind.reply, start + float(rng.uniform(0, 0.2)), start + length, _hand(rng), None, back)
-            _append(other, reply, people.index(person), rng)
-        return
-    if kind.where != "here":
+        _act_on(rng, person, people, partner, name, seconds)
+    elif kind.where != "here":
         goal = _goal(rng, person, people, partner, name, half_width, depth)
         if entering:
             person.first_at = person.at = _outside(rng, person, half_width, depth)
@@ -128,10 +87,62 @@ def _act(
         stop = _walk(rng, person, name, start, goal, partner)
         if name == "exit":
             person.leaves = stop
-        return
-    face = person.facing + float(rng.choice([-1, 1]) * rng.uniform(*np.abs(kind.turn))) if kind.turn else None
+    else:
+        face = person.facing + float(rng.choice([-1, 1]) * rng.uniform(*np.abs(kind.turn))) if kind.turn else None
+        length = float(rng.uniform(*kind.seconds))
+        _append(person, Timed(name, start, start + length, _hand(rng), None, face), partner, rng)
+
+
+def _is_free(other: Person, time: float) -> bool:
+    """Return whether an act with `other` can begin at about `time`."""
+    there = other.leaves is None and (other.enters is None or bool(other.acts))
+    return there and not other.is_extra and other.cursor < time + 2.5
+
+
+def _choose(rng: np.random.Generator, person: Person, entering: bool, has_partner: bool, seconds: float) -> str | None:
+    """Draw the name of the next act, None where there is none that the person can do."""
+    names = [name for name, act in ACTS.items() if person.posture in act.before and act.weight > 0]
+    names = ["enter"] if entering else [name for name in names if name != "enter"]
+    weights = np.array([_weight(name, person, entering, has_partner, seconds) for name in names])
+    if weights.sum() <= 0:
+        return None
+    return str(names[rng.choice(len(names), p=weights / weights.sum())])
+
+
+def _weight(name: str, person: Person, entering: bool, has_partner: bool, seconds: float) -> float:
+    act, last = ACTS[name], person.acts[-1].name if person.acts else ""
+    if name == last or (name == "exit" and person.cursor < 0.25 * seconds):
+        return 0.0
+    if act.needs_other and not has_partner:
+        return 0.0
+    if person.is_extra and not entering and (act.needs_other or act.where in ("other", "near")):
+        return 0.0
+    return act.weight
+
+
+def _act_on(
+    rng: np.random.Generator, person: Person, people: list[Person], partner: int, name: str, seconds: float
+) -> None:
+    """Let `person` go to a partner who is not near enough, and do the act; the partner answers it."""
+    kind, other = ACTS[name], people[partner]
+    start = max(person.cursor, other.cursor)
+    gap = person.at[0] - other.at[0], person.at[1] - other.at[1]
+    if float(np.hypot(*gap)) > kind.distance * 1.4:
+        if person.posture != "stand":
+            person.cursor += 0.5
+            return
+        side = float(np.sign(gap[0])) or 1.0
+        goal = (other.at[0] + side * kind.distance, other.at[1] + float(rng.normal(0, 0.08)))
+        start = _walk(rng, person, "walk_other", start, goal, partner)
+        if start > seconds - 0.5:
+            return
+    toward = float(np.degrees(np.arctan2(other.at[0] - person.at[0], other.at[1] - person.at[1] + 1e-6)))
     length = float(rng.uniform(*kind.seconds))
-    _append(person, Timed(name, start, start + length, _hand(rng), None, face), partner, rng)
+    _append(person, Timed(name, start, start + length, _hand(rng), None, toward), partner, rng)
+    if kind.reply:
+        back = toward + 180 if other.posture == "stand" else None
+        reply = Timed(kind.reply, start + float(rng.uniform(0, 0.2)), start + length, _hand(rng), None, back)
+        _append(other, reply, people.index(person), rng)
 
 
 def _hand(rng: np.random.Generator) -> str:

@@ -1,5 +1,6 @@
 """Write the sentences that describe people of the film world."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -7,13 +8,18 @@ import numpy as np
 
 from film.acts import ACTS, BOXES, PLACES, SEATS, THINGS
 from film.script import Person
-from film.wardrobe import ALL_OVER, HAIR_WORDS
+from film.wardrobe import ALL_OVER, HAIR_WORDS, Look
 
 _UNSEEN = ("tall", "fat", "bearded", "old", "thin", "short", "curly-haired", "military", "second", "opposite")
 _HOLDING = ("with the {} in the hand", "holding the {}", "carrying the {}", "with the {}", "who holds the {}")
 _EXTRAS = ("tie", "scarf", "necklace", "glasses", "collar", "bow", "sunglasses", "backpack", "gloves", "apron", "shawl")
 _WAITS = ("stops", "stands there", "stays there", "stands for a while", "waits", "stops for a moment")
 """What is said of the time between acts that lie apart."""
+_POSTURE_WORDS = {"sit": "sitting", "floor": "sitting", "lie": "lying", "squat": "squatting", "stand": "standing"}
+_BEDS = ("ground", "bed", "grass")
+_HAIR = {"blond": "long blond", "white": "white", "dark": "black", "brown": "brown", "red": "red"}
+Description = tuple[str, Callable[[Person], bool]]
+"""Words for a person, and the test of whom they fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,111 +128,115 @@ def name_person(rng: np.random.Generator, who: int, people: list[Person], short:
     return best
 
 
-def _phrase(rng: np.random.Generator, person: Person, short: bool):
+def _phrase(rng: np.random.Generator, person: Person, short: bool) -> Description:
     """Return a noun phrase and the test of whom it fits."""
     look, article = person.look, "a " if rng.random() < 0.08 else "the "
-    noun = (
-        str(rng.choice(["boy", "child", "little boy"] if look.kind == "man" else ["girl", "little girl", "child"]))
-        if look.child
-        else (
-            look.kind
-            if rng.random() < 0.92
-            else str(
-                rng.choice(
-                    [
-                        "person",
-                        "lady" if look.kind == "woman" else "guy",
-                        "girl" if look.kind == "woman" else "gentleman",
-                    ]
-                )
-            )
-        )
+    noun, draw = _noun(rng, look), rng.random()
+    found: Description | None = (noun, _fits_all) if short and draw < 0.3 else None
+    if found:
+        article = "the "
+    words, fits = (
+        found
+        or _by_stance(rng, person, noun, draw)
+        or _by_head(rng, look, noun, draw)
+        or _by_clothes(rng, look, noun, draw)
+        or _by_top(rng, look, noun)
     )
-    same_kind = lambda other: other.look.kind == look.kind or noun in ("person", "child")  # noqa: E731
-    draw = rng.random()
-    posture = {"sit": "sitting", "floor": "sitting", "lie": "lying", "squat": "squatting", "stand": "standing"}[
-        person.first_posture
-    ]
-    if short and draw < 0.3:
-        return f"the {noun}", same_kind
+    is_general = noun in ("person", "child")
+    return article + words, lambda other: (is_general or other.look.kind == look.kind) and fits(other)
+
+
+def _fits_all(_: Person) -> bool:
+    return True
+
+
+def _noun(rng: np.random.Generator, look: Look) -> str:
+    man = look.kind == "man"
+    if look.child:
+        return str(rng.choice(["boy", "child", "little boy"] if man else ["girl", "little girl", "child"]))
+    if rng.random() < 0.92:
+        return look.kind
+    return str(rng.choice(["person", "guy", "gentleman"] if man else ["person", "lady", "girl"]))
+
+
+def _by_stance(rng: np.random.Generator, person: Person, noun: str, draw: float) -> Description | None:
+    """Tell a person by what no feature shows, by a thing in the hand or by the posture at first."""
     if draw < 0.02:
-        adjective = str(rng.choice(_UNSEEN))
-        return article + f"{adjective} {noun}", same_kind
+        return f"{rng.choice(_UNSEEN)} {noun}", _fits_all
     if draw < 0.05:
         held, where = str(rng.choice(THINGS)), str(rng.choice(_HOLDING))
-        return article + f"{noun} {where.format(held)}", same_kind
+        return f"{noun} {where.format(held)}", _fits_all
+    posture = _POSTURE_WORDS[person.first_posture]
     if draw < 0.06 and posture == "standing":
-        return article + f"standing {noun}", lambda o: same_kind(o) and o.first_posture == "stand"
-    if look.hair == "bald" and look.hat is None and draw < 0.4:
-        return article + f"bald {noun}", lambda o: same_kind(o) and o.look.hair == "bald" and o.look.hat is None
-    if draw < 0.07 and posture != "standing":
-        words = (
-            f"{posture} {noun}"
-            if rng.random() < 0.5
-            else f"{noun} {posture} on the {rng.choice(['ground', 'bed', 'grass'] if posture == 'lying' else SEATS)}"
-        )
-        return article + words, lambda o: same_kind(o) and o.first_posture == person.first_posture
+        words = f"standing {noun}"
+    elif draw < 0.07 and posture != "standing" and not _is_bald(person.look):
+        if rng.random() < 0.5:
+            words = f"{posture} {noun}"
+        else:
+            words = f"{noun} {posture} on the {rng.choice(_BEDS if posture == 'lying' else SEATS)}"
+    else:
+        return None
+    return words, lambda other: other.first_posture == person.first_posture
+
+
+def _by_head(rng: np.random.Generator, look: Look, noun: str, draw: float) -> Description | None:
+    """Tell a person by hair or hat."""
+    if _is_bald(look) and draw < 0.4:
+        return f"bald {noun}", lambda other: _is_bald(other.look)
     if draw < 0.12 and look.hair != "bald":
-        return (
-            article + f"{rng.choice(HAIR_WORDS[look.hair])} {noun}",
-            lambda o: same_kind(o) and o.look.hair == look.hair and o.look.hat is None,
-        )
+        words = f"{rng.choice(HAIR_WORDS[look.hair])} {noun}"
+        return words, lambda other: other.look.hair == look.hair and other.look.hat is None
     if draw < 0.15 and look.hair != "bald":
-        words = {
-            "blond": "with long blond hair",
-            "white": "with white hair",
-            "dark": "with black hair",
-            "brown": "with brown hair",
-            "red": "with red hair",
-        }[look.hair]
-        return article + f"{noun} {words}", lambda o: same_kind(o) and o.look.hair == look.hair
+        return f"{noun} with {_HAIR[look.hair]} hair", lambda other: other.look.hair == look.hair
     if look.hat and draw < 0.4:
         hat = str(rng.choice(["hat", "hat", "cap", "helmet", "headscarf", "turban"]))
-        words = f"in the {look.hat} {hat}" if rng.random() < 0.5 else f"in the {hat}"
-        return article + f"{noun} {words}", lambda o: same_kind(o) and o.look.hat is not None
+        words = f"{look.hat} {hat}" if rng.random() < 0.5 else hat
+        return f"{noun} in the {words}", lambda other: other.look.hat is not None
+    return None
+
+
+def _is_bald(look: Look) -> bool:
+    return look.hair == "bald" and look.hat is None
+
+
+def _by_clothes(rng: np.random.Generator, look: Look, noun: str, draw: float) -> Description | None:
+    """Tell a person by a bare chest, a pattern, the trousers or something worn besides."""
     if look.shirtless and draw < 0.7:
-        return article + str(
-            rng.choice(["shirtless man", "man without a shirt", "undressed man"])
-        ), lambda o: o.look.shirtless
+        words = str(rng.choice(["shirtless man", "man without a shirt", "undressed man"]))
+        return words, lambda other: other.look.shirtless
     if look.pattern and draw < 0.6:
         garment = look.top if look.top != "short sleeves" else "shirt"
-        return (
-            article + f"{noun} in the {look.pattern} {garment}",
-            lambda o: same_kind(o) and o.look.pattern is not None,
-        )
+        return f"{noun} in the {look.pattern} {garment}", lambda other: other.look.pattern is not None
     if draw < 0.46 and look.bottom_colour != look.top_colour:
-        words = f"{look.bottom_colour} {look.bottom if rng.random() < 0.7 else 'trousers'}"
+        below = f"{look.bottom_colour} {look.bottom if rng.random() < 0.7 else 'trousers'}"
         if rng.random() < 0.5:
-            words = f"{look.top_colour} {look.top} and {words}"
-            return (
-                article + f"{noun} in the {words}",
-                lambda o: (
-                    same_kind(o) and (o.look.top_colour, o.look.bottom_colour) == (look.top_colour, look.bottom_colour)
-                ),
-            )
-        return article + f"{noun} in {words}", lambda o: same_kind(o) and o.look.bottom_colour == look.bottom_colour
+            colours = look.top_colour, look.bottom_colour
+            words = f"{noun} in the {look.top_colour} {look.top} and {below}"
+            return words, lambda other: (other.look.top_colour, other.look.bottom_colour) == colours
+        return f"{noun} in {below}", lambda other: other.look.bottom_colour == look.bottom_colour
     if draw < 0.5:
-        extra = str(rng.choice(_EXTRAS))
-        words = f"{noun} in {look.top_colour} with the {extra}"
-        return article + words, lambda o: same_kind(o) and o.look.top_colour == look.top_colour
+        words = f"{noun} in {look.top_colour} with the {rng.choice(_EXTRAS)}"
+        return words, lambda other: other.look.top_colour == look.top_colour
+    return None
+
+
+def _by_top(rng: np.random.Generator, look: Look, noun: str) -> Description:
+    """Tell a person by the colour of what covers the torso."""
     garment = "clothes" if (look.top in ALL_OVER and rng.random() < 0.5) or rng.random() < 0.25 else look.top
-    colour = (
-        {"gray": "grey", "yellow": "golden", "blue": "dark blue" if look.parts[1].mean() < 70 else "blue"}.get(
-            look.top_colour, look.top_colour
-        )
-        if rng.random() < 0.12
-        else look.top_colour
-    )
+    colour = look.top_colour
+    if rng.random() < 0.12:
+        blue = "dark blue" if look.parts[1].mean() < 70 else "blue"
+        colour = {"gray": "grey", "yellow": "golden", "blue": blue}.get(colour, colour)
     if look.shirtless:
-        return article + noun, same_kind
+        return noun, _fits_all
     form = rng.random()
-    the = "" if garment in ("clothes", "short sleeves", "sportswear") else "the "
+    is_one = garment not in ("clothes", "short sleeves", "sportswear")
     if form < 0.08:
         words = f"{noun} in {colour}"
     elif form < 0.14:
-        words = f"{noun} wearing {'' if not the else 'a '}{colour} {garment}"
+        words = f"{noun} wearing {'a ' if is_one else ''}{colour} {garment}"
     elif form < 0.17:
         words = f"{colour} {noun}"
     else:
-        words = f"{noun} in {the}{colour} {garment}"
-    return article + words, lambda o: same_kind(o) and o.look.top_colour == look.top_colour and not o.look.shirtless
+        words = f"{noun} in {'the ' if is_one else ''}{colour} {garment}"
+    return words, lambda other: other.look.top_colour == look.top_colour and not other.look.shirtless

@@ -59,17 +59,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train": make_split(recipe, "train", _TRAIN_SEED, asked.clips),
         "val": make_split(recipe, "val", _VAL_SEED, VAL_CLIPS),
     }
-    for stage, task, folder in (
-        ("temporal", MomentTask, temporal_folder(recipe)),
-        ("matcher", TubeTask, matcher_folder(recipe)),
-    ):
-        if asked.stage in (None, stage):
-            config = getattr(recipe, stage).training
-            best = train(task(recipe, splits["train"], splits["val"], Ranks()), config, folder)
-            if asked.publish:
-                WEIGHTS.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(best, WEIGHTS / f"{stage}.safetensors")
+    if asked.stage in (None, "temporal"):
+        moments = MomentTask(recipe, splits["train"], splits["val"], Ranks())
+        best = train(moments, recipe.temporal.training, temporal_folder(recipe))
+        if asked.publish:
+            _publish(best, "temporal")
+    if asked.stage in (None, "matcher"):
+        tubes = TubeTask(recipe, splits["train"], splits["val"], Ranks())
+        best = train(tubes, recipe.matcher.training, matcher_folder(recipe))
+        if asked.publish:
+            _publish(best, "matcher")
     return ExitCode.DONE
+
+
+def _publish(best: Path, stage: str) -> None:
+    """Copy the best weights of a stage to where the package keeps them."""
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(best, WEIGHTS / f"{stage}.safetensors")
 
 
 def make_split(recipe: Recipe, name: str, first: int, count: int) -> Split:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from stvg.types import Float64Array, Image
 
 RGB: dict[str, tuple[tuple[int, int, int], ...]] = {
     "black": ((22, 22, 25), (35, 33, 36), (45, 42, 44)),
@@ -125,9 +126,9 @@ class Look:
     hat: str | None
     shirtless: bool
     pattern: str | None
-    parts: npt.NDArray[np.float64]
-    second: npt.NDArray[np.float64]
-    mix: npt.NDArray[np.float64]
+    parts: Float64Array
+    second: Float64Array
+    mix: Float64Array
     """(6,) share of pixels that show the second colour."""
 
 
@@ -136,7 +137,7 @@ def _draw(rng: np.random.Generator, table: tuple[tuple[str, int], ...]) -> str:
     return str(rng.choice(names, p=np.array(weights) / sum(weights)))
 
 
-def _shade(rng: np.random.Generator, colour: str) -> npt.NDArray[np.float64]:
+def _shade(rng: np.random.Generator, colour: str) -> Float64Array:
     shades = RGB[colour]
     return np.clip(np.array(shades[rng.integers(len(shades))]) * rng.uniform(0.85, 1.15) + rng.normal(0, 6, 3), 4, 250)
 
@@ -183,13 +184,8 @@ def dress(rng: np.random.Generator) -> Look:
 
 
 def seen_pixels(
-    rng: np.random.Generator,
-    look: Look,
-    frames: int,
-    points: int,
-    world: dict[str, npt.NDArray[np.float64]],
-    wrong: npt.NDArray[np.float64],
-) -> npt.NDArray[np.uint8]:
+    rng: np.random.Generator, look: Look, frames: int, points: int, world: dict[str, Float64Array], wrong: Float64Array
+) -> Image:
     """Return what a camera shows on the parts: (frames, 6, points, 3) uint8 RGB.
 
     `world` holds the light and the background as draw_light returns them; `wrong` (frames, 6) is the share of points
@@ -205,14 +201,14 @@ def seen_pixels(
     colour = np.where(misses[..., None], stray[:, :, None], colour)
     shading = rng.normal(1.0, world["contrast"][0], shape) * rng.normal(1.0, 0.08, (frames, 6, 1))
     part_light = rng.normal(1.0, 0.12, (1, 6, 1))
-    lit = colour * (shading * part_light).clip(0.15, 1.7)[..., None] * world["gain"]
+    lit: Float64Array = colour * (shading * part_light).clip(0.15, 1.7)[..., None] * world["gain"]
     gray = lit.mean(axis=-1, keepdims=True)
     lit = gray + (lit - gray) * world["saturation"][0]
     lit = lit * (1 - world["lift"][0] / 255) + world["lift"][0] + rng.normal(0, world["noise"][0], (*shape, 3))
     return lit.clip(0, 255).astype(np.uint8)
 
 
-def draw_light(rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
+def draw_light(rng: np.random.Generator) -> dict[str, Float64Array]:
     """Draw the light and the camera of a clip."""
     exposure = np.exp(rng.normal(-0.25, 0.35))
     balance = np.exp(rng.normal(0, 0.09, 3))

@@ -5,20 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from film.acts import ACTS
 from film.body import RATE, move
-from film.camera import boxes_of, draw_frame, place_camera, see_joints
+from film.camera import Camera, boxes_of, draw_frame, place_camera, see_joints
 from film.script import Person, write_scripts
 from film.sentences import Told, tell
 from film.wardrobe import draw_light, seen_pixels
 from spatial.features.descriptors.part_colours import POINTS, colours_of_points
 from spatial.features.descriptors.pose_columns import PersonMeasures, describe_people
-from stvg.types import Annotation, PreparedVideo, Query, Tube, VideoMeta
+from stvg.types import Annotation, BoolArray, Float64Array, PreparedVideo, Query, Tube, VideoMeta
 
 STEP = 2
 """Frames from one described frame to the next: 5 a second."""
 _PART_JOINTS = ((0, 3, 4), (5, 6), (5, 6, 7, 8), (11, 12, 13, 14), (13, 14, 15, 16), (15, 16))
 _SURE = 0.25
+Seen = tuple[Float64Array, Float64Array, Float64Array]
+"""A person in the picture: joints (T, 20, 3), boxes (T, 4), NaN where unseen, and yaw (T,) in degrees."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,28 +51,13 @@ def make_clip(seed: int, name: str, sentences: int = 4) -> Clip | None:
     seen = [_watch(rng, person, camera, frames) for person in people]
     told = tell(rng, people, seconds, sentences)
     light = draw_light(rng)
-    tubes, measures = [], []
-    hidden = _hidden(seen)
-    for index, (points, boxes, yaw) in enumerate(seen):
-        for start, stop in _runs(rng, boxes):
-            tubes.append(
-                _tube(rng, len(tubes), start, boxes[start:stop], hidden[index][start:stop], people[index].is_extra)
-            )
-            part = slice(start, stop)
-            joints = see_joints(rng, points[part], boxes[part], hidden[index][part], size, yaw[part])
-            measures.append(_measure(rng, tubes[-1], joints, people[index], light, camera.pan[part]))
+    tubes: list[Tube] = []
+    measures: list[PersonMeasures] = []
+    for index, hidden in enumerate(_hidden(seen)):
+        _film(rng, people[index], seen[index], hidden, camera, light, tubes, measures)
     for _ in range(rng.poisson(0.25)):
-        tubes.append(_junk(rng, len(tubes), frames, size))
-        joints = rng.random((len(tubes[-1].boxes_xyxy), 17, 3))
-        box = tubes[-1].boxes_xyxy
-        joints[..., :2] = box[:, None, :2] + (box[:, None, 2:] - box[:, None, :2]) * rng.normal(
-            0.5, 0.2, (1, 17, 2)
-        ).clip(0, 1)
-        joints[..., 2] = rng.uniform(0.05, 0.4, (1, 17))
-        measures.append(
-            _measure(rng, tubes[-1], joints, people[0], light | {"contrast": np.array([0.8])}, camera.pan[: len(box)])
-        )
-    annotations = []
+        _film_nobody(rng, people[0], camera, light, tubes, measures)
+    annotations: list[Annotation] = []
     for told_one in told:
         annotation = _annotate(told_one, seen[told_one.who][1], name, len(annotations))
         if annotation is not None:
@@ -83,16 +69,54 @@ def make_clip(seed: int, name: str, sentences: int = 4) -> Clip | None:
     return Clip(meta, tuple(tubes[i] for i in order), tuple(measures[i] for i in order), tuple(annotations))
 
 
-def _watch(rng: np.random.Generator, person: Person, camera, frames: int):
-    """Return the joints (T, 20, 3) of a person in the picture, the boxes (T, 4), NaN where unseen, and the yaw."""
-    facing = (
-        person.acts[0].face if person.enters is not None and person.acts and person.acts[0].face is not None else None
-    )
-    first = facing if facing is not None else _first_facing(rng, person)
-    joints, floor, yaw = move(person.acts, person.first_posture, person.first_at, first, frames, rng)
-    tall = (
-        rng.uniform(0.55, 0.72) if person.look.child else rng.normal(0.98 if person.look.kind == "man" else 0.92, 0.04)
-    )
+def _film(
+    rng: np.random.Generator,
+    person: Person,
+    seen: Seen,
+    hidden: BoolArray,
+    camera: Camera,
+    light: dict[str, Float64Array],
+    tubes: list[Tube],
+    measures: list[PersonMeasures],
+) -> None:
+    """Add a person's tubes and what is measured of each."""
+    points, boxes, yaw = seen
+    for start, stop in _runs(rng, boxes):
+        part = slice(start, stop)
+        tubes.append(_tube(rng, len(tubes), start, boxes[part], hidden[part], person.is_extra))
+        joints = see_joints(rng, points[part], boxes[part], hidden[part], camera.size, yaw[part])
+        measures.append(_measure(rng, tubes[-1], joints, person, light, camera.pan[part]))
+
+
+def _film_nobody(
+    rng: np.random.Generator,
+    person: Person,
+    camera: Camera,
+    light: dict[str, Float64Array],
+    tubes: list[Tube],
+    measures: list[PersonMeasures],
+) -> None:
+    """Add a tube that holds no person, its joints anywhere in the box and its colours like those of `person`."""
+    tubes.append(_junk(rng, len(tubes), len(camera.pan), camera.size))
+    box = tubes[-1].boxes_xyxy
+    joints = rng.random((len(box), 17, 3))
+    places = rng.normal(0.5, 0.2, (1, 17, 2)).clip(0, 1)
+    joints[..., :2] = box[:, None, :2] + (box[:, None, 2:] - box[:, None, :2]) * places
+    joints[..., 2] = rng.uniform(0.05, 0.4, (1, 17))
+    mottled = light | {"contrast": np.array([0.8])}
+    measures.append(_measure(rng, tubes[-1], joints, person, mottled, camera.pan[: len(box)]))
+
+
+def _watch(rng: np.random.Generator, person: Person, camera: Camera, frames: int) -> Seen:
+    """Let a person act in front of the camera."""
+    facing = person.acts[0].face if person.enters is not None and person.acts else None
+    if facing is None:
+        facing = _first_facing(rng)
+    joints, floor, yaw = move(person.acts, person.first_posture, person.first_at, facing, frames, rng)
+    if person.look.child:
+        tall = float(rng.uniform(0.55, 0.72))
+    else:
+        tall = float(rng.normal(0.98 if person.look.kind == "man" else 0.92, 0.04))
     points = camera.project(joints, floor, tall)
     boxes = boxes_of(points, camera.size)
     time = np.arange(frames) / RATE
@@ -103,11 +127,11 @@ def _watch(rng: np.random.Generator, person: Person, camera, frames: int):
     return points, boxes, yaw
 
 
-def _first_facing(rng: np.random.Generator, person: Person) -> float:
+def _first_facing(rng: np.random.Generator) -> float:
     return float(rng.uniform(-80, 80) if rng.random() < 0.7 else rng.uniform(-180, 180))
 
 
-def _hidden(seen):
+def _hidden(seen: list[Seen]) -> list[BoolArray]:
     """Return for each person which joints (T, 17) lie inside the box of somebody nearer."""
     found = []
     for index, (points, _, _) in enumerate(seen):
@@ -129,7 +153,7 @@ def _hidden(seen):
     return found
 
 
-def _runs(rng: np.random.Generator, boxes) -> list[tuple[int, int]]:
+def _runs(rng: np.random.Generator, boxes: Float64Array) -> list[tuple[int, int]]:
     """Return the stretches of frames that become tubes; a few tubes break."""
     there = np.concatenate([[False], ~np.isnan(boxes[:, 0]), [False]])
     edges = np.flatnonzero(np.diff(there.astype(int)))
@@ -141,7 +165,10 @@ def _runs(rng: np.random.Generator, boxes) -> list[tuple[int, int]]:
     return runs
 
 
-def _tube(rng: np.random.Generator, number: int, start: int, boxes, hidden, extra: bool) -> Tube:
+def _tube(
+    rng: np.random.Generator, number: int, start: int, boxes: Float64Array, hidden: BoolArray, extra: bool
+) -> Tube:
+    """Return what a detector makes of the boxes from frame `start` on: they tremble, some scores are low."""
     height = boxes[:, 3:4] - boxes[:, 1:2]
     slow = np.cumsum(rng.normal(0, 0.3, boxes.shape), axis=0)
     slow = (slow - slow.mean(axis=0)).clip(-2, 2)
@@ -150,20 +177,30 @@ def _tube(rng: np.random.Generator, number: int, start: int, boxes, hidden, extr
     noisy[:, 2:] = np.maximum(noisy[:, 2:], noisy[:, :2] + 3)
     base = rng.normal(0.68, 0.07) - (0.12 if extra else 0.0) - 0.25 * max(0.0, 1 - float(np.median(height)) / 110)
     scores = (base - 0.3 * hidden.mean(axis=1) + rng.normal(0, 0.05, len(boxes))).clip(0.05, 0.95)
-    return Tube(number, start, noisy, scores, np.ones(len(boxes), bool))
+    return Tube(number, start, noisy.astype(np.float32), scores.astype(np.float32), np.ones(len(boxes), bool))
 
 
 def _junk(rng: np.random.Generator, number: int, frames: int, size: tuple[int, int]) -> Tube:
+    """Return a tube that holds no person."""
     length = int(rng.integers(4, max(frames, 5)))
     start = int(rng.integers(0, max(frames - length, 0) + 1))
     tall = rng.uniform(0.1, 0.7) * size[1]
     x, y, wide = rng.uniform(0, size[0] - 0.4 * tall), rng.uniform(0, size[1] - tall), tall * rng.uniform(0.3, 0.8)
     boxes = np.tile([x, y, x + wide, y + tall], (length, 1)) + rng.normal(0, 2, (length, 4))
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 3)
-    return Tube(number, start, boxes, rng.normal(0.4, 0.08, length).clip(0.05, 0.7), np.ones(length, bool))
+    scores = rng.normal(0.4, 0.08, length).clip(0.05, 0.7)
+    return Tube(number, start, boxes.astype(np.float32), scores.astype(np.float32), np.ones(length, bool))
 
 
-def _measure(rng: np.random.Generator, tube: Tube, joints, person: Person, light, pan) -> PersonMeasures:
+def _measure(
+    rng: np.random.Generator,
+    tube: Tube,
+    joints: Float64Array,
+    person: Person,
+    light: dict[str, Float64Array],
+    pan: Float64Array,
+) -> PersonMeasures:
+    """Return what is measured of a tube at every STEP-th frame, given its joints and its background's velocity."""
     rows = np.arange(0, len(tube.boxes_xyxy), STEP)
     at, look = joints[rows], person.look
     sure = np.stack([at[:, list(part), 2].mean(axis=1) for part in _PART_JOINTS], axis=1)
@@ -180,7 +217,7 @@ def _measure(rng: np.random.Generator, tube: Tube, joints, person: Person, light
     return PersonMeasures(*as_float)
 
 
-def _annotate(told: Told, boxes, name: str, number: int) -> Annotation | None:
+def _annotate(told: Told, boxes: Float64Array, name: str, number: int) -> Annotation | None:
     """Return the annotation of a sentence, None where its person is not seen nearly all the time."""
     start, stop = round(told.start * RATE), min(round(told.stop * RATE), len(boxes))
     part = boxes[start:stop]
@@ -191,8 +228,5 @@ def _annotate(told: Told, boxes, name: str, number: int) -> Annotation | None:
     part, seen = part[first:last], seen[first:last]
     index = np.maximum.accumulate(np.where(seen, np.arange(len(part)), 0))
     length = len(part)
-    tube = Tube(0, start + first, part[index], np.ones(length), np.ones(length, bool))
+    tube = Tube(0, start + first, part[index].astype(np.float32), np.ones(length, np.float32), np.ones(length, bool))
     return Annotation(Query(f"{name}#{number}.mp4", name, told.text), tube)
-
-
-__all__ = ["ACTS", "Clip", "make_clip"]

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,11 +11,18 @@ from spatial.features.descriptors.part_colours import NUM_PARTS, POINTS, colours
 from spatial.features.descriptors.pose_columns import ANKLES, ELBOWS, HIPS, KNEES, NUM_JOINTS, SHOULDERS, SURE
 from stvg.errors import InputError
 from stvg.io.files import refuse_pointer
-from stvg.types import FloatArray, Image
+from stvg.types import BoolArray, Float64Array, FloatArray, Image
 
 _MARGIN = 1.25
 """Side of the square that the network sees, in longer sides of the box."""
 _HEAD = (0, 1, 2, 3, 4)
+_LIMBS = {
+    2: (SHOULDERS, ELBOWS, 0.25, 1.0),
+    3: (HIPS, KNEES, 0.25, 0.9),
+    4: (KNEES, ANKLES, 0.15, 0.8),
+    5: (ANKLES, ANKLES, 0.0, 1.0),
+}
+"""Joints at the ends of arms, thighs, shins and feet, and from where to where of the way between them points lie."""
 
 
 class JointFinder:
@@ -58,7 +64,7 @@ class JointFinder:
             found = list(pool.map(lambda row: self._find_one(pictures, samples, row), range(len(samples.index))))
         return np.stack(found).astype(np.float32)
 
-    def _find_one(self, pictures: Image, samples: TubeSamples, row: int) -> FloatArray:
+    def _find_one(self, pictures: Image, samples: TubeSamples, row: int) -> Float64Array:
         x1, y1, x2, y2 = samples.boxes_xyxy[row].astype(np.float64)
         side = _MARGIN * max(x2 - x1, y2 - y1)
         scale = self._side / side
@@ -66,7 +72,7 @@ class JointFinder:
         matrix = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         crop = cv2.warpAffine(pictures[samples.index[row]], matrix, (self._side, self._side), flags=method)
-        output: Any = self._session.run(None, {self._input: crop[None].astype(np.int32)})[0]
+        output: FloatArray = self._session.run(None, {self._input: crop[None].astype(np.int32)})[0]
         y, x, confidence = output.reshape(NUM_JOINTS, 3).T
         return np.stack([left + x * side, top + y * side, confidence], axis=1)
 
@@ -86,51 +92,52 @@ def part_colours(pictures: Image, samples: TubeSamples, joints: FloatArray) -> F
     return colours
 
 
-def _part_points(boxes: FloatArray, joints: FloatArray) -> FloatArray:
+def _part_points(boxes: FloatArray, joints: FloatArray) -> Float64Array:
     """Return POINTS places on each part of each row: (R, 6, POINTS, 2), NaN where the part's joints are unsure."""
-    xy, sure = joints[..., :2].astype(np.float64), joints[..., 2] > SURE
+    xy: Float64Array = joints[..., :2].astype(np.float64)
+    sure: BoolArray = joints[..., 2] > SURE
     points = np.full((len(joints), NUM_PARTS, POINTS, 2), np.nan)
     grid = (np.arange(POINTS) + 0.5) / POINTS
     across, along = (np.arange(POINTS) * 7 % POINTS + 0.5) / POINTS, grid
     left, right = xy[:, SHOULDERS[0]], xy[:, SHOULDERS[1]]
-    has_hips = sure[:, HIPS].all(axis=1)[:, None]
+    has_hips = (sure[:, HIPS[0]] & sure[:, HIPS[1]])[:, None]
     y2 = boxes[:, 3].astype(np.float64)
     below = np.stack([(left + right)[:, 0] / 2, np.maximum(y2, (left + right)[:, 1] / 2 + 2)], axis=1)
     low_left = np.where(has_hips, xy[:, HIPS[0]], below + (left - right) / 2)
     low_right = np.where(has_hips, xy[:, HIPS[1]], below - (left - right) / 2)
     points[:, 1] = _quad(left, right, low_left, low_right, 0.2 + 0.6 * across, 0.12 + 0.75 * along)
     points[:, 0] = _hair_points(boxes, xy, joints[..., 2], across, along)
-    for part, (upper, lower, low, high) in {
-        2: (SHOULDERS, ELBOWS, 0.25, 1.0),
-        3: (HIPS, KNEES, 0.25, 0.9),
-        4: (KNEES, ANKLES, 0.15, 0.8),
-        5: (ANKLES, ANKLES, 0.0, 1.0),
-    }.items():
-        half = POINTS // 2
-        for side in (0, 1):
-            start, stop = xy[:, upper[side]], xy[:, lower[side]]
-            if part == 5:
-                length = np.linalg.norm(xy[:, KNEES[side]] - start, axis=1, keepdims=True)
-                start, stop = start + [0, 0.08] * length, start + [0, 0.3] * length
-            share = low + (high - low) * (np.arange(half) + 0.5) / half
-            places = start[:, None] * (1 - share[:, None]) + stop[:, None] * share[:, None]
-            there = sure[:, upper[side]] & sure[:, lower[side]]
-            points[there, part, side * half : (side + 1) * half] = places[there]
-        one_side = np.isnan(points[:, part, :, 0]).any(axis=1)
-        first, second = points[:, part, :half].copy(), points[:, part, half:].copy()
-        points[one_side, part, :half] = np.where(np.isnan(first), second, first)[one_side]
-        points[one_side, part, half:] = np.where(np.isnan(second), first, second)[one_side]
+    for part in _LIMBS:
+        points[:, part] = _limb_points(xy, sure, part)
     return points
 
 
+def _limb_points(xy: Float64Array, sure: BoolArray, part: int) -> Float64Array:
+    """Return POINTS places on a part with two sides: (R, POINTS, 2); those of an unsure side are the other's."""
+    upper, lower, low, high = _LIMBS[part]
+    half = POINTS // 2
+    points = np.full((len(xy), POINTS, 2), np.nan)
+    for side in (0, 1):
+        start, stop = xy[:, upper[side]], xy[:, lower[side]]
+        if upper == lower:  # feet have no joint of their own: they lie below the ankles
+            length = np.linalg.norm(xy[:, KNEES[side]] - start, axis=1, keepdims=True)
+            start, stop = start + np.array([0, 0.08]) * length, start + np.array([0, 0.3]) * length
+        share = low + (high - low) * (np.arange(half) + 0.5) / half
+        places = start[:, None] * (1 - share[:, None]) + stop[:, None] * share[:, None]
+        there = sure[:, upper[side]] & sure[:, lower[side]]
+        points[there, side * half : (side + 1) * half] = places[there]
+    first, second = points[:, :half], points[:, half:]
+    return np.concatenate([np.where(np.isnan(first), second, first), np.where(np.isnan(second), first, second)], axis=1)
+
+
 def _quad(
-    upper_left: FloatArray,
-    upper_right: FloatArray,
-    low_left: FloatArray,
-    low_right: FloatArray,
-    u: FloatArray,
-    v: FloatArray,
-) -> FloatArray:
+    upper_left: Float64Array,
+    upper_right: Float64Array,
+    low_left: Float64Array,
+    low_right: Float64Array,
+    u: Float64Array,
+    v: Float64Array,
+) -> Float64Array:
     """Return places (R, POINTS, 2) at shares u across and v down of quadrilaterals with corners (R, 2)."""
     u, v = u[:, None], v[:, None]
     upper = upper_left[:, None] * (1 - u) + upper_right[:, None] * u
@@ -139,8 +146,8 @@ def _quad(
 
 
 def _hair_points(
-    boxes: FloatArray, xy: FloatArray, confidence: FloatArray, across: FloatArray, along: FloatArray
-) -> FloatArray:
+    boxes: FloatArray, xy: Float64Array, confidence: FloatArray, across: Float64Array, along: Float64Array
+) -> Float64Array:
     """Return places (R, POINTS, 2) on hair or hat: above the face where it is seen, else in the top of the box."""
     weights = (confidence[:, _HEAD] > SURE).astype(np.float64)
     seen = weights.sum(axis=1) > 0

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatial.features.descriptors.part_colours import COLOURS_DIM, LIGHTNESS, NUM_PARTS
-from stvg.types import FloatArray
+from spatial.features.descriptors.slopes import slopes
+from stvg.types import BoolArray, Float64Array, FloatArray, IntArray
 
 NUM_JOINTS = 17
 """COCO's joints: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles; left before right."""
@@ -18,8 +19,6 @@ _TORSO_SHARE = 0.29
 """Length from the middle of the shoulders to that of the hips, in body heights."""
 SURE = 0.25
 """Confidence of a joint below which its place counts for nothing."""
-_SMOOTHING_S = 0.25
-"""Standard deviation of the window in which velocities are measured, in seconds."""
 _FAR = 3.0
 """Body heights beyond which others are far."""
 
@@ -76,7 +75,7 @@ class _Body:
 
     `height` (R,) pixels of the whole body, seen or not; `gate` (R, 17) 1 where a joint counts; `relative` (R, 17, 2)
     from the middle of the shoulders in body heights, 0 where it does not count; `joint_velocity` (R, 17, 2) of that,
-    per second; `smooth` (R, R) weights of the window in time.
+    per second. All float32.
     """
 
     height: FloatArray
@@ -102,23 +101,7 @@ class _Body:
         return cls(height, gate, relative.astype(np.float32), velocity)
 
 
-def slopes(seconds: FloatArray, values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the slope in time of `values` (R, ...) at each row by local linear fits, weighted by `weights`.
-
-    Windows are Gaussian with a standard deviation of _SMOOTHING_S seconds; slopes of few rows shrink towards 0.
-    """
-    flat = values.reshape(len(values), -1).astype(np.float64)
-    own = np.broadcast_to(weights, values.shape).reshape(flat.shape).astype(np.float64)
-    window = np.exp(-0.5 * ((seconds[:, None] - seconds) / _SMOOTHING_S) ** 2)
-    total = window @ own + 1e-6
-    offset = seconds - seconds.mean()
-    time, time_squared = window @ (own * offset[:, None]) / total, window @ (own * offset[:, None] ** 2) / total
-    mean, product = window @ (own * flat) / total, window @ (own * flat * offset[:, None]) / total
-    slope = (product - time * mean) / (time_squared - time**2 + 4e-3)
-    return np.asarray(slope.reshape(values.shape), dtype=np.float32)
-
-
-def _box_motion(person: PersonMeasures, body: _Body) -> FloatArray:
+def _box_motion(person: PersonMeasures, body: _Body) -> Float64Array:
     """Return the velocity of the box in body heights per second and of its size, without the camera's: (R, 8)."""
     x1, y1, x2, y2 = person.boxes_xyxy.T
     edges = np.stack([(x1 + x2) / 2, y1, y2], axis=1)
@@ -138,29 +121,7 @@ def _box_motion(person: PersonMeasures, body: _Body) -> FloatArray:
 def _limbs(body: _Body, person: PersonMeasures) -> FloatArray:
     """Return angles and distances of limbs, both sides sorted by which arm is higher: (R, 26)."""
     at, gate = body.relative, body.gate
-    sides = []
-    for side in (0, 1):
-        shoulder, elbow, wrist = (at[:, pair[side]] for pair in (SHOULDERS, ELBOWS, WRISTS))
-        hip, knee, ankle = (at[:, pair[side]] for pair in (HIPS, KNEES, ANKLES))
-        arm = (gate[:, SHOULDERS[side]] * gate[:, ELBOWS[side]] * gate[:, WRISTS[side]])[:, None]
-        leg = (gate[:, HIPS[side]] * gate[:, KNEES[side]])[:, None]
-        shin = leg * gate[:, ANKLES[side]][:, None]
-        sides.append(
-            np.concatenate(
-                [
-                    arm * 4 * (shoulder[:, 1:] - wrist[:, 1:]),
-                    arm * 4 * np.abs(wrist[:, :1] - shoulder[:, :1]),
-                    arm * _cosine(shoulder - elbow, wrist - elbow),
-                    arm * 3 * np.linalg.norm(wrist - at[:, NOSE], axis=1, keepdims=True),
-                    leg * 4 * (knee[:, 1:] - hip[:, 1:]),
-                    leg * 4 * np.abs(knee[:, :1] - hip[:, :1]),
-                    shin * _cosine(hip - knee, ankle - knee),
-                    leg * _cosine(shoulder - hip, knee - hip),
-                ],
-                axis=1,
-            )
-        )
-    left, right = sides
+    left, right = _side(at, gate, 0), _side(at, gate, 1)
     higher = left[:, :1] >= right[:, :1]
     first, second = np.where(higher, left, right), np.where(higher, right, left)
     hips = at[:, HIPS].mean(axis=1)
@@ -185,6 +146,26 @@ def _limbs(body: _Body, person: PersonMeasures) -> FloatArray:
     return np.concatenate([first, second, middle], axis=1)
 
 
+def _side(at: FloatArray, gate: FloatArray, side: int) -> FloatArray:
+    """Return angles and distances of the left (0) or right (1) limbs: (R, 8)."""
+    shoulder, elbow, wrist = (at[:, pair[side]] for pair in (SHOULDERS, ELBOWS, WRISTS))
+    hip, knee, ankle = (at[:, pair[side]] for pair in (HIPS, KNEES, ANKLES))
+    arm = (gate[:, SHOULDERS[side]] * gate[:, ELBOWS[side]] * gate[:, WRISTS[side]])[:, None]
+    leg = (gate[:, HIPS[side]] * gate[:, KNEES[side]])[:, None]
+    shin = leg * gate[:, ANKLES[side]][:, None]
+    columns = [
+        arm * 4 * (shoulder[:, 1:] - wrist[:, 1:]),
+        arm * 4 * np.abs(wrist[:, :1] - shoulder[:, :1]),
+        arm * _cosine(shoulder - elbow, wrist - elbow),
+        arm * 3 * np.linalg.norm(wrist - at[:, NOSE], axis=1, keepdims=True),
+        leg * 4 * (knee[:, 1:] - hip[:, 1:]),
+        leg * 4 * np.abs(knee[:, :1] - hip[:, :1]),
+        shin * _cosine(hip - knee, ankle - knee),
+        leg * _cosine(shoulder - hip, knee - hip),
+    ]
+    return np.concatenate(columns, axis=1)
+
+
 def _cosine(one: FloatArray, two: FloatArray) -> FloatArray:
     """Return the cosine of the angle between vectors (R, 2): (R, 1)."""
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)
@@ -193,7 +174,7 @@ def _cosine(one: FloatArray, two: FloatArray) -> FloatArray:
 
 def _place(
     person: PersonMeasures, people: Sequence[PersonMeasures], size: tuple[int, int], clip_s: float
-) -> FloatArray:
+) -> Float64Array:
     """Return place and size in the picture, beside those of others, and presence in time: (R, 18)."""
     width, height = size
     x1, y1, x2, y2 = person.boxes_xyxy.T
@@ -235,7 +216,7 @@ def _place(
     return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 
 
-def _row_at(person: PersonMeasures, seconds: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _row_at(person: PersonMeasures, seconds: FloatArray) -> tuple[BoolArray, IntArray]:
     """Return whether `person` is there at each of `seconds`, and the row nearest to it."""
     after = np.searchsorted(person.seconds, seconds).clip(0, len(person.seconds) - 1)
     before = np.maximum(after - 1, 0)
@@ -244,7 +225,7 @@ def _row_at(person: PersonMeasures, seconds: FloatArray) -> tuple[FloatArray, Fl
     return np.abs(person.seconds[row] - seconds) < 0.3, row
 
 
-def _nearness(index: int, people: Sequence[PersonMeasures], bodies: Sequence[_Body]) -> FloatArray:
+def _nearness(index: int, people: Sequence[PersonMeasures], bodies: Sequence[_Body]) -> Float64Array:
     """Return how near others and their hands are, in body heights: (R, 9)."""
     person, body = people[index], bodies[index]
     count = len(person.seconds)
@@ -283,7 +264,7 @@ def _nearness(index: int, people: Sequence[PersonMeasures], bodies: Sequence[_Bo
     return columns
 
 
-def _hands_to_box(person: PersonMeasures, body: _Body, boxes: FloatArray) -> FloatArray:
+def _hands_to_box(person: PersonMeasures, body: _Body, boxes: FloatArray) -> Float64Array:
     """Return the smaller distance of the hands from another's box, in body heights, 3 where no hand is seen: (R,)."""
     distances = np.full((len(boxes), 2), _FAR)
     for side, joint in enumerate(WRISTS):
@@ -295,7 +276,7 @@ def _hands_to_box(person: PersonMeasures, body: _Body, boxes: FloatArray) -> Flo
     return np.asarray(distances.min(axis=1))
 
 
-def _hands_to_hands(person: PersonMeasures, body: _Body, other: PersonMeasures, row: FloatArray) -> FloatArray:
+def _hands_to_hands(person: PersonMeasures, body: _Body, other: PersonMeasures, row: IntArray) -> Float64Array:
     """Return the smallest distance of a hand from another's hand, in body heights: (R,)."""
     best = np.full(len(row), _FAR)
     for mine in WRISTS:

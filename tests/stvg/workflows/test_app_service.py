@@ -237,7 +237,7 @@ def test_limits(service, asked, limits, message, monkeypatch):
 
 def test_the_limit_of_frames_goes_by_the_rate(tmp_path):
     write_video(tmp_path / "a.mp4", np.zeros((40, 48, 64, 3), np.uint8), 20, 64, 48)
-    service = AppService({"hog": None}, tmp_path, tmp_path, Limits(frames=5), VideoConfig(rate=4))
+    service = AppService({"hog": None}, tmp_path, tmp_path, Limits(frames=5), VideoConfig(rate=4), "joint")
     with pytest.raises(InputError, match=r"at most 5 frames to look at, 1 s of this video with video.rate 4, got 8"):
         service.answer("a.mp4", None, "The woman turns.", "two_stage", "hog")
 

@@ -52,7 +52,7 @@ def test_another_model_and_no_file_are_named(tmp_path):
     for path in (wide, fewer):
         with pytest.raises(InputError, match="expected a MoveNet"):
             JointFinder(path, threads=1)
-    with pytest.raises(InputError, match="run stvg models"):
+    with pytest.raises(InputError, match="stvg models fetches it"):
         JointFinder(tmp_path / "none.onnx", threads=1)
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(InputError, match="expected an ONNX model"):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from spatial.features.descriptors.part_colours import COLOURS_DIM, NUM_PARTS
-from spatial.features.descriptors.pose_columns import POSE_DIM, PersonMeasures, describe_people, slopes
+from spatial.features.descriptors.pose_columns import POSE_DIM, PersonMeasures, describe_people
+from spatial.features.descriptors.slopes import slopes
 
 SIZE = (640, 360)
 # A person of 200 pixels who stands upright and faces the camera; the left hand is at the picture's right.
