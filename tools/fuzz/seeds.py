@@ -4,6 +4,7 @@ import json
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def feature_file(folder: Path) -> Sequence[Seed]:
                 file.create_dataset(name, data=rng.random((12, 4), np.float32), **options)
 
     plain: tuple[Mapping[str, Any], ...] = ({}, {"compression": "gzip"})
-    return [saved(folder, lambda path, one=one: write(path, one), "f.h5", "hdf5") for one in plain]
+    return [saved(folder, partial(write, options=one), "f.h5", "hdf5") for one in plain]
 
 
 def store(folder: Path) -> Sequence[Seed]:
@@ -100,7 +101,14 @@ def store(folder: Path) -> Sequence[Seed]:
     rng = np.random.default_rng(0)
     for index, video_id in enumerate(VIDEO_IDS):
         tubes = tuple(
-            Tube(k, 3 * k, rng.random((5, 4)).cumsum(axis=1), rng.random(5), rng.random(5) < 0.5) for k in range(index)
+            Tube(
+                k,
+                3 * k,
+                rng.random((5, 4)).cumsum(axis=1).astype(np.float32),
+                rng.random(5).astype(np.float32),
+                rng.random(5) < 0.5,
+            )
+            for k in range(index)
         )
         features = tuple(rng.random((5, 6)).astype(np.float32) for _ in tubes)
         meta = VideoMeta(video_id, Path("videos") / video_id, 60, 29.97, 640, 360)

@@ -62,11 +62,13 @@ class RandomTokens(TextTokenizer):
 
     def __init__(self, sentences: Sequence[str], tokens: int, words: int) -> None:
         lengths = torch.randint(max(3, tokens - 4), tokens + 5, (len(sentences),)).tolist()
-        self._ids = {text: torch.randint(words, (length,)) for text, length in zip(sentences, lengths, strict=True)}
+        self._tokens_of = {
+            text: torch.randint(words, (length,)) for text, length in zip(sentences, lengths, strict=True)
+        }
 
     def tokenize(self, sentences: Sequence[str]) -> TokenBatch:
         """Return the tokens of `sentences`, padded to the longest."""
-        ids = [self._ids[text] for text in sentences]
+        ids = [self._tokens_of[text] for text in sentences]
         masks = [torch.ones(len(row), dtype=torch.bool) for row in ids]
         return TokenBatch(pad_sequence(ids, batch_first=True), pad_sequence(masks, batch_first=True))
 
