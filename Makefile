@@ -6,7 +6,7 @@ BIN := .venv/bin
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
-.PHONY: install demo test test-detectors gpu clean
+.PHONY: install demo test test-detectors film-weights gpu clean
 
 install: .venv/.installed
 
@@ -53,6 +53,10 @@ test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed
 	fi
 	$$PIP -c <(grep -v '^torch==' constraints.txt) -e '.[dev]'
 	touch $@
+
+# The networks of stvg/weights/film, trained on simulated people: two cores, about half an hour.
+film-weights: install
+	cd tools && ../$(BIN)/python film/train.py --config ../configs/film.yaml --publish output.root=../runs/film data.root=../runs/film/world
 
 # Figures of a GPU, to runs/gpu/figures.json and as tables: installs nothing. GPU="--small --device cpu" tries it out.
 gpu:
