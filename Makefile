@@ -54,9 +54,9 @@ test-detectors: install .venv-torchvision/.installed .venv-mmdet/.installed
 	$$PIP -c <(grep -v '^torch==' constraints.txt) -e '.[dev]'
 	touch $@
 
-# The networks of stvg/weights/film, trained on simulated people: two cores, about half an hour.
+# The networks of stvg/weights/film, trained on simulated people: two cores, about 25 minutes.
 film-weights: install
-	cd tools && ../$(BIN)/python film/train.py --config ../configs/film.yaml --publish output.root=../runs/film data.root=../runs/film/world
+	PYTHONPATH=tools $(BIN)/python -m film.train --publish
 
 # Figures of a GPU, to runs/gpu/figures.json and as tables: installs nothing. GPU="--small --device cpu" tries it out.
 gpu:

@@ -1,6 +1,6 @@
 """Make the film world and train the networks that come along with the package.
 
-    python tools/film/train.py --config configs/film.yaml --clips 4000 --seed 0 [KEY=VALUE ...]
+    PYTHONPATH=tools python -m film.train --config configs/film.yaml --clips 3000 seed=2 [KEY=VALUE ...]
 
 World and training folders go to output.root of the recipe; --publish copies the best weights to stvg/weights/film.
 """
@@ -46,7 +46,7 @@ _TRAIN_SEED, _VAL_SEED = 1_000_000, 10_000_000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the world, train both stages."""
-    parser = argparse.ArgumentParser("film/train.py", description=__doc__)
+    parser = argparse.ArgumentParser("film.train", description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("configs/film.yaml"))
     parser.add_argument("--clips", type=int, default=3000, help="clips to train on (default: %(default)s)")
     parser.add_argument("--stage", choices=("temporal", "matcher"), help="one stage alone")
