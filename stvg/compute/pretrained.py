@@ -37,7 +37,7 @@ def hub_answers() -> bool:
         return True
     from huggingface_hub.constants import ENDPOINT
 
-    address = urlsplit(ENDPOINT)
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or ENDPOINT)
     port = address.port or (80 if address.scheme == "http" else 443)
     try:
         with socket.create_connection((address.hostname or "", port), timeout=_WAIT_S):

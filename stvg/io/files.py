@@ -76,8 +76,10 @@ def writing(path: Path) -> Iterator[Path]:
     try:
         beside.touch()
         mode = beside.stat().st_mode  # of a new file under this umask; some libraries write theirs for the owner alone
+        beside.unlink()  # what is written may be a link, which replaces no file
         yield beside
-        if beside.stat().st_mode != mode:
+        made = beside.stat()
+        if made.st_mode != mode and made.st_nlink == 1:
             beside.chmod(mode)
         beside.replace(path)
     except Exception as error:

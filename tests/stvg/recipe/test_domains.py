@@ -26,7 +26,16 @@ ZERO = {  # keys that may be 0, by their last part
     *("moment", "iou", "contrastive"),  # weights
     *("threshold", "min_side", "nms_iou", "person_class", "threads", "margin", "thresholds", "nms_threshold"),
     *("memory_s", "high_score", "min_iou", "crowd_iou", "gap_s", "long_gap_s", "end_gap_s", "fill_iou", "same_iou"),
-    *("same_share", "min_detections", "min_length_s", "min_density", "min_score"),
+    *(
+        "same_share",
+        "second_share",
+        "weak_score",
+        "min_relative_score",
+        "min_detections",
+        "min_length_s",
+        "min_density",
+        "min_score",
+    ),
     *("feature_dropout", "negative_iou", "removal_iou", "contrastive_weight"),
     *("lr", "text_lr_scale", "frozen_text_epochs", "betas", "weight_decay", "warmup_steps", "crops", "crop_share"),
     *("concatenations", "rewordings", "reworded_share", "full_contrastive_epochs"),
