@@ -214,7 +214,8 @@ def _graph(nodes: list[Any], weights: dict[str, tuple[tuple[int, ...], str]], sh
 
 
 def _entry(name: str, shape: tuple[int, ...]) -> dict[str, Any]:
-    return {f"{name}:0": {"name": f"{name}:0", "tensorShape": {"dim": [{"size": str(side)} for side in shape]}}}
+    dimensions = {"dim": [{"size": str(side)} for side in shape]}
+    return {f"{name}:0": {"name": f"{name}:0", "dtype": "DT_FLOAT", "tensorShape": dimensions}}
 
 
 def _node(operation: str, inputs: list[str], name: str, **attributes: Any) -> dict[str, Any]:
