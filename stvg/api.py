@@ -72,6 +72,7 @@ def ground_video(recipe: Recipe, video: Path, text: str, out: Path) -> "Grounded
     overlay, results = out / f"{video.stem}_overlay.mp4", out / "results.json"
     for target in (overlay, results):
         refuse_overwriting(target, [video])
+    check_sentence(text)
     if not video.exists():  # before the stages are loaded, which may be missing too
         raise InputError(f"{video}: expected a video file, found no such file")
     try:

@@ -39,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = ground_video(recipe, asked.video, asked.query, asked.out)
     if found is None:
         return report_failures([Failure(str(asked.video), NOBODY)])
-    span = found.tube.span
+    span, (start_s, end_s) = found.tube.span, found.seconds
     print(
-        f"{asked.video.name}: frames {span.start + 1} to {span.stop}, tube {found.tube.tube_id}, "
-        f"score {found.score:.3g}; see {asked.out}"
+        f"{asked.video.name}: {start_s:.1f} to {end_s:.1f} s, frames {span.start + 1} to {span.stop}, "
+        f"tube {found.tube.tube_id}, score {found.score:.3g}; see {asked.out}"
     )
     return ExitCode.DONE
 

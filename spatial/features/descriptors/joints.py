@@ -59,7 +59,11 @@ class JointFinder:
         self._path, self._input, self._side, self._threads = path, inputs[0].name, int(shape[1]), threads
 
     def find(self, pictures: Image, samples: TubeSamples) -> FloatArray:
-        """Return a person's joints at each row: (R, 17, 3) float32, x and y in image pixels, and the confidence."""
+        """Return a person's joints at each row: (R, 17, 3) float32, x and y in image pixels, and the confidence.
+
+        Raises:
+            InputError: the network gives NaN or infinity.
+        """
         with ThreadPoolExecutor(self._threads) as pool:
             found = list(pool.map(lambda row: self._find_one(pictures, samples, row), range(len(samples.index))))
         return np.stack(found).astype(np.float32)
@@ -73,6 +77,8 @@ class JointFinder:
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         crop = cv2.warpAffine(pictures[samples.index[row]], matrix, (self._side, self._side), flags=method)
         output: FloatArray = self._session.run(None, {self._input: crop[None].astype(np.int32)})[0]
+        if not np.isfinite(output).all():
+            raise InputError(f"{self._path}: expected finite joints, the network gave NaN or infinity")
         y, x, confidence = output.reshape(NUM_JOINTS, 3).T
         return np.stack([left + x * side, top + y * side, confidence], axis=1)
 

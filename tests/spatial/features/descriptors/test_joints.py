@@ -46,6 +46,12 @@ def test_joints_come_back_in_pixels_of_the_picture(tmp_path):
     assert found[1, 0] == pytest.approx([10, 20, 0.9], abs=1e-4)
 
 
+def test_joints_that_are_no_numbers_are_refused(tmp_path):
+    finder = JointFinder(write_model(tmp_path / "pose.onnx", np.full((17, 3), np.nan)), threads=1)
+    with pytest.raises(InputError, match="expected finite joints"):
+        finder.find(np.zeros((1, 40, 40, 3), np.uint8), samples((0, 0, 20, 40)))
+
+
 def test_another_model_and_no_file_are_named(tmp_path):
     wide = write_model(tmp_path / "wide.onnx", np.zeros((17, 3)), shape=(1, SIDE, 2 * SIDE, 3))
     fewer = write_model(tmp_path / "fewer.onnx", np.zeros((5, 3)))
