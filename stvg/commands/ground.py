@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return report_failures([Failure(str(asked.video), NOBODY)])
     span, (start_s, end_s) = found.tube.span, found.seconds
     print(
-        f"{asked.video.name}: {start_s:.1f} to {end_s:.1f} s, frames {span.start + 1} to {span.stop}, "
+        f"{asked.video.name}: frames {span.start + 1} to {span.stop} ({start_s:.1f} to {end_s:.1f} s), "
         f"tube {found.tube.tube_id}, score {found.score:.3g}; see {asked.out}"
     )
     return ExitCode.DONE

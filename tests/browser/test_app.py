@@ -128,6 +128,7 @@ def test_the_video_is_shown_before_one_asks(form, asked, road, tmp_path):
 
 def test_words_for_people(form):
     page = form()
+    page.wait(f"document.body.innerText.includes({json.dumps(EXAMPLES[-1])})")
     text = page.run("document.body.innerText")
     for words in (*MODE_LABELS.values(), *EXAMPLES):
         assert words in text
