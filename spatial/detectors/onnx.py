@@ -10,9 +10,9 @@ from pydantic.dataclasses import dataclass
 from spatial.detectors.base import BatchDetector, RawPeople
 from spatial.detectors.onnx_decoders import DECODERS, DecoderName, Fit, Outputs
 from spatial.detectors.postprocess import BoxFilterConfig, suppress
+from spatial.onnx_session import open_session
 from stvg.config import STRICT, Count, Pixels, Share, WholeNumber
 from stvg.errors import InputError
-from stvg.io.files import refuse_pointer
 from stvg.types import FloatArray, Image
 
 _TYPES: dict[str, type[np.generic]] = {
@@ -78,7 +78,14 @@ class OnnxDetector(BatchDetector):
     def __init__(self, config: OnnxConfig) -> None:
         self._config, self._decoder = config, DECODERS[config.decoder]
         self._fit = config.fit or self._decoder.fit
-        self._session = _open_session(config.path, config.threads, config.device)
+        self._session = open_session(
+            config.path,
+            config.threads,
+            config.device,
+            owner="detector onnx",
+            expected="an ONNX model",
+            fetched="NanoDet",
+        )
         self._picture, shape = _picture_input(self._session.get_inputs(), config.path)
         self._inputs = {item.name: np.dtype(_TYPES[item.type]) for item in self._session.get_inputs()}
         self._outputs = [item.name for item in self._session.get_outputs()]
@@ -193,29 +200,3 @@ def _input_size(shape: list[int | str], size: tuple[int, int] | None, path: Path
             "say which with detector.size=[WIDTH,HEIGHT]"
         )
     return size
-
-
-def _open_session(path: Path, threads: int, device: str) -> Any:
-    """Return an onnxruntime session for the file.
-
-    Raises:
-        InputError: no onnxruntime, no such file, not an ONNX model, no such device.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError("detector onnx: expected the package onnxruntime: pip install onnxruntime") from error
-    if not path.is_file():
-        raise InputError(f"{path}: expected an ONNX model, found no such file; stvg models fetches NanoDet")
-    refuse_pointer(path)
-    provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
-    if provider not in onnxruntime.get_available_providers():
-        raise InputError("detector onnx: device cuda needs the package onnxruntime-gpu: pip install onnxruntime-gpu")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: exports carry unused weights
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
-    except Exception as error:  # onnxruntime's own classes have no common base but Exception
-        raise InputError(f"{path}: expected an ONNX model, got: {' '.join(str(error).split())}") from error

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from spatial.features.descriptors.crops import TubeSamples, every, sample_tube
@@ -13,7 +12,7 @@ from spatial.features.descriptors.joints import JointFinder, part_colours
 from spatial.features.descriptors.motion import FlowFields, flow_fields
 from spatial.features.descriptors.pose_columns import POSE_DIM, PersonMeasures, describe_people
 from spatial.features.descriptors.scene import SCENE_DIM, scene_features
-from stvg.config import STRICT
+from stvg.config import STRICT, Count, Pixels, Positive
 from stvg.types import FloatArray, Tube, VideoFrames
 
 
@@ -27,11 +26,11 @@ class PoseConfig:
     """Which extractor this is."""
     path: Path = Path("runs/models/movenet_thunder.onnx")
     """MoveNet as an ONNX file; `stvg models` fetches it."""
-    rate: float = Field(default=5.0, gt=0)
+    rate: Positive = 5.0
     """Crops of a person that are described per second, as near as a whole stride of the frames looked at comes."""
-    flow_width: int = Field(default=160, ge=32)
+    flow_width: Pixels = 160
     """Width of the images between which the camera's motion is measured, in pixels."""
-    threads: int = Field(default=1, ge=1)
+    threads: Count = 1
     """Crops that the network works on at once."""
 
     def build(self, device: str) -> "PoseFeatures":
@@ -68,18 +67,13 @@ class PoseFeatures:
         step = max(1, round(video.sampled_fps / self._config.rate))
         samples = [every(sample_tube(video, tube), step) for tube in tubes]
         fields = flow_fields(video, samples, self._config.flow_width)
-        people = self.measure(video, tubes, samples, fields)
+        people = [self._measure(video, *one, fields) for one in zip(tubes, samples, strict=True)]
         size = video.pictures.shape[2], video.pictures.shape[1]
         rows = describe_people(people, size, video.meta.num_frames / video.meta.fps)
         return scene_features(video.pictures, fields), rows
 
-    def measure(
-        self, video: VideoFrames, tubes: Sequence[Tube], samples: Sequence[TubeSamples], fields: FlowFields
-    ) -> list[PersonMeasures]:
-        """Return what is measured of each tube at its sampled frames."""
-        return [self._measure(video, *one, fields) for one in zip(tubes, samples, strict=True)]
-
     def _measure(self, video: VideoFrames, tube: Tube, samples: TubeSamples, fields: FlowFields) -> PersonMeasures:
+        """Return what is measured of a tube at its sampled frames."""
         joints = self._joints.find(video.pictures, samples)
         frames = video.frames[samples.index]
         row = np.clip(frames - tube.start_frame, 0, tube.span.length - 1)

@@ -9,8 +9,8 @@ import numpy as np
 from spatial.features.descriptors.crops import TubeSamples
 from spatial.features.descriptors.part_colours import NUM_PARTS, POINTS, colours_of_points
 from spatial.features.descriptors.pose_columns import ANKLES, ELBOWS, HIPS, KNEES, NUM_JOINTS, SHOULDERS, SURE
+from spatial.onnx_session import open_session
 from stvg.errors import InputError
-from stvg.io.files import refuse_pointer
 from stvg.types import BoolArray, Float64Array, FloatArray, Image
 
 _MARGIN = 1.25
@@ -33,20 +33,7 @@ class JointFinder:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise InputError(f"{path}: expected the package onnxruntime, to run it: pip install onnxruntime") from error
-        if not path.is_file():
-            raise InputError(f"{path}: expected the pose network, found no such file; stvg models fetches it")
-        refuse_pointer(path)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own classes have no common base but Exception
-            raise InputError(f"{path}: expected an ONNX model, got: {' '.join(str(error).split())[:200]}") from error
+        self._session = open_session(path, 1, "cpu", owner="features pose", expected="the pose network", fetched="it")
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shape = list(inputs[0].shape)
         if (
